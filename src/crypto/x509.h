@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * X.509 for attestation chains: certificates and CRLs that arrive inside evidence, checked against a pinned
+ * root at a time that the caller gives. No system trust store, no clock, no network.
+ */
+#ifndef CLO_CRYPTO_X509_H
+#define CLO_CRYPTO_X509_H
+
+#include "crypto/crypto.h"
+
+#define CLO_CERT_MAX 8192   /* bytes of DER */
+#define CLO_CRL_MAX 65536
+
+struct clo_cert;
+/* Exactly one DER certificate; trailing bytes are refused. */
+CLO_MUST_USE int clo_cert_parse(const void *der, size_t n, struct clo_cert **ret);
+void clo_cert_free(struct clo_cert *c);
+/* SHA-256 over the DER as received. */
+void clo_cert_digest(const struct clo_cert *c, uint8_t ret[CLO_SHA256_LEN]);
+/* Unix seconds. */
+int64_t clo_cert_not_before(const struct clo_cert *c);
+int64_t clo_cert_not_after(const struct clo_cert *c);
+/* The subject's one CN, printable ASCII, zero-terminated; CLOISTER_E_NOT_FOUND for none, E_DUPLICATE for several. */
+CLO_MUST_USE int clo_cert_cn(const struct clo_cert *c, char *dst, size_t cap);
+CLO_MUST_USE int clo_cert_issuer_cn(const struct clo_cert *c, char *dst, size_t cap);
+/*
+ * The extension with this OID (dotted decimal): borrowed bytes of its value (the OCTET STRING's content).
+ * CLOISTER_E_NOT_FOUND if absent, CLOISTER_E_DUPLICATE if there are several.
+ */
+CLO_MUST_USE int clo_cert_ext(const struct clo_cert *c, const char *oid, const uint8_t **ret, size_t *ret_n);
+/* Is the public key EC P-384? */
+bool clo_cert_is_p384(const struct clo_cert *c);
+/* RSA modulus bits, 0 if the key isn't RSA. */
+unsigned clo_cert_rsa_bits(const struct clo_cert *c);
+
+enum clo_sig_profile {
+    CLO_SIG_RSA_PSS_SHA384 = 1, /* MGF1 SHA-384, salt 48: all of AMD's chain */
+};
+/*
+ * Is c signed by issuer's key, with exactly this algorithm and parameters (also in the signed part), and do the
+ * names match? 0, CLOISTER_E_AUTH (signature or name wrong), CLOISTER_E_UNSUPPORTED (another algorithm).
+ * Dates are not judged.
+ */
+CLO_MUST_USE int clo_cert_signed_by(const struct clo_cert *c, const struct clo_cert *issuer, enum clo_sig_profile profile);
+
+/* ECDSA P-384 with SHA-384 over msg; r and s 48 bytes big-endian; range-checked. 0 or CLOISTER_E_AUTH. */
+CLO_MUST_USE int clo_cert_verify_p384(const struct clo_cert *c, const void *msg, size_t n, const uint8_t r[48],
+                                      const uint8_t s[48]);
+
+struct clo_crl;
+CLO_MUST_USE int clo_crl_parse(const void *der, size_t n, struct clo_crl **ret);
+void clo_crl_free(struct clo_crl *crl);
+int64_t clo_crl_this_update(const struct clo_crl *crl);
+/* INT64_MIN when the CRL has no nextUpdate: callers treat that as expired. */
+int64_t clo_crl_next_update(const struct clo_crl *crl);
+CLO_MUST_USE int clo_crl_signed_by(const struct clo_crl *crl, const struct clo_cert *issuer, enum clo_sig_profile profile);
+/* Is the certificate's serial on the list, and is its issuer the CRL's? */
+CLO_MUST_USE bool clo_crl_revokes(const struct clo_crl *crl, const struct clo_cert *c);
+
+#endif
