@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Hexadecimal, base64url, and what of foreign text may reach a terminal. */
+#include "base/enc.h"
+
+#include <string.h>
+
+void clo_hex(const void *p, size_t n, char *dst)
+{
+    static const char digit[] = "0123456789abcdef";
+    const uint8_t *b = p;
+
+    for (size_t i = 0; i < n; i++) {
+        *dst++ = digit[b[i] >> 4];
+        *dst++ = digit[b[i] & 15];
+    }
+    *dst = '\0';
+}
+
+static int unhex_digit(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    if (c >= 'a' && c <= 'f')
+        return c - 'a' + 10;
+    return -1;
+}
+
+int clo_unhex(const char *s, size_t len, void *dst, size_t n)
+{
+    uint8_t *b = dst;
+
+    if (len / 2 != n || len % 2 != 0)
+        return CLOISTER_E_MALFORMED;
+    for (size_t i = 0; i < len; i++)
+        if (unhex_digit(s[i]) < 0)
+            return CLOISTER_E_MALFORMED;
+    for (size_t i = 0; i < n; i++)
+        b[i] = (uint8_t)(unhex_digit(s[2 * i]) << 4 | unhex_digit(s[2 * i + 1]));
+    return 0;
+}
+
+static const char b64_alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+void clo_b64(const void *p, size_t n, char *dst)
+{
+    const uint8_t *b = p;
+    uint32_t acc = 0;
+    unsigned bits = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        acc = acc << 8 | b[i];
+        bits += 8;
+        while (bits >= 6) {
+            bits -= 6;
+            *dst++ = b64_alphabet[acc >> bits & 63];
+        }
+    }
+    if (bits > 0)
+        *dst++ = b64_alphabet[acc << (6 - bits) & 63];
+    *dst = '\0';
+}
+
+static int unb64_digit(char c)
+{
+    const char *at = c == '\0' ? NULL : strchr(b64_alphabet, c);
+
+    return at == NULL ? -1 : (int)(at - b64_alphabet);
+}
+
+int clo_unb64(const char *s, size_t len, void *dst, size_t cap, size_t *ret_n)
+{
+    size_t n = len / 4 * 3 + (len % 4 == 0 ? 0 : len % 4 - 1);
+    uint8_t *b = dst;
+    uint32_t acc = 0;
+    unsigned bits = 0;
+
+    if (len % 4 == 1)
+        return CLOISTER_E_MALFORMED;
+    if (n > cap)
+        return CLOISTER_E_LIMIT;
+    for (size_t i = 0; i < len; i++) {
+        if (unb64_digit(s[i]) < 0)
+            return CLOISTER_E_MALFORMED;
+    }
+    if (len % 4 != 0 && (unb64_digit(s[len - 1]) & (len % 4 == 2 ? 15 : 3)) != 0)
+        return CLOISTER_E_MALFORMED; /* left-over bits must be zero: one text for one value */
+    for (size_t i = 0; i < len; i++) {
+        acc = acc << 6 | (uint32_t)unb64_digit(s[i]);
+        bits += 6;
+        if (bits >= 8) {
+            bits -= 8;
+            *b++ = (uint8_t)(acc >> bits);
+        }
+    }
+    *ret_n = n;
+    return 0;
+}
+
+/*
+ * One UTF-8 character (RFC 3629 section 4). Returns its length, 0 if the bytes so far begin a character that goes on
+ * after the end, -1 if they can't begin one.
+ */
+static int utf8_next(const uint8_t *p, size_t n, uint32_t *ret)
+{
+    uint8_t lo = 0x80, hi = 0xbf;
+    uint32_t c;
+    int len;
+
+    if (p[0] < 0x80) {
+        *ret = p[0];
+        return 1;
+    }
+    if (p[0] >= 0xc2 && p[0] <= 0xdf) {
+        len = 2;
+        c = p[0] & 0x1f;
+    } else if (p[0] >= 0xe0 && p[0] <= 0xef) {
+        len = 3;
+        c = p[0] & 0x0f;
+        lo = p[0] == 0xe0 ? 0xa0 : 0x80;
+        hi = p[0] == 0xed ? 0x9f : 0xbf;
+    } else if (p[0] >= 0xf0 && p[0] <= 0xf4) {
+        len = 4;
+        c = p[0] & 0x07;
+        lo = p[0] == 0xf0 ? 0x90 : 0x80;
+        hi = p[0] == 0xf4 ? 0x8f : 0xbf;
+    } else {
+        return -1;
+    }
+    for (int i = 1; i < len; i++) {
+        if ((size_t)i >= n)
+            return 0;
+        if (p[i] < lo || p[i] > hi)
+            return -1;
+        c = c << 6 | (p[i] & 0x3f);
+        lo = 0x80;
+        hi = 0xbf;
+    }
+    *ret = c;
+    return len;
+}
+
+static bool printable(uint32_t c)
+{
+    if (c < 0x20)
+        return c == '\n' || c == '\t';
+    return !(c >= 0x7f && c <= 0x9f) && !(c >= 0x202a && c <= 0x202e) && !(c >= 0x2066 && c <= 0x2069) &&
+           c != 0xfeff;
+}
+
+bool clo_text_is_printable(const void *p, size_t n)
+{
+    const uint8_t *b = p;
+    uint32_t c = 0;
+
+    while (n > 0) {
+        int len = utf8_next(b, n, &c);
+
+        if (len <= 0 || !printable(c))
+            return false;
+        b += len;
+        n -= (size_t)len;
+    }
+    return true;
+}
+
+size_t clo_text_sanitise(const void *p, size_t n, bool last, char *dst, size_t *used)
+{
+    const uint8_t *b = p;
+    size_t out = 0, at = 0;
+    uint32_t c = 0;
+
+    while (at < n) {
+        int len = utf8_next(b + at, n - at, &c);
+
+        if (len == 0 && !last)
+            break;
+        if (len > 0 && printable(c)) {
+            memcpy(dst + out, b + at, (size_t)len);
+            out += (size_t)len;
+        } else {
+            memcpy(dst + out, "\xef\xbf\xbd", 3);
+            out += 3;
+        }
+        at += len > 0 ? (size_t)len : 1;
+    }
+    dst[out] = '\0';
+    *used = at;
+    return out;
+}
