@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Verification: evidence, policy, trust anchors and time to a verdict (the verifier's and relying party's roles of
+ * RFC 9334). Pure: no clock, no files, no network, no environment; nothing is remembered between calls.
+ */
+#ifndef CLOISTER_VERIFY_H
+#define CLOISTER_VERIFY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cloister/error.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(__GNUC__)
+#define CLOISTER_API __attribute__((visibility("default")))
+#else
+#define CLOISTER_API
+#endif
+
+/* ---- evidence ---- */
+
+/*
+ * What GET /.well-known/cloister/evidence answers (docs/PROTOCOL.md section 1). Sections are byte strings: they are hashed as they
+ * came and never re-serialised. At most CLOISTER_EVIDENCE_MAX bytes; strict JSON.
+ */
+#define CLOISTER_EVIDENCE_MAX (1u << 20)
+struct cloister_evidence;
+CLOISTER_API CLOISTER_MUST_USE int cloister_evidence_parse(const void *json, size_t n, struct cloister_evidence **ret);
+CLOISTER_API void cloister_evidence_free(struct cloister_evidence *e);
+/*
+ * The digest of the i-th section that came by digest only and has not been added yet, in lower-case hex; false when
+ * i is beyond the last. Fetch it from <gateway path>/blob/HEX and give it to _add.
+ */
+CLOISTER_API bool cloister_evidence_missing(const struct cloister_evidence *e, size_t i, char hex[65]);
+/* The gateway path out of the (not yet verified) keys section, for fetching blobs only; "" if unreadable. */
+CLOISTER_API const char *cloister_evidence_gateway(const struct cloister_evidence *e);
+/* CLOISTER_E_NOT_FOUND if no missing section has this content's SHA-256. */
+CLOISTER_API CLOISTER_MUST_USE int cloister_evidence_add(struct cloister_evidence *e, const void *p, size_t n);
+/* A self-contained bundle with every section inside; *ret from malloc. CLOISTER_E_STATE while something is missing. */
+CLOISTER_API CLOISTER_MUST_USE int cloister_evidence_save(const struct cloister_evidence *e, char **ret, size_t *ret_n);
+
+/* 32 fresh random bytes that the client chose, and when it sent them (Unix seconds, the client's clock). */
+struct cloister_nonce {
+    uint8_t bytes[32];
+    int64_t sent_at;
+};
+
+/* ---- policy ---- */
+
+/* What the user admits (docs/POLICY.md): strict JSON of at most 1 MiB, named by the SHA-256 of its bytes. */
+struct cloister_policy;
+CLOISTER_API CLOISTER_MUST_USE int cloister_policy_parse(const void *json, size_t n, struct cloister_policy **ret);
+CLOISTER_API void cloister_policy_free(struct cloister_policy *p);
+CLOISTER_API void cloister_policy_digest(const struct cloister_policy *p, uint8_t ret[32]);
+/* Where and why _parse failed last in this call chain is told by this sentence; buffer of at least 200 bytes. */
+CLOISTER_API CLOISTER_MUST_USE int cloister_policy_check(const void *json, size_t n, char *why, size_t cap);
+
+/* ---- trust anchors ---- */
+
+/* Vendors' root certificates. The built-in ones are AMD's ARK-Milan, ARK-Genoa and ARK-Turin; static. */
+struct cloister_roots;
+CLOISTER_API const struct cloister_roots *cloister_roots_builtin(void);
+/* An explicit set, for tests and laboratories: starts empty. */
+CLOISTER_API CLOISTER_MUST_USE int cloister_roots_new(struct cloister_roots **ret);
+/* product: "Milan", "Genoa" or "Turin"; der: one self-signed certificate. */
+CLOISTER_API CLOISTER_MUST_USE int cloister_roots_add_amd(struct cloister_roots *r, const char *product, const void *der, size_t n);
+CLOISTER_API void cloister_roots_free(struct cloister_roots *r);
+
+/* ---- verdict ---- */
+
+enum cloister_outcome {
+    CLOISTER_NOT_VERIFIED = 0, /* the zero value: no verification has happened */
+    CLOISTER_VERIFIED = 1,
+    CLOISTER_REFUSED = 2,       /* a check failed */
+    CLOISTER_INDETERMINATE = 3, /* something that a check needs is missing or can't be judged by this version */
+    CLOISTER_MALFORMED = 4,
+};
+
+enum cloister_freshness {
+    CLOISTER_FRESHNESS_NOT_CHECKED = 0, /* no nonce was given: never enough for a channel */
+    CLOISTER_FRESH = 1,
+    CLOISTER_NOT_FRESH = 2,
+};
+
+enum cloister_check_status {
+    CLOISTER_CHECK_NONE = 0,
+    CLOISTER_CHECK_PASS = 1,
+    CLOISTER_CHECK_FAIL = 2,
+    CLOISTER_CHECK_NOT_APPLICABLE = 3, /* because the policy says so, never because something is absent */
+    CLOISTER_CHECK_MISSING = 4,        /* can't be judged */
+};
+
+/* Numbers are never reused. Names ("snp.vmpl") by cloister_check_name. */
+#include <cloister/checks.h>
+
+#define CLOISTER_CHECKS_MAX 96
+#define CLOISTER_CHECK_TEXT 200
+struct cloister_check {
+    enum cloister_check_id id;
+    enum cloister_check_status status;
+    char expected[CLOISTER_CHECK_TEXT]; /* printable ASCII, cut where too long */
+    char actual[CLOISTER_CHECK_TEXT];
+    char reason[CLOISTER_CHECK_TEXT]; /* one line for people */
+};
+
+#define CLOISTER_OHTTP_KEYS_MAX 4096
+struct cloister_verdict {
+    enum cloister_outcome outcome;
+    enum cloister_freshness freshness;
+    char type[24];       /* "sev-snp", "simulated", ... */
+    bool simulated;      /* true: protects nothing */
+    int64_t checked_at;  /* the `now` of the call */
+    int64_t valid_until; /* 0 unless verified */
+    uint8_t evidence_digest[32]; /* SHA-256 over H(keys) || H(manifest) || H(devices) || H(cpu) || H(batch) || H(collateral) */
+    uint8_t keys_digest[32];
+    uint8_t manifest_digest[32];
+    uint8_t policy_digest[32];
+    size_t checks;
+    struct cloister_check check[CLOISTER_CHECKS_MAX]; /* in the order in which they were made */
+
+    /* What the channel needs: set only together with outcome CLOISTER_VERIFIED. */
+    uint8_t ohttp_keys[CLOISTER_OHTTP_KEYS_MAX];
+    size_t ohttp_keys_n;
+    char gateway[32];
+    uint8_t receipt_key[32];
+    uint16_t aead[8]; /* admitted by the policy, in order of preference */
+    size_t aeads;
+    bool allow_x25519; /* manifest and policy both allow DHKEM(X25519) */
+    char model[128];   /* the manifest's model name */
+};
+
+/*
+ * Appraise. nonce NULL: freshness is not checked (a saved file). *ret is filled in every case but CLOISTER_E_MEMORY, E_CRYPTO and
+ * E_ARGUMENT, which leave it all-zero. Returns 0 only for outcome CLOISTER_VERIFIED; else CLOISTER_E_REFUSED,
+ * CLOISTER_E_INDETERMINATE or CLOISTER_E_MALFORMED.
+ */
+CLOISTER_API CLOISTER_MUST_USE int cloister_evidence_verify(const struct cloister_evidence *e, const struct cloister_nonce *nonce,
+                                                            const struct cloister_policy *policy,
+                                                            const struct cloister_roots *roots, int64_t now,
+                                                            struct cloister_verdict *ret);
+CLOISTER_API const char *cloister_check_name(enum cloister_check_id id);
+/* What the check is for, one short phrase for people. */
+CLOISTER_API const char *cloister_check_title(enum cloister_check_id id);
+/* The verdict as one JSON document ("v": 1), *ret from malloc, zero-terminated. */
+CLOISTER_API CLOISTER_MUST_USE int cloister_verdict_json(const struct cloister_verdict *v, char **ret);
+/* Exit code of a program for this outcome: 0, 10, 20, 30 or 1. */
+CLOISTER_API int cloister_verdict_exit(const struct cloister_verdict *v);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
