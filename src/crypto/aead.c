@@ -159,14 +159,13 @@ int clo_aead_open(struct clo_aead_seq *s, const void *aad, size_t aad_n, const v
                   uint8_t *dst)
 {
     uint8_t tag[CLO_AEAD_TAG] = {0};
-    const bool whole = n >= CLO_AEAD_TAG;
+    int err;
 
-    if (s->ctx != NULL && !whole) { /* no message was ever so short */
+    if (n < CLO_AEAD_TAG) { /* no message was ever so short */
+        err = s->ctx != NULL && s->dir == CLO_OPEN ? CLOISTER_E_AUTH : CLOISTER_E_STATE;
         end(s);
-        return CLOISTER_E_AUTH;
+        return err;
     }
-    if (!whole)
-        return CLOISTER_E_STATE;
     n -= CLO_AEAD_TAG;
     memcpy(tag, (const uint8_t *)p + n, sizeof(tag));
     return run(s, CLO_OPEN, aad, aad_n, p, n, dst, tag);

@@ -18,7 +18,14 @@
 
 #include "base/secret.h"
 
-enum md_index { MD_SHA256, MD_SHA384, MD_SHA512, MD_SHA3_256, MD_SHAKE256, MD_COUNT };
+enum md_index {
+    MD_SHA256,
+    MD_SHA384,
+    MD_SHA512,
+    MD_SHA3_256,
+    MD_SHAKE256,
+    MD_COUNT
+};
 
 static EVP_MD *md_handle[MD_COUNT];
 static EVP_MAC *hmac_handle;
