@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Strict JSON: what jansson leaves open is closed before it sees the bytes (depth, size), by its flags
+ * (duplicates, trailing bytes, zero bytes in strings are refused) or by the reader of objects (unknown
+ * members).
+ */
+#include "codec/json.h"
+
+#include <string.h>
+
+#include "base/enc.h"
+#include "base/secret.h"
+
+/* jansson recurses once a level. Unbalanced or mismatched brackets are left for it to find. */
+static int check_depth(struct clo_rd rd)
+{
+    size_t depth = 0;
+    bool in_string = false;
+
+    for (size_t i = 0; i < rd.left; i++) {
+        uint8_t c = rd.p[i];
+
+        if (in_string && c == '\\')
+            i++;
+        else if (c == '"')
+            in_string = !in_string;
+        else if (in_string)
+            continue;
+        else if ((c == '{' || c == '[') && ++depth > CLO_JSON_DEPTH_MAX)
+            return CLOISTER_E_LIMIT;
+        else if ((c == '}' || c == ']') && depth > 0)
+            depth--;
+    }
+    return 0;
+}
+
+int clo_json_parse(const void *p, size_t n, size_t max, json_t **ret)
+{
+    json_error_t error = {0};
+    json_t *v = NULL;
+    int err = 0;
+
+    if (n > max)
+        return CLOISTER_E_LIMIT;
+    if ((err = check_depth(clo_rd_init(p, n))) != 0)
+        return err;
+    if ((v = json_loadb(n == 0 ? "" : p, n, JSON_REJECT_DUPLICATES, &error)) == NULL) {
+        switch (json_error_code(&error)) {
+        case json_error_duplicate_key: return CLOISTER_E_DUPLICATE;
+        case json_error_out_of_memory: return CLOISTER_E_MEMORY;
+        default: return CLOISTER_E_MALFORMED;
+        }
+    }
+    *ret = v;
+    return 0;
+}
+
+void clo_json_use_wiping_heap(void)
+{
+    json_set_alloc_funcs(clo_wipe_malloc, clo_wipe_free);
+    /* The first object would otherwise read the hash seed from a file, perhaps behind a sandbox that has none. */
+    json_object_seed(0);
+}
+
+int clo_json_write(const json_t *v, struct clo_buf *out)
+{
+    const size_t flags = JSON_COMPACT | JSON_ENCODE_ANY;
+    size_t n = json_dumpb(v, NULL, 0, flags);
+    uint8_t *p = NULL;
+    int err = 0;
+
+    if (n == 0)
+        return CLOISTER_E_ARGUMENT;
+    if ((err = clo_buf_reserve(out, n, &p)) != 0)
+        return err;
+    if (json_dumpb(v, (char *)p, n, flags) != n)
+        return CLOISTER_E_MEMORY;
+    clo_buf_commit(out, n);
+    return 0;
+}
+
+static void fail(struct clo_json_obj *o, int err)
+{
+    if (o->err == 0)
+        o->err = err;
+}
+
+struct clo_json_obj clo_json_obj_init(const json_t *v)
+{
+    struct clo_json_obj o = {.v = v};
+
+    if (!json_is_object(v))
+        o.err = CLOISTER_E_MALFORMED;
+    else if (json_object_size(v) > 64)
+        o.err = CLOISTER_E_LIMIT;
+    return o;
+}
+
+/* The member and its mark; NULL when absent or when there is no object to look into. */
+static const json_t *find(struct clo_json_obj *o, const char *name)
+{
+    json_t *v = (json_t *)(uintptr_t)o->v; /* jansson's iterators lack const */
+    const char *key = NULL;
+    json_t *member = NULL;
+    unsigned i = 0;
+
+    if (!json_is_object(v))
+        return NULL;
+    json_object_foreach(v, key, member) {
+        if (i < 64 && strcmp(key, name) == 0) {
+            o->seen |= (uint64_t)1 << i;
+            return member;
+        }
+        i++;
+    }
+    return NULL;
+}
+
+const json_t *clo_json_obj_opt(struct clo_json_obj *o, const char *name, json_type type)
+{
+    const json_t *v = find(o, name);
+
+    if (v == NULL)
+        return NULL;
+    if (json_typeof(v) != type && !(type == JSON_TRUE && json_is_false(v))) {
+        fail(o, CLOISTER_E_MALFORMED);
+        return NULL;
+    }
+    return v;
+}
+
+const json_t *clo_json_obj_need(struct clo_json_obj *o, const char *name, json_type type)
+{
+    const json_t *v = clo_json_obj_opt(o, name, type);
+
+    if (v == NULL)
+        fail(o, CLOISTER_E_MALFORMED);
+    return v;
+}
+
+static int64_t int_value(struct clo_json_obj *o, const json_t *v, int64_t min, int64_t max)
+{
+    if (json_integer_value(v) < min || json_integer_value(v) > max) {
+        fail(o, CLOISTER_E_MALFORMED);
+        return min;
+    }
+    return json_integer_value(v);
+}
+
+int64_t clo_json_obj_int(struct clo_json_obj *o, const char *name, int64_t min, int64_t max)
+{
+    const json_t *v = clo_json_obj_need(o, name, JSON_INTEGER);
+
+    return v == NULL ? min : int_value(o, v, min, max);
+}
+
+int64_t clo_json_obj_opt_int(struct clo_json_obj *o, const char *name, int64_t min, int64_t max,
+                             int64_t absent)
+{
+    const json_t *v = clo_json_obj_opt(o, name, JSON_INTEGER);
+
+    return v == NULL ? absent : int_value(o, v, min, max);
+}
+
+bool clo_json_obj_bool(struct clo_json_obj *o, const char *name)
+{
+    return json_is_true(clo_json_obj_need(o, name, JSON_TRUE));
+}
+
+bool clo_json_obj_opt_bool(struct clo_json_obj *o, const char *name, bool absent)
+{
+    const json_t *v = clo_json_obj_opt(o, name, JSON_TRUE);
+
+    return v == NULL ? absent : json_is_true(v);
+}
+
+static const char *str_value(struct clo_json_obj *o, const json_t *v, size_t max)
+{
+    const char *s = json_string_value(v);
+    size_t n = json_string_length(v);
+
+    if (n > max)
+        fail(o, CLOISTER_E_LIMIT);
+    else if (strlen(s) != n)
+        fail(o, CLOISTER_E_MALFORMED);
+    else
+        return s;
+    return "";
+}
+
+const char *clo_json_obj_str(struct clo_json_obj *o, const char *name, size_t max)
+{
+    const json_t *v = clo_json_obj_need(o, name, JSON_STRING);
+
+    return v == NULL ? "" : str_value(o, v, max);
+}
+
+const char *clo_json_obj_opt_str(struct clo_json_obj *o, const char *name, size_t max)
+{
+    const json_t *v = clo_json_obj_opt(o, name, JSON_STRING);
+
+    return v == NULL ? NULL : str_value(o, v, max);
+}
+
+void clo_json_obj_hex(struct clo_json_obj *o, const char *name, void *dst, size_t n)
+{
+    const json_t *v = clo_json_obj_need(o, name, JSON_STRING);
+    int err = 0;
+
+    if (v != NULL && (err = clo_unhex(json_string_value(v), json_string_length(v), dst, n)) != 0)
+        fail(o, err);
+}
+
+void clo_json_obj_b64(struct clo_json_obj *o, const char *name, size_t max, struct clo_buf *dst)
+{
+    const json_t *v = clo_json_obj_need(o, name, JSON_STRING);
+    size_t len = json_string_length(v);
+    uint8_t *p = NULL;
+    size_t n = 0;
+    int err = 0;
+
+    *dst = clo_buf_init(max);
+    if (v == NULL)
+        return;
+    if ((err = clo_buf_reserve(dst, len / 4 * 3 + (len % 4 * 3) / 4, &p)) != 0 ||
+        (err = clo_unb64(json_string_value(v), len, p, max, &n)) != 0) {
+        clo_buf_clear(dst);
+        fail(o, err);
+        return;
+    }
+    clo_buf_commit(dst, n);
+}
+
+void clo_json_obj_v1(struct clo_json_obj *o)
+{
+    const json_t *v = find(o, "v");
+
+    if (!json_is_integer(v) || json_integer_value(v) != 1)
+        fail(o, CLOISTER_E_UNKNOWN);
+}
+
+int clo_json_obj_end(struct clo_json_obj *o)
+{
+    size_t n = json_object_size(o->v);
+
+    if (o->err == 0 && o->seen != (n >= 64 ? UINT64_MAX : ((uint64_t)1 << n) - 1))
+        o->err = CLOISTER_E_UNKNOWN;
+    return o->err;
+}

@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The messages between cloisterd's processes: who may say what to whom. Types are never reused. Payloads are written and read with the
+ * bounded writer and reader; integers are little-endian, strings are u16 length + bytes without zero.
+ * Each process's permit table stands in its own folder.
+ *
+ *   parent  -> all       PEER (a channel to another role), role-specific START, MANIFEST, ENGINE_STATE, RESET, DRAIN
+ *   keeper  -> attester  KEYS (the keys section of the epoch that new evidence shows: the gateway can't choose it)
+ *   gateway -> attester  QUOTE -> QUOTED; attester -> gateway BLOB (pushed)
+ *   gateway -> keeper    OPEN -> OPENED, COMMIT -> COMMITTED, CLOSE
+ *   engine  -> parent    ENGINE_UP, ENGINE_DOWN
+ */
+#ifndef CLO_DAEMON_MESSAGES_H
+#define CLO_DAEMON_MESSAGES_H
+
+#include "attest/sections.h"
+#include "codec/ohttp.h"
+#include "platform/ipc.h"
+
+enum clo_role { CLO_ROLE_PARENT, CLO_ROLE_GATEWAY, CLO_ROLE_KEEPER, CLO_ROLE_ATTESTER, CLO_ROLE_ENGINE, CLO_ROLE_COUNT };
+const char *clo_role_name(enum clo_role r);
+
+enum clo_msg {
+    /* parent -> any */
+    CLO_MSG_PEER = 1,  /* role u8; brings a descriptor: replaces an older channel to that role */
+    CLO_MSG_DRAIN = 2, /* finish what is open, take nothing new, answer DRAINED, then exit 0 */
+    CLO_MSG_DRAINED = 3,
+    CLO_MSG_READY = 4, /* child -> parent: started, took its START */
+    /* START, one a role */
+    CLO_MSG_KEEPER_START = 10,   /* struct clo_keeper_start */
+    CLO_MSG_ATTESTER_START = 11, /* struct clo_attester_start */
+    CLO_MSG_ENGINE_START = 12,   /* struct clo_engine_start */
+    CLO_MSG_GATEWAY_START = 13,  /* struct clo_gateway_start; brings the listening socket */
+    CLO_MSG_CREDENTIALS = 14,    /* u16 count, count x 32: SHA-256 of API keys; parent -> gateway, before READY, may repeat */
+    /* parent -> attester, gateway */
+    CLO_MSG_MANIFEST = 20, /* the manifest section's bytes */
+    /* parent -> keeper: destroy all keys, make new ones (engine or manifest changed) */
+    CLO_MSG_RESET = 21,
+    /* parent -> gateway */
+    CLO_MSG_ENGINE_STATE = 22, /* struct clo_engine_state */
+    /* engine -> parent */
+    CLO_MSG_ENGINE_UP = 30,   /* struct clo_engine_up */
+    CLO_MSG_ENGINE_DOWN = 31, /* empty */
+    /* attester -> parent, `simulated` only: what a demo's policy pins */
+    CLO_MSG_SIMULATED = 40, /* root 32, measurement 48 */
+    /* keeper -> attester */
+    CLO_MSG_KEYS = 50, /* the keys section's bytes */
+    /* gateway <-> attester */
+    CLO_MSG_QUOTE = 60,  /* nonce 32 */
+    CLO_MSG_QUOTED = 61, /* struct clo_quoted; id as in QUOTE */
+    CLO_MSG_BLOB = 62,   /* section u8, digest 32, keep-until i64; brings a sealed memfd */
+    /* gateway <-> keeper; the request's id names its context in all of them */
+    CLO_MSG_OPEN = 70,      /* header 7, chunked u8, enc */
+    CLO_MSG_OPENED = 71,    /* i32 error; with 0: key 32, base nonce 12, response secret 32 */
+    CLO_MSG_COMMIT = 72,    /* credential 32 */
+    CLO_MSG_COMMITTED = 73, /* i32 error: 0, E_REPLAY, E_QUOTA, E_FULL, E_STATE (context unknown or expired) */
+    CLO_MSG_CLOSE = 74,     /* empty, no answer */
+};
+
+#define CLO_STR_MAX 512
+
+struct clo_keeper_start {
+    uint32_t lifetime_s;   /* of an epoch; at least 10 */
+    uint8_t x25519;        /* also make DHKEM(X25519) keys */
+    uint32_t quota;        /* requests a credential and epoch */
+    uint32_t set_max;      /* requests an epoch in all */
+    uint32_t contexts_max; /* open at the same time */
+    char gateway[CLO_GATEWAY_PATH_LEN + 1];
+};
+struct clo_attester_start {
+    uint8_t tee; /* enum clo_tee */
+};
+enum clo_tee { CLO_TEE_SIMULATED = 1, CLO_TEE_SEV_SNP = 2 };
+struct clo_engine_start {
+    uint8_t managed;
+    char server[CLO_STR_MAX];   /* managed: path of llama-server */
+    char model[CLO_STR_MAX];    /* managed: model file */
+    char socket[CLO_STR_MAX];   /* managed: the Unix socket to make */
+    char upstream[CLO_STR_MAX]; /* not managed: "unix:/path" or "127.0.0.1:port" */
+    uint32_t slots;
+    uint32_t context; /* tokens a slot; 0: the model's */
+    uint32_t threads; /* 0: engine's default */
+};
+struct clo_engine_up {
+    char name[64], version[64], model_name[128];
+    uint8_t model_sha256[32], args_sha256[32]; /* zero unless managed */
+    uint32_t slots, context;
+};
+struct clo_engine_state {
+    uint8_t up;
+    uint8_t managed;
+    char address[CLO_STR_MAX]; /* "unix:/path" or "127.0.0.1:port" */
+    char model_name[128];
+    uint32_t slots, context;
+};
+struct clo_gateway_start {
+    char gateway[CLO_GATEWAY_PATH_LEN + 1];
+    uint8_t open_to_all;     /* no credential configured: only with a loopback listener */
+    uint32_t request_max;    /* bytes of one inner request body */
+    uint32_t memory_max;     /* bytes of request bodies held at the same time, all together */
+    uint32_t connections_max;
+    uint32_t parallel;       /* running requests a credential */
+    uint32_t queue_max;      /* waiting for a slot, all together */
+};
+struct clo_quoted {
+    int32_t error; /* 0, or E_FULL, E_STATE (no keys or manifest yet), E_IO: then nothing follows */
+    uint8_t manifest[32], devices[32], collateral[32];
+    const uint8_t *keys, *cpu, *batch; /* borrowed from the message */
+    size_t keys_n, cpu_n, batch_n;
+};
+
+/* Writers and readers of the payloads above (messages.c). Readers refuse trailing bytes and unterminated or over-long strings. */
+CLO_MUST_USE int clo_keeper_start_write(const struct clo_keeper_start *v, struct clo_wr *wr);
+CLO_MUST_USE int clo_keeper_start_read(const void *p, size_t n, struct clo_keeper_start *ret);
+CLO_MUST_USE int clo_attester_start_write(const struct clo_attester_start *v, struct clo_wr *wr);
+CLO_MUST_USE int clo_attester_start_read(const void *p, size_t n, struct clo_attester_start *ret);
+CLO_MUST_USE int clo_engine_start_write(const struct clo_engine_start *v, struct clo_wr *wr);
+CLO_MUST_USE int clo_engine_start_read(const void *p, size_t n, struct clo_engine_start *ret);
+CLO_MUST_USE int clo_engine_up_write(const struct clo_engine_up *v, struct clo_wr *wr);
+CLO_MUST_USE int clo_engine_up_read(const void *p, size_t n, struct clo_engine_up *ret);
+CLO_MUST_USE int clo_engine_state_write(const struct clo_engine_state *v, struct clo_wr *wr);
+CLO_MUST_USE int clo_engine_state_read(const void *p, size_t n, struct clo_engine_state *ret);
+CLO_MUST_USE int clo_gateway_start_write(const struct clo_gateway_start *v, struct clo_wr *wr);
+CLO_MUST_USE int clo_gateway_start_read(const void *p, size_t n, struct clo_gateway_start *ret);
+CLO_MUST_USE int clo_quoted_write(const struct clo_quoted *v, struct clo_wr *wr);
+CLO_MUST_USE int clo_quoted_read(const void *p, size_t n, struct clo_quoted *ret);
+
+#endif

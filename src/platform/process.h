@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Processes: starting a role with nothing but its control channel, and what each process does to itself first (no core
+ * dumps, not dumpable, dies with its parent, signals in a known state). Sandboxing joins here.
+ */
+#ifndef CLO_PLATFORM_PROCESS_H
+#define CLO_PLATFORM_PROCESS_H
+
+#include <sys/types.h>
+
+#include "base/base.h"
+
+/* The control channel's descriptor in every child. */
+#define CLO_CONTROL_FD 3
+
+/*
+ * Start `path` with argv: an empty environment but for `env` (NULL-terminated "NAME=value" list, may be NULL), standard input and
+ * output on /dev/null, standard error inherited, control as descriptor 3, every other descriptor closed, PR_SET_PDEATHSIG SIGKILL.
+ */
+CLO_MUST_USE int clo_process_spawn(const char *path, char *const argv[], char *const env[], int control, pid_t *ret);
+/*
+ * First call of every process: RLIMIT_CORE 0, not dumpable, umask 077, SIGPIPE ignored, PDEATHSIG again with a check that the
+ * parent is still `parent` (0: don't check).
+ */
+CLO_MUST_USE int clo_process_harden(pid_t parent);
+/* Unix seconds, and microseconds of the monotonic clock. */
+int64_t clo_clock_now(void);
+int64_t clo_clock_mono_us(void);
+
+/* Write one event line to standard error in one write(2). */
+#include "base/event.h"
+void clo_log(const char *role, enum clo_event id, uint64_t a, uint64_t b, uint64_t c, uint64_t d);
+/* Events below this level are dropped; default CLO_INFO. */
+void clo_log_level(enum clo_level least);
+
+#endif
