@@ -1,0 +1,42 @@
+# The front door to Meson. `make` alone says what there is.
+.PHONY: help demo build check check-full install fuzz lint clean distclean
+.NOTPARALLEL:
+MAKEFLAGS += --no-print-directory
+
+help:
+	@echo 'make demo        set up what is missing, build, and open a chat with a simulated enclave'
+	@echo 'make build       set up what building needs, and build into build/'
+	@echo 'make check       build and run all tests (up to 25 minutes)'
+	@echo 'make check-full  also the long tests'
+	@echo 'make lint        formatting, static analysis and house rules'
+	@echo 'make fuzz        build the fuzzers and run each for FUZZ_SECONDS (default 60)'
+	@echo 'make install     install what `make build` built (PREFIX, default /usr/local; DESTDIR)'
+	@echo 'make clean       remove build/'
+	@echo 'make distclean   also remove the cache of things fetched and built'
+
+demo:
+	@exec scripts/demo $(DEMO_ARGS)
+
+build:
+	@scripts/build
+
+check:
+	@exec scripts/check
+
+check-full:
+	@exec scripts/check --full
+
+lint:
+	@exec scripts/lint
+
+fuzz:
+	@exec scripts/fuzz
+
+install:
+	@PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' scripts/build install
+
+clean:
+	@rm -rf build
+
+distclean: clean
+	@scripts/bootstrap clean
