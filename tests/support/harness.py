@@ -1,0 +1,443 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the end-to-end and fault tests stand on: TAP output, a scripted engine, cloisterd, `cloister`, and a relay in the middle.
+
+Only the standard library. Tests wait for events, never for time; every wait has a bound so that a fault ends the test.
+"""
+import contextlib
+import hashlib
+import http.client
+import http.server
+import json
+import os
+import select
+import shutil
+import signal
+import socket
+import socketserver
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import traceback
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+BUILD = os.environ.get("CLOISTER_BUILD", os.path.join(ROOT, "build"))
+CLOISTERD = os.path.join(BUILD, "src", "daemon", "cloisterd")
+CLOISTER = os.path.join(BUILD, "src", "client", "cloister")
+WAIT = float(os.environ.get("CLOISTER_TEST_WAIT", "60"))  # the bound of every wait, not a pause
+API_KEY = "test-key-0123456789abcdef"
+
+
+class Tap:
+    """Collects test functions and prints TAP."""
+
+    def __init__(self):
+        self.tests = []
+
+    def __call__(self, f):
+        self.tests.append(f)
+        return f
+
+    def run(self):
+        only = sys.argv[1:]
+        tests = [t for t in self.tests if not only or t.__name__ in only]
+        print(f"1..{len(tests)}", flush=True)
+        failed = 0
+        for i, t in enumerate(tests, 1):
+            name = t.__name__.replace("_", " ")
+            try:
+                t()
+                print(f"ok {i} - {name}", flush=True)
+            except Skip as e:
+                print(f"ok {i} - {name} # SKIP {e}", flush=True)
+            except BaseException as e:  # noqa: a KeyboardInterrupt is a failure as well
+                failed += 1
+                for line in traceback.format_exc().splitlines():
+                    print("# " + line)
+                print(f"not ok {i} - {name}", flush=True)
+                if isinstance(e, KeyboardInterrupt):
+                    break
+        sys.exit(1 if failed else 0)
+
+
+class Skip(Exception):
+    pass
+
+
+def until(cond, what, bound=None):
+    """Wait until cond() is true; the one place that polls, for what has no descriptor to wait on."""
+    end = time.monotonic() + (bound or WAIT)
+    while True:
+        v = cond()
+        if v:
+            return v
+        if time.monotonic() > end:
+            raise AssertionError("waited in vain for: " + what)
+        time.sleep(0.005)
+
+
+class Stream:
+    """What an engine script writes its answer with."""
+
+    def __init__(self, sock):
+        self.sock = sock
+        self.broken = threading.Event()
+
+    def raw(self, b):
+        try:
+            self.sock.sendall(b)
+        except OSError:
+            self.broken.set()
+
+    def head(self, ctype="text/event-stream", status="200 OK"):
+        self.raw((f"HTTP/1.1 {status}\r\nContent-Type: {ctype}\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n").encode())
+
+    def chunk(self, b):
+        self.raw(b"%x\r\n%s\r\n" % (len(b), b))
+
+    def event(self, text, finish=None):
+        d = {} if text is None else {"content": text}
+        self.chunk(b"data: " + json.dumps({"id": "x", "object": "chat.completion.chunk", "created": 1, "model": "m",
+                   "choices": [{"index": 0, "delta": d, "finish_reason": finish}]}, ensure_ascii=False).encode() + b"\n\n")
+
+    def done(self, finish="stop"):
+        self.event(None, finish)
+        self.chunk(b"data: [DONE]\n\n")
+        self.raw(b"0\r\n\r\n")
+
+    def json(self, obj, status="200 OK"):
+        b = json.dumps(obj).encode()
+        self.raw(f"HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {len(b)}\r\nConnection: close\r\n\r\n".encode() + b)
+
+    def peer_gone(self, bound=None):
+        """Wait until the gateway closes this connection."""
+        r, _, _ = select.select([self.sock], [], [], bound or WAIT)
+        return bool(r) and self.sock.recv(1) == b""
+
+
+def echo(body, out):
+    """The default script: the last message comes back word by word."""
+    text = body["messages"][-1]["content"] if "messages" in body else body.get("prompt", "")
+    if not body.get("stream"):
+        out.json({"id": "x", "object": "chat.completion", "created": 1, "model": "m", "choices": [
+            {"index": 0, "message": {"role": "assistant", "content": "echo: " + text}, "finish_reason": "stop"}],
+            "usage": {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}})
+        return
+    out.head()
+    out.event("echo:")
+    for w in text.split(" "):
+        out.event(" " + w)
+    out.done()
+
+
+class Engine:
+    """An OpenAI-like engine on a Unix socket that does what a script says and remembers what it was asked."""
+
+    def __init__(self, path, script=echo):
+        self.path, self.script = path, script
+        self.requests = []  # (path, body), in order of arrival
+        self.arrived = threading.Condition()
+        outer = self
+
+        class Handler(socketserver.StreamRequestHandler):
+            def handle(self):
+                head = b""
+                while not head.endswith(b"\r\n\r\n"):
+                    b = self.rfile.read(1)
+                    if not b:
+                        return
+                    head += b
+                line, *fields = head.decode("latin-1").split("\r\n")
+                method, path, _ = line.split(" ")
+                size = 0
+                for f in fields:
+                    if f.lower().startswith("content-length:"):
+                        size = int(f.split(":")[1])
+                body = self.rfile.read(size)
+                out = Stream(self.connection)
+                if path == "/health":
+                    return out.json({"status": "ok"})
+                if method == "GET" and path in ("/v1/models", "/props"):
+                    return out.json({"object": "list", "data": [{"id": "m", "object": "model"}]})
+                parsed = json.loads(body)
+                with outer.arrived:
+                    outer.requests.append((path, parsed))
+                    outer.arrived.notify_all()
+                outer.script(parsed, out)
+
+        class Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
+            daemon_threads = True
+            request_queue_size = 1024
+            def handle_error(self, *a):
+                pass
+
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path)
+        self.server = Server(path, Handler)
+        threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+
+    def wait_requests(self, n):
+        with self.arrived:
+            if not self.arrived.wait_for(lambda: len(self.requests) >= n, WAIT):
+                raise AssertionError(f"the engine saw {len(self.requests)} requests, not {n}")
+
+    def close(self):
+        self.server.shutdown()
+        self.server.server_close()
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self.path)
+
+
+class Daemon:
+    """cloisterd with the simulated TEE, an ephemeral port, and its own runtime folder."""
+
+    def __init__(self, *args, engine=None, api_key=API_KEY, log=None):
+        self.dir = tempfile.mkdtemp(prefix="cloister-test-")
+        self.log_path = log or os.path.join(self.dir, "log")
+        cmd = [CLOISTERD, "--tee", "simulated", "--listen", "127.0.0.1:0", "--runtime-dir", os.path.join(self.dir, "run"),
+               "--state-dir", os.path.join(self.dir, "state")]
+        os.mkdir(os.path.join(self.dir, "run"), 0o700)
+        os.mkdir(os.path.join(self.dir, "state"), 0o700)
+        if engine is not None:
+            cmd += ["--upstream", "unix:" + engine.path]
+        if api_key:
+            self.key_file = os.path.join(self.dir, "key")
+            fd = os.open(self.key_file, os.O_WRONLY | os.O_CREAT, 0o600)
+            os.write(fd, (api_key + "\n").encode())
+            os.close(fd)
+            cmd += ["--api-keys", self.key_file]
+        r, w = os.pipe()
+        cmd += ["--ready-fd", str(w), *args]
+        with open(self.log_path, "ab") as log_file:
+            self.proc = subprocess.Popen(cmd, stdin=subprocess.DEVNULL, stderr=log_file, pass_fds=[w])
+        os.close(w)
+        self.ready_pipe = os.fdopen(r, "rb", buffering=0)
+        self.lines = []
+        self.cond = threading.Condition()
+        threading.Thread(target=self._read, daemon=True).start()
+        self.policy = os.path.join(self.dir, "policy.json")
+
+    def _read(self):
+        buf = b""
+        while True:
+            b = self.ready_pipe.read(4096)
+            with self.cond:
+                if not b:
+                    self.lines.append(None)
+                    self.cond.notify_all()
+                    return
+                buf += b
+                *whole, buf = buf.split(b"\n")
+                self.lines += [json.loads(x) for x in whole]
+                self.cond.notify_all()
+
+    def _ready_lines(self):
+        return [x for x in self.lines if x and x["event"] == "ready"]
+
+    def wait_ready(self, nth=1):
+        """Wait for the nth ready line and write the policy that pins what it says."""
+        with self.cond:
+            ok = self.cond.wait_for(lambda: len(self._ready_lines()) >= nth or None in self.lines, WAIT)
+            if not ok or len(self._ready_lines()) < nth:
+                raise AssertionError("cloisterd is not ready; its log:\n" + self.log())
+            self.info = self._ready_lines()[-1]
+        self.port = self.info["port"]
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.write_policy()
+        return self
+
+    def ready_count(self):
+        with self.cond:
+            return len(self._ready_lines())
+
+    def write_policy(self, **changes):
+        policy = {"v": 1, "name": "test", "tee": ["simulated"], "measurements": [self.info["measurement"]],
+                  "simulated": {"roots": [self.info["simulated_root"]]}, "allow_unmanaged": True}
+        policy.update(changes)
+        with open(self.policy, "w") as f:
+            json.dump({k: v for k, v in policy.items() if v is not None}, f)
+        return self.policy
+
+    def log(self):
+        with open(self.log_path, errors="replace") as f:
+            return f.read()
+
+    def children(self):
+        """{role: pid} of the direct children, and "llama" for what the engine process started."""
+        found = {}
+        for pid in filter(str.isdigit, os.listdir("/proc")):
+            try:
+                with open(f"/proc/{pid}/stat") as f:
+                    parent = int(f.read().rsplit(")", 1)[1].split()[1])
+                exe = os.path.basename(os.readlink(f"/proc/{pid}/exe"))
+            except OSError:
+                continue
+            if parent == self.proc.pid and exe.startswith("cloisterd-"):
+                found[exe[len("cloisterd-"):]] = int(pid)
+            found.setdefault(("child-of", parent), int(pid))
+        if "engine" in found and ("child-of", found["engine"]) in found:
+            found["llama"] = found[("child-of", found["engine"])]
+        return {k: v for k, v in found.items() if isinstance(k, str)}
+
+    def kill(self, role, sig=signal.SIGKILL):
+        pid = until(lambda: self.children().get(role), f"a {role} process")
+        os.kill(pid, sig)
+        return pid
+
+    def get(self, path, headers=None):
+        return http_request(self.port, "GET", path, None, headers or {})
+
+    def post(self, path, body, ctype="message/ohttp-chunked-req", headers=None):
+        return http_request(self.port, "POST", path, body, {"Content-Type": ctype, **(headers or {})})
+
+    def stop(self, sig=signal.SIGTERM):
+        """End it; returns the exit status. Checks that nothing is left behind."""
+        kids = list(self.children().values()) if self.proc.poll() is None else []
+        if self.proc.poll() is None:
+            self.proc.send_signal(sig)
+        status = self.proc.wait(WAIT)
+        for pid in kids:
+            until(lambda: not alive(pid), f"the end of process {pid}")
+        left = os.listdir(os.path.join(self.dir, "run"))
+        if sig != signal.SIGKILL and left:
+            raise AssertionError(f"left in the runtime folder: {left}")
+        return status
+
+    def close(self):
+        try:
+            if self.proc.poll() is None:
+                self.stop()
+        finally:
+            self.proc.kill()
+            self.proc.wait()
+            shutil.rmtree(self.dir, ignore_errors=True)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        if exc[0] is not None:
+            sys.stdout.write("".join("# log: " + x + "\n" for x in self.log().splitlines()[-30:]))
+        self.close()
+
+
+def alive(pid):
+    try:
+        with open(f"/proc/{pid}/stat") as f:
+            return f.read().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def http_request(port, method, path, body, headers):
+    c = http.client.HTTPConnection("127.0.0.1", port, timeout=WAIT)
+    try:
+        c.request(method, path, body, headers)
+        r = c.getresponse()
+        return r.status, dict((k.lower(), v) for k, v in r.getheaders()), r.read()
+    finally:
+        c.close()
+
+
+def cloister(*args, stdin=None, env=None, timeout=None):
+    """Run the client to its end."""
+    e = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "LANG": "C.UTF-8"}
+    for k in ("ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS"):
+        if k in os.environ:
+            e[k] = os.environ[k]
+    e.update(env or {})
+    return subprocess.run([CLOISTER, *args], input=stdin, stdin=subprocess.DEVNULL if stdin is None else None,
+                          capture_output=True, env=e, timeout=timeout or WAIT)
+
+
+def start_cloister(*args, **kw):
+    e = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "LANG": "C.UTF-8"}
+    return subprocess.Popen([CLOISTER, *args], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=e, **kw)
+
+
+def ask(daemon, question, *args, **kw):
+    url = kw.pop("url", daemon.url)
+    return cloister("chat", "--server", url, "--policy", daemon.policy, "--key-file", daemon.key_file, *args, question, **kw)
+
+
+class Relay:
+    """A TCP relay before cloisterd that records request heads and bodies and lets a test interfere.
+
+    tamper(direction, index, data) -> bytes or None (None: close both sides) is called for each piece; direction is "up" or "down", index the
+    number of the connection.
+    """
+
+    def __init__(self, target_port, tamper=None):
+        self.target = target_port
+        self.tamper = tamper or (lambda direction, index, data: data)
+        self.streams = []  # bytes that went up, one bytearray a connection
+        self.lock = threading.Lock()
+        self.sock = socket.socket()
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.sock.bind(("127.0.0.1", 0))
+        self.sock.listen(128)
+        self.port = self.sock.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self):
+        while True:
+            try:
+                c, _ = self.sock.accept()
+            except OSError:
+                return
+            with self.lock:
+                index = len(self.streams)
+                self.streams.append(bytearray())
+            threading.Thread(target=self._serve, args=(c, index), daemon=True).start()
+
+    def _serve(self, c, index):
+        try:
+            u = socket.create_connection(("127.0.0.1", self.target), timeout=WAIT)
+        except OSError:
+            c.close()
+            return
+        u.settimeout(None)
+        peers = {c: (u, "up"), u: (c, "down")}
+        with c, u:
+            while peers:
+                for s in select.select(list(peers), [], [])[0]:
+                    to, direction = peers[s]
+                    try:
+                        b = s.recv(65536)
+                        if not b:
+                            to.shutdown(socket.SHUT_WR)
+                            peers.pop(s)
+                            if direction == "down":
+                                return
+                            continue
+                        if direction == "up":
+                            self.streams[index] += b
+                        b = self.tamper(direction, index, b)
+                        if b is None:
+                            return
+                        to.sendall(b)
+                    except OSError:
+                        return
+
+    def request_lines(self):
+        """The request line of every connection, in order of connecting."""
+        with self.lock:
+            return [bytes(s).split(b"\r\n", 1)[0].decode("latin-1") for s in self.streams if s]
+
+    def posts(self):
+        return [x for x in self.request_lines() if x.startswith("POST")]
+
+    def evidence(self):
+        return [x for x in self.request_lines() if "/evidence?" in x]
+
+    def close(self):
+        # shutdown wakes the accepting thread; close alone would not
+        with contextlib.suppress(OSError):
+            self.sock.shutdown(socket.SHUT_RDWR)
+        self.sock.close()
+
+
+def digest(b):
+    return hashlib.sha256(b).hexdigest()
