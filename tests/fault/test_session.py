@@ -3,6 +3,7 @@
 """What an interactive chat does after a failure: fresh evidence before the next question, and the old one is never sent again."""
 import os
 import pty
+import re
 import select
 import signal
 import subprocess
@@ -15,6 +16,7 @@ import harness
 from harness import CLOISTER, Daemon, Engine, Relay, Tap, until
 
 tap = Tap()
+PROMPT = re.compile(r"\n[^\n]*> $")
 
 
 class Terminal:
@@ -42,6 +44,17 @@ class Terminal:
                 raise AssertionError(f"the program ended before {text!r}:\n{self.text}")
             self.text += b.decode("utf-8", "replace")
         return self.text
+
+    def wait_prompt(self, since):
+        """Wait for the next prompt at the start of a line: the answer is over."""
+        end = time.monotonic() + harness.WAIT
+        while not PROMPT.search(self.text[since:]):
+            assert time.monotonic() < end
+            r, _, _ = select.select([self.master], [], [], harness.WAIT)
+            assert r, f"no prompt after:\n{self.text}"
+            b = os.read(self.master, 4096)
+            assert b, f"the program ended:\n{self.text}"
+            self.text += b.decode("utf-8", "replace")
 
     def type(self, line):
         os.write(self.master, line.encode() + b"\n")

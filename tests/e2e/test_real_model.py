@@ -1,0 +1,130 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Real text through a real model: llama-server with the default model behind cloisterd, asked through `cloister`."""
+import http.client
+import json
+import os
+import re
+import socket
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "fault"))
+import harness
+from harness import Daemon, Relay, Skip, Tap, ask
+from test_session import Terminal
+
+tap = Tap()
+ENGINE = os.environ.get("CLOISTER_ENGINE", "")
+MODEL = os.environ.get("CLOISTER_MODEL", "")
+
+
+def daemon(*args):
+    if not (os.access(ENGINE, os.X_OK) and os.access(MODEL, os.R_OK)):
+        raise Skip("no llama-server or model: CLOISTER_ENGINE and CLOISTER_MODEL name none")
+    return Daemon("--model", MODEL, "--llama-server", ENGINE, *args)
+
+
+class UnixConnection(http.client.HTTPConnection):
+    def __init__(self, path):
+        super().__init__("localhost", timeout=harness.WAIT)
+        self.path = path
+
+    def connect(self):
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self.path)
+
+
+def ask_engine_directly(d, question, **members):
+    """The same question to llama-server itself, past the daemon: what the answer has to be."""
+    run = os.path.join(d.dir, "run")
+    sock = [os.path.join(run, f) for f in os.listdir(run) if f.endswith(".sock")]
+    c = UnixConnection(sock[0])
+    c.request("POST", "/v1/chat/completions", json.dumps({"messages": [{"role": "user", "content": question}], "temperature": 0,
+              "seed": 7, "cache_prompt": False, **members}), {"Content-Type": "application/json"})
+    return json.loads(c.getresponse().read())["choices"][0]["message"]["content"]
+
+
+FIXED = ("--temperature", "0", "--seed", "7", "--max-tokens", "48")
+
+
+@tap
+def four_languages_come_back_exactly_as_the_model_wrote_them():
+    with daemon() as d:
+        d.wait_ready()
+        for q in ("Name three colours of the rainbow.", "Wie heißt die Hauptstadt von Frankreich?",
+                  "Écris une phrase en français avec des accents.", "اكتب جملة قصيرة عن البحر", "用中文写一句话。"):
+            r = ask(d, q, *FIXED)
+            assert r.returncode == 0, (q, r.stderr)
+            want = ask_engine_directly(d, q, max_tokens=48)
+            assert want.strip(), q
+            assert r.stdout.decode().strip() == want.strip(), (q, r.stdout.decode(), want)
+
+
+@tap
+def emoji_whose_bytes_are_split_across_tokens_arrive_whole():
+    with daemon() as d:
+        d.wait_ready()
+        r = ask(d, "Repeat exactly: \U0001f389\U0001f999\U0001f600", *FIXED)
+        assert r.returncode == 0, r.stderr
+        text = r.stdout.decode("utf-8")  # strict: half a character would raise
+        assert "\U0001f389\U0001f999\U0001f600" in text and "\ufffd" not in text, text
+
+
+@tap
+def a_conversation_of_twenty_turns_keeps_its_history():
+    with daemon("--context", "4096") as d:
+        d.wait_ready()
+        relay = Relay(d.port)
+        t = Terminal("--server", relay.url, "--policy", d.policy, "--key-file", d.key_file, "--temperature", "0",
+                     "--seed", "7", "--max-tokens", "16")
+        t.wait_for("> ")
+        at = t.type("My name is Rosalind. Please remember it.")
+        for i in range(2, 21):
+            t.wait_for("\n", at)
+            at = len(t.text[:at])
+            t.wait_prompt(at)
+            at = t.type("What is my name?" if i == 20 else f"Tell me one short fact about the number {i}.")
+        t.wait_prompt(at)
+        assert "Rosalind" in t.text[at:], t.text[at:]
+        assert len(relay.posts()) == 20, len(relay.posts())
+        t.close()
+        relay.close()
+
+
+@tap
+def a_prompt_beyond_the_context_is_refused_with_a_clear_message_and_nothing_is_cut():
+    with daemon("--context", "512") as d:
+        d.wait_ready()
+        r = ask(d, "word " * 3000, *FIXED)
+        assert r.returncode == 1, (r.returncode, r.stdout, r.stderr)
+        assert r.stdout.strip() == b"", r.stdout
+        assert re.search(rb"context|too long", r.stderr), r.stderr
+        r = ask(d, "Say hello.", *FIXED)
+        assert r.returncode == 0, r.stderr
+
+
+@tap
+def the_model_server_killed_in_the_middle_is_an_explicit_error_and_new_keys_follow():
+    with daemon() as d:
+        d.wait_ready()
+        readies = d.ready_count()
+        keys = json.loads(d.get("/.well-known/cloister/evidence?nonce=" + "A" * 43)[2])["sections"]["keys"]["bytes"]
+        c = harness.start_cloister("chat", "--server", d.url, "--policy", d.policy, "--key-file", d.key_file, "--max-tokens", "1500",
+                                   "Write a very long story about the sea, with many chapters.")
+        first = os.read(c.stdout.fileno(), 1)
+        assert first
+        d.kill("llama")
+        _, err = c.communicate(timeout=harness.WAIT)
+        assert c.returncode == 1 and err.strip(), (c.returncode, err)
+        d.wait_ready(readies + 1)
+        harness.until(lambda: d.get("/readyz")[0] == 200, "readiness")
+        now = json.loads(d.get("/.well-known/cloister/evidence?nonce=" + "A" * 43)[2])["sections"]["keys"]["bytes"]
+        assert now != keys, "the engine was restarted under the old keys"
+        r = ask(d, "Say hello.", *FIXED)
+        assert r.returncode == 0, r.stderr
+
+
+if __name__ == "__main__":
+    tap.run()
