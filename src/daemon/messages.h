@@ -17,7 +17,14 @@
 #include "codec/ohttp.h"
 #include "platform/ipc.h"
 
-enum clo_role { CLO_ROLE_PARENT, CLO_ROLE_GATEWAY, CLO_ROLE_KEEPER, CLO_ROLE_ATTESTER, CLO_ROLE_ENGINE, CLO_ROLE_COUNT };
+enum clo_role {
+    CLO_ROLE_PARENT,
+    CLO_ROLE_GATEWAY,
+    CLO_ROLE_KEEPER,
+    CLO_ROLE_ATTESTER,
+    CLO_ROLE_ENGINE,
+    CLO_ROLE_COUNT
+};
 const char *clo_role_name(enum clo_role r);
 
 enum clo_msg {
@@ -25,16 +32,20 @@ enum clo_msg {
     CLO_MSG_PEER = 1,  /* role u8; brings a descriptor: replaces an older channel to that role */
     CLO_MSG_DRAIN = 2, /* finish what is open, take nothing new, answer DRAINED, then exit 0 */
     CLO_MSG_DRAINED = 3,
-    CLO_MSG_READY = 4, /* child -> parent: started, took its START */
+    CLO_MSG_READY =
+        4, /* child -> parent: took its START (id 0); from the attester also: can quote under the MANIFEST of this id */
     /* START, one a role */
     CLO_MSG_KEEPER_START = 10,   /* struct clo_keeper_start */
     CLO_MSG_ATTESTER_START = 11, /* struct clo_attester_start */
     CLO_MSG_ENGINE_START = 12,   /* struct clo_engine_start */
     CLO_MSG_GATEWAY_START = 13,  /* struct clo_gateway_start; brings the listening socket */
-    CLO_MSG_CREDENTIALS = 14,    /* u16 count, count x 32: SHA-256 of API keys; parent -> gateway, before READY, may repeat */
+    CLO_MSG_CREDENTIALS =
+        14, /* u16 count, count x 32: SHA-256 of API keys; parent -> gateway, before READY, and again
+                                  * whenever they change: each replaces the whole set; CLO_CREDENTIALS_MAX at most */
     /* parent -> attester, gateway */
-    CLO_MSG_MANIFEST = 20, /* the manifest section's bytes */
-    /* parent -> keeper: destroy all keys, make new ones (engine or manifest changed) */
+    CLO_MSG_MANIFEST =
+        20, /* the manifest section's bytes; the attester forgets its keys and its channel to the keeper */
+    /* parent -> keeper: destroy all keys and the channel to the attester, make new keys (engine or manifest changed) */
     CLO_MSG_RESET = 21,
     /* parent -> gateway */
     CLO_MSG_ENGINE_STATE = 22, /* struct clo_engine_state */
@@ -50,14 +61,23 @@ enum clo_msg {
     CLO_MSG_QUOTED = 61, /* struct clo_quoted; id as in QUOTE */
     CLO_MSG_BLOB = 62,   /* section u8, digest 32, keep-until i64; brings a sealed memfd */
     /* gateway <-> keeper; the request's id names its context in all of them */
-    CLO_MSG_OPEN = 70,      /* header 7, chunked u8, enc */
-    CLO_MSG_OPENED = 71,    /* i32 error; with 0: key 32, base nonce 12, response secret 32 */
-    CLO_MSG_COMMIT = 72,    /* credential 32 */
-    CLO_MSG_COMMITTED = 73, /* i32 error: 0, E_REPLAY, E_QUOTA, E_FULL, E_STATE (context unknown or expired) */
-    CLO_MSG_CLOSE = 74,     /* empty, no answer */
+    CLO_MSG_OPEN = 70,   /* header 7, chunked u8, enc */
+    CLO_MSG_OPENED = 71, /* i32 error; with 0: key 32, base nonce 12, response secret 32 */
+    CLO_MSG_COMMIT = 72, /* credential 32 */
+    CLO_MSG_COMMITTED =
+        73, /* i32 error: 0, E_REPLAY, E_QUOTA, E_FULL, E_STATE (context unknown or expired) */
+    CLO_MSG_CLOSE = 74, /* empty, no answer */
 };
 
-#define CLO_STR_MAX 512
+#define CLO_STR_MAX         512
+#define CLO_CREDENTIALS_MAX 511
+
+/* How a child ends when starting it again would be of no use. argv[1] of every child is the log level (enum clo_level) in one digit. */
+enum clo_child_exit {
+    CLO_EXIT_UNSUPPORTED = 20, /* no evidence maker for this TEE */
+    CLO_EXIT_LOCK = 21,        /* memory for keys can't be locked */
+    CLO_EXIT_ENGINE = 22,      /* llama-server can't be started, or ended before it was ready */
+};
 
 struct clo_keeper_start {
     uint32_t lifetime_s;   /* of an epoch; at least 10 */
@@ -70,12 +90,17 @@ struct clo_keeper_start {
 struct clo_attester_start {
     uint8_t tee; /* enum clo_tee */
 };
-enum clo_tee { CLO_TEE_SIMULATED = 1, CLO_TEE_SEV_SNP = 2 };
+enum clo_tee {
+    CLO_TEE_SIMULATED = 1,
+    CLO_TEE_SEV_SNP = 2
+};
 struct clo_engine_start {
     uint8_t managed;
-    char server[CLO_STR_MAX];   /* managed: path of llama-server */
-    char model[CLO_STR_MAX];    /* managed: model file */
-    char socket[CLO_STR_MAX];   /* managed: the Unix socket to make */
+    char server[CLO_STR_MAX]; /* managed: path of llama-server */
+    char model[CLO_STR_MAX];  /* managed: model file */
+    char model_name[128];     /* managed: what the engine calls its model */
+    char socket
+        [CLO_STR_MAX]; /* managed: the Unix socket to make; another path at every start, so that no request meets a later engine */
     char upstream[CLO_STR_MAX]; /* not managed: "unix:/path" or "127.0.0.1:port" */
     uint32_t slots;
     uint32_t context; /* tokens a slot; 0: the model's */
@@ -95,12 +120,12 @@ struct clo_engine_state {
 };
 struct clo_gateway_start {
     char gateway[CLO_GATEWAY_PATH_LEN + 1];
-    uint8_t open_to_all;     /* no credential configured: only with a loopback listener */
-    uint32_t request_max;    /* bytes of one inner request body */
-    uint32_t memory_max;     /* bytes of request bodies held at the same time, all together */
+    uint8_t open_to_all;  /* no credential configured: only with a loopback listener */
+    uint32_t request_max; /* bytes of one inner request body */
+    uint32_t memory_max;  /* bytes of request bodies held at the same time, all together */
     uint32_t connections_max;
-    uint32_t parallel;       /* running requests a credential */
-    uint32_t queue_max;      /* waiting for a slot, all together */
+    uint32_t parallel;  /* running requests a credential */
+    uint32_t queue_max; /* waiting for a slot, all together */
 };
 struct clo_quoted {
     int32_t error; /* 0, or E_FULL, E_STATE (no keys or manifest yet), E_IO: then nothing follows */

@@ -13,9 +13,9 @@
 
 #include "base/rw.h"
 
-#define CLO_IPC_VERSION 1
-#define CLO_IPC_HEADER 16
-#define CLO_IPC_MAX 16384
+#define CLO_IPC_VERSION     1
+#define CLO_IPC_HEADER      16
+#define CLO_IPC_MAX         16384
 #define CLO_IPC_PAYLOAD_MAX (CLO_IPC_MAX - CLO_IPC_HEADER)
 
 struct clo_ipc_permit {
@@ -41,14 +41,17 @@ CLO_MUST_USE int clo_ipc_pair(int fd[2]);
  * One message. CLOISTER_E_FULL: the socket's buffer is full, nothing was sent (try again when writable); CLOISTER_E_NETWORK: the
  * peer is gone. fd -1 for none; it stays the caller's.
  */
-CLO_MUST_USE int clo_ipc_send(int sock, uint16_t type, uint64_t id, const void *p, size_t n, int fd);
+CLO_MUST_USE int clo_ipc_send(int sock, uint16_t type, uint64_t id, const void *p, size_t n,
+                              int fd);
 /*
  * One message for a receiver in `state`. CLOISTER_E_NOT_FOUND: nothing is there now; CLOISTER_E_NETWORK: the peer is gone;
  * CLOISTER_E_PROTOCOL: the peer broke the rules. *ret is filled on success only.
  */
-CLO_MUST_USE int clo_ipc_recv(int sock, unsigned state, const struct clo_ipc_permit *table, size_t rows, struct clo_ipc_msg *ret);
+CLO_MUST_USE int clo_ipc_recv(int sock, unsigned state, const struct clo_ipc_permit *table,
+                              size_t rows, struct clo_ipc_msg *ret);
 /* The header and permit check alone, for recv and the fuzzer: p is a whole packet. */
-CLO_MUST_USE int clo_ipc_check(const void *p, size_t n, bool has_fd, unsigned state, const struct clo_ipc_permit *table, size_t rows,
+CLO_MUST_USE int clo_ipc_check(const void *p, size_t n, bool has_fd, unsigned state,
+                               const struct clo_ipc_permit *table, size_t rows,
                                struct clo_ipc_msg *ret);
 
 /* A sealed memfd with public bytes (never users' text or secrets: it can't be wiped), and its reading: seals are checked, then copied. */

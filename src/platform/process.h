@@ -15,12 +15,14 @@
 
 /*
  * Start `path` with argv: an empty environment but for `env` (NULL-terminated "NAME=value" list, may be NULL), standard input and
- * output on /dev/null, standard error inherited, control as descriptor 3, every other descriptor closed, PR_SET_PDEATHSIG SIGKILL.
+ * output on /dev/null, standard error inherited, control (-1: none) as descriptor 3, every other descriptor closed, a session of
+ * its own, PR_SET_PDEATHSIG SIGKILL. CLOISTER_E_NOT_FOUND: no such program; CLOISTER_E_IO: it can't be started.
  */
-CLO_MUST_USE int clo_process_spawn(const char *path, char *const argv[], char *const env[], int control, pid_t *ret);
+CLO_MUST_USE int clo_process_spawn(const char *path, char *const argv[], char *const env[],
+                                   int control, pid_t *ret);
 /*
- * First call of every process: RLIMIT_CORE 0, not dumpable, umask 077, SIGPIPE ignored, PDEATHSIG again with a check that the
- * parent is still `parent` (0: don't check).
+ * First call of every process: no core dump (RLIMIT_CORE 1, which stops a core_pattern program too), not dumpable, umask 077,
+ * SIGPIPE ignored, PDEATHSIG again with a check that the parent is still `parent` (0: neither).
  */
 CLO_MUST_USE int clo_process_harden(pid_t parent);
 /* Unix seconds, and microseconds of the monotonic clock. */

@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Writers and readers of the payloads between cloisterd's processes. A payload is read completely or not at all: flags are 0 or
+ * 1, enumerations have known values, strings fit with their zero and hold none, nothing follows the last field.
+ * Fuzzed by fuzz/fuzz_ipc.c.
+ */
+#include "daemon/messages.h"
+
+#include <string.h>
+
+const char *clo_role_name(enum clo_role r)
+{
+    static const char *const name[CLO_ROLE_COUNT] = {"parent", "gateway", "keeper", "attester",
+                                                     "engine"};
+
+    return r < CLO_ROLE_COUNT ? name[r] : "unknown";
+}
+
+static int write_str(struct clo_wr *wr, const char *s, size_t cap)
+{
+    size_t n = strnlen(s, cap);
+    int err;
+
+    if (n == cap)
+        return CLOISTER_E_ARGUMENT;
+    if ((err = clo_wr_u16le(wr, (uint16_t)n)) != 0)
+        return err;
+    return clo_wr_bytes(wr, s, n);
+}
+
+static int read_str(struct clo_rd *rd, char *ret, size_t cap)
+{
+    uint16_t n = 0;
+    const uint8_t *p = NULL;
+    int err;
+
+    if ((err = clo_rd_u16le(rd, &n)) != 0 || (err = clo_rd_view(rd, n, &p)) != 0)
+        return err;
+    if (n >= cap)
+        return CLOISTER_E_LIMIT;
+    if (n > 0 && memchr(p, 0, n) != NULL)
+        return CLOISTER_E_MALFORMED;
+    memset(ret, 0, cap);
+    if (n > 0)
+        memcpy(ret, p, n);
+    return 0;
+}
+
+static int read_flag(struct clo_rd *rd, uint8_t *ret)
+{
+    uint8_t v = 0;
+    int err;
+
+    if ((err = clo_rd_u8(rd, &v)) != 0)
+        return err;
+    if (v > 1)
+        return CLOISTER_E_MALFORMED;
+    *ret = v;
+    return 0;
+}
+
+static int read_gateway(struct clo_rd *rd, char ret[CLO_GATEWAY_PATH_LEN + 1])
+{
+    int err = read_str(rd, ret, CLO_GATEWAY_PATH_LEN + 1);
+
+    return err != 0 ? err : clo_gateway_path_ok(ret) ? 0 : CLOISTER_E_MALFORMED;
+}
+
+int clo_keeper_start_write(const struct clo_keeper_start *v, struct clo_wr *wr)
+{
+    int err;
+
+    if ((err = clo_wr_u32le(wr, v->lifetime_s)) != 0 || (err = clo_wr_u8(wr, v->x25519)) != 0 ||
+        (err = clo_wr_u32le(wr, v->quota)) != 0 || (err = clo_wr_u32le(wr, v->set_max)) != 0 ||
+        (err = clo_wr_u32le(wr, v->contexts_max)) != 0)
+        return err;
+    return write_str(wr, v->gateway, sizeof v->gateway);
+}
+
+int clo_keeper_start_read(const void *p, size_t n, struct clo_keeper_start *ret)
+{
+    struct clo_rd rd = clo_rd_init(p, n);
+    struct clo_keeper_start v = {0};
+    int err;
+
+    if ((err = clo_rd_u32le(&rd, &v.lifetime_s)) != 0 || (err = read_flag(&rd, &v.x25519)) != 0 ||
+        (err = clo_rd_u32le(&rd, &v.quota)) != 0 || (err = clo_rd_u32le(&rd, &v.set_max)) != 0 ||
+        (err = clo_rd_u32le(&rd, &v.contexts_max)) != 0 ||
+        (err = read_gateway(&rd, v.gateway)) != 0 || (err = clo_rd_end(&rd)) != 0)
+        return err;
+    *ret = v;
+    return 0;
+}
+
+int clo_attester_start_write(const struct clo_attester_start *v, struct clo_wr *wr)
+{
+    return clo_wr_u8(wr, v->tee);
+}
+
+int clo_attester_start_read(const void *p, size_t n, struct clo_attester_start *ret)
+{
+    struct clo_rd rd = clo_rd_init(p, n);
+    struct clo_attester_start v = {0};
+    int err;
+
+    if ((err = clo_rd_u8(&rd, &v.tee)) != 0 || (err = clo_rd_end(&rd)) != 0)
+        return err;
+    if (v.tee != CLO_TEE_SIMULATED && v.tee != CLO_TEE_SEV_SNP)
+        return CLOISTER_E_UNKNOWN;
+    *ret = v;
+    return 0;
+}
+
+int clo_engine_start_write(const struct clo_engine_start *v, struct clo_wr *wr)
+{
+    int err;
+
+    if ((err = clo_wr_u8(wr, v->managed)) != 0 ||
+        (err = write_str(wr, v->server, sizeof v->server)) != 0 ||
+        (err = write_str(wr, v->model, sizeof v->model)) != 0 ||
+        (err = write_str(wr, v->model_name, sizeof v->model_name)) != 0 ||
+        (err = write_str(wr, v->socket, sizeof v->socket)) != 0 ||
+        (err = write_str(wr, v->upstream, sizeof v->upstream)) != 0 ||
+        (err = clo_wr_u32le(wr, v->slots)) != 0 || (err = clo_wr_u32le(wr, v->context)) != 0)
+        return err;
+    return clo_wr_u32le(wr, v->threads);
+}
+
+int clo_engine_start_read(const void *p, size_t n, struct clo_engine_start *ret)
+{
+    struct clo_rd rd = clo_rd_init(p, n);
+    struct clo_engine_start v = {0};
+    int err;
+
+    if ((err = read_flag(&rd, &v.managed)) != 0 ||
+        (err = read_str(&rd, v.server, sizeof v.server)) != 0 ||
+        (err = read_str(&rd, v.model, sizeof v.model)) != 0 ||
+        (err = read_str(&rd, v.model_name, sizeof v.model_name)) != 0 ||
+        (err = read_str(&rd, v.socket, sizeof v.socket)) != 0 ||
+        (err = read_str(&rd, v.upstream, sizeof v.upstream)) != 0 ||
+        (err = clo_rd_u32le(&rd, &v.slots)) != 0 || (err = clo_rd_u32le(&rd, &v.context)) != 0 ||
+        (err = clo_rd_u32le(&rd, &v.threads)) != 0 || (err = clo_rd_end(&rd)) != 0)
+        return err;
+    *ret = v;
+    return 0;
+}
+
+int clo_engine_up_write(const struct clo_engine_up *v, struct clo_wr *wr)
+{
+    int err;
+
+    if ((err = write_str(wr, v->name, sizeof v->name)) != 0 ||
+        (err = write_str(wr, v->version, sizeof v->version)) != 0 ||
+        (err = write_str(wr, v->model_name, sizeof v->model_name)) != 0 ||
+        (err = clo_wr_bytes(wr, v->model_sha256, sizeof v->model_sha256)) != 0 ||
+        (err = clo_wr_bytes(wr, v->args_sha256, sizeof v->args_sha256)) != 0 ||
+        (err = clo_wr_u32le(wr, v->slots)) != 0)
+        return err;
+    return clo_wr_u32le(wr, v->context);
+}
+
+int clo_engine_up_read(const void *p, size_t n, struct clo_engine_up *ret)
+{
+    struct clo_rd rd = clo_rd_init(p, n);
+    struct clo_engine_up v = {0};
+    int err;
+
+    if ((err = read_str(&rd, v.name, sizeof v.name)) != 0 ||
+        (err = read_str(&rd, v.version, sizeof v.version)) != 0 ||
+        (err = read_str(&rd, v.model_name, sizeof v.model_name)) != 0 ||
+        (err = clo_rd_bytes(&rd, v.model_sha256, sizeof v.model_sha256)) != 0 ||
+        (err = clo_rd_bytes(&rd, v.args_sha256, sizeof v.args_sha256)) != 0 ||
+        (err = clo_rd_u32le(&rd, &v.slots)) != 0 || (err = clo_rd_u32le(&rd, &v.context)) != 0 ||
+        (err = clo_rd_end(&rd)) != 0)
+        return err;
+    *ret = v;
+    return 0;
+}
+
+int clo_engine_state_write(const struct clo_engine_state *v, struct clo_wr *wr)
+{
+    int err;
+
+    if ((err = clo_wr_u8(wr, v->up)) != 0 || (err = clo_wr_u8(wr, v->managed)) != 0 ||
+        (err = write_str(wr, v->address, sizeof v->address)) != 0 ||
+        (err = write_str(wr, v->model_name, sizeof v->model_name)) != 0 ||
+        (err = clo_wr_u32le(wr, v->slots)) != 0)
+        return err;
+    return clo_wr_u32le(wr, v->context);
+}
+
+int clo_engine_state_read(const void *p, size_t n, struct clo_engine_state *ret)
+{
+    struct clo_rd rd = clo_rd_init(p, n);
+    struct clo_engine_state v = {0};
+    int err;
+
+    if ((err = read_flag(&rd, &v.up)) != 0 || (err = read_flag(&rd, &v.managed)) != 0 ||
+        (err = read_str(&rd, v.address, sizeof v.address)) != 0 ||
+        (err = read_str(&rd, v.model_name, sizeof v.model_name)) != 0 ||
+        (err = clo_rd_u32le(&rd, &v.slots)) != 0 || (err = clo_rd_u32le(&rd, &v.context)) != 0 ||
+        (err = clo_rd_end(&rd)) != 0)
+        return err;
+    *ret = v;
+    return 0;
+}
+
+int clo_gateway_start_write(const struct clo_gateway_start *v, struct clo_wr *wr)
+{
+    int err;
+
+    if ((err = write_str(wr, v->gateway, sizeof v->gateway)) != 0 ||
+        (err = clo_wr_u8(wr, v->open_to_all)) != 0 ||
+        (err = clo_wr_u32le(wr, v->request_max)) != 0 ||
+        (err = clo_wr_u32le(wr, v->memory_max)) != 0 ||
+        (err = clo_wr_u32le(wr, v->connections_max)) != 0 ||
+        (err = clo_wr_u32le(wr, v->parallel)) != 0)
+        return err;
+    return clo_wr_u32le(wr, v->queue_max);
+}
+
+int clo_gateway_start_read(const void *p, size_t n, struct clo_gateway_start *ret)
+{
+    struct clo_rd rd = clo_rd_init(p, n);
+    struct clo_gateway_start v = {0};
+    int err;
+
+    if ((err = read_gateway(&rd, v.gateway)) != 0 || (err = read_flag(&rd, &v.open_to_all)) != 0 ||
+        (err = clo_rd_u32le(&rd, &v.request_max)) != 0 ||
+        (err = clo_rd_u32le(&rd, &v.memory_max)) != 0 ||
+        (err = clo_rd_u32le(&rd, &v.connections_max)) != 0 ||
+        (err = clo_rd_u32le(&rd, &v.parallel)) != 0 ||
+        (err = clo_rd_u32le(&rd, &v.queue_max)) != 0 || (err = clo_rd_end(&rd)) != 0)
+        return err;
+    *ret = v;
+    return 0;
+}
+
+static int write_part(struct clo_wr *wr, const uint8_t *p, size_t n)
+{
+    int err;
+
+    if (n > CLO_IPC_PAYLOAD_MAX)
+        return CLOISTER_E_LIMIT;
+    if ((err = clo_wr_u16le(wr, (uint16_t)n)) != 0)
+        return err;
+    return clo_wr_bytes(wr, p, n);
+}
+
+static int read_part(struct clo_rd *rd, const uint8_t **ret, size_t *ret_n)
+{
+    uint16_t n = 0;
+    int err;
+
+    if ((err = clo_rd_u16le(rd, &n)) != 0 || (err = clo_rd_view(rd, n, ret)) != 0)
+        return err;
+    *ret_n = n;
+    return 0;
+}
+
+int clo_quoted_write(const struct clo_quoted *v, struct clo_wr *wr)
+{
+    int err;
+
+    if ((err = clo_wr_u32le(wr, (uint32_t)v->error)) != 0 || v->error != 0)
+        return err;
+    if ((err = clo_wr_bytes(wr, v->manifest, sizeof v->manifest)) != 0 ||
+        (err = clo_wr_bytes(wr, v->devices, sizeof v->devices)) != 0 ||
+        (err = clo_wr_bytes(wr, v->collateral, sizeof v->collateral)) != 0 ||
+        (err = write_part(wr, v->keys, v->keys_n)) != 0 ||
+        (err = write_part(wr, v->cpu, v->cpu_n)) != 0)
+        return err;
+    return write_part(wr, v->batch, v->batch_n);
+}
+
+int clo_quoted_read(const void *p, size_t n, struct clo_quoted *ret)
+{
+    struct clo_rd rd = clo_rd_init(p, n);
+    struct clo_quoted v = {0};
+    uint32_t error = 0;
+    int err;
+
+    if ((err = clo_rd_u32le(&rd, &error)) != 0)
+        return err;
+    v.error = (int32_t)error;
+    if (v.error > 0)
+        return CLOISTER_E_MALFORMED;
+    if (v.error == 0 && ((err = clo_rd_bytes(&rd, v.manifest, sizeof v.manifest)) != 0 ||
+                         (err = clo_rd_bytes(&rd, v.devices, sizeof v.devices)) != 0 ||
+                         (err = clo_rd_bytes(&rd, v.collateral, sizeof v.collateral)) != 0 ||
+                         (err = read_part(&rd, &v.keys, &v.keys_n)) != 0 ||
+                         (err = read_part(&rd, &v.cpu, &v.cpu_n)) != 0 ||
+                         (err = read_part(&rd, &v.batch, &v.batch_n)) != 0))
+        return err;
+    if ((err = clo_rd_end(&rd)) != 0)
+        return err;
+    *ret = v;
+    return 0;
+}
