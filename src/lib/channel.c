@@ -1,0 +1,410 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The channel of <cloister/channel.h>: chunked Oblivious HTTP around Binary HTTP, client side (docs/PROTOCOL.md section 2).
+ *
+ * A channel is made from nothing but a verified and fresh verdict, and keeps of it one key configuration and one AEAD. An
+ * exchange seals one request and opens its answer. What is passed on has been authenticated chunk by chunk; the answer
+ * is complete when Binary HTTP's explicit end has come inside such chunks, and the first failure wipes all keys.
+ *
+ * How the plaintext is cut into chunks is decided in seal_request() alone; after the answer's end only zero bytes may follow
+ * (the decoder refuses others). The traffic shape needs no more than these two places.
+ */
+#include <cloister/channel.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/enc.h"
+#include "base/secret.h"
+#include "codec/bhttp.h"
+#include "codec/ohttp.h"
+
+enum {
+    KEYCONFS_MAX = 16,           /* as many as a list may hold */
+    REQUEST_BODY_MAX = 16 << 20, /* of the inner request */
+    REQUEST_MAX = REQUEST_BODY_MAX + 65536,
+    SEALED_MAX = REQUEST_MAX + REQUEST_MAX / 512, /* each 16 KiB chunk grows by 20 bytes at most */
+    CONTENT_TYPE_MAX = 256,
+};
+
+struct cloister_channel {
+    struct clo_ohttp_keyconf conf;
+    uint16_t aead;
+    int64_t valid_until;
+    char gateway[sizeof(((struct cloister_verdict *)0)->gateway)];
+};
+
+/* ---- the channel ---- */
+
+static bool offers(const struct clo_ohttp_keyconf *k, uint16_t aead)
+{
+    for (size_t i = 0; i < k->suites; i++) {
+        if (k->suite[i].kdf == CLO_KDF_HKDF_SHA256 && k->suite[i].aead == aead)
+            return true;
+    }
+    return false;
+}
+
+/*
+ * The epoch's only key of this KEM, and the first AEAD of the policy's list that it offers. Several keys of one KEM are refused:
+ * taking one of them would be choosing by place.
+ */
+static int choose(const struct cloister_verdict *v, const struct clo_ohttp_keyconf *k, size_t n,
+                  uint16_t kem, struct cloister_channel *c)
+{
+    const struct clo_ohttp_keyconf *found = NULL;
+
+    for (size_t i = 0; i < n; i++) {
+        if (k[i].kem != kem)
+            continue;
+        if (found != NULL)
+            return CLOISTER_E_DUPLICATE;
+        found = &k[i];
+    }
+    for (size_t i = 0; found != NULL && i < v->aeads && i < CLO_ARRAY_LEN(v->aead); i++) {
+        if (clo_aead_key_len(v->aead[i]) > 0 && offers(found, v->aead[i])) {
+            c->conf = *found;
+            c->aead = v->aead[i];
+            return 0;
+        }
+    }
+    return CLOISTER_E_UNSUPPORTED;
+}
+
+int cloister_channel_open(const struct cloister_verdict *v, int64_t now,
+                          struct cloister_channel **ret)
+{
+    struct clo_ohttp_keyconf *k = NULL;
+    struct cloister_channel *c = NULL;
+    size_t n = 0;
+    int err;
+
+    if (v == NULL || ret == NULL)
+        return CLOISTER_E_ARGUMENT;
+    if (v->outcome != CLOISTER_VERIFIED)
+        return CLOISTER_E_REFUSED;
+    if (v->freshness != CLOISTER_FRESH || now >= v->valid_until)
+        return CLOISTER_E_STALE;
+    if (v->gateway[0] != '/' || memchr(v->gateway, '\0', sizeof(v->gateway)) == NULL ||
+        v->ohttp_keys_n > sizeof(v->ohttp_keys))
+        return CLOISTER_E_ARGUMENT;
+
+    k = calloc(KEYCONFS_MAX, sizeof(*k));
+    c = calloc(1, sizeof(*c));
+    if (k == NULL || c == NULL) {
+        err = CLOISTER_E_MEMORY;
+        goto out;
+    }
+    if ((err = clo_ohttp_keys_parse(v->ohttp_keys, v->ohttp_keys_n, k, KEYCONFS_MAX, &n)) != 0)
+        goto out;
+    err = choose(v, k, n, CLO_KEM_XWING, c);
+    if (err == CLOISTER_E_UNSUPPORTED && v->allow_x25519)
+        err = choose(v, k, n, CLO_KEM_X25519, c);
+    if (err != 0)
+        goto out;
+    c->valid_until = v->valid_until;
+    memcpy(c->gateway, v->gateway, sizeof(c->gateway));
+    *ret = c;
+    c = NULL;
+out:
+    free(k);
+    free(c);
+    return err;
+}
+
+void cloister_channel_free(struct cloister_channel *c)
+{
+    free(c);
+}
+
+const char *cloister_channel_gateway(const struct cloister_channel *c)
+{
+    return c->gateway;
+}
+
+int64_t cloister_channel_valid_until(const struct cloister_channel *c)
+{
+    return c->valid_until;
+}
+
+/* ---- an exchange ---- */
+
+enum exchange_state {
+    SEALED,  /* the request waits to be taken */
+    TAKEN,   /* the response's nonce comes */
+    OPENING, /* the response's chunks come */
+    OVER,    /* ended, well or badly: no key any more */
+};
+
+struct cloister_exchange {
+    enum exchange_state state;
+    struct clo_buf body; /* sealed request */
+    struct clo_ohttp_opened keys;
+    uint8_t enc[CLO_KEM_ENC_MAX];
+    uint8_t nonce[CLO_AEAD_KEY_MAX]; /* the response's, gathered */
+    size_t nonce_n;
+    struct clo_ohttp_reader *reader;
+    struct clo_bhttp_dec *dec;
+    unsigned status;
+    bool complete;
+    /* set during a call of _feed or _end */
+    const struct cloister_answer_handler *h;
+    void *ctx;
+};
+
+static void exchange_over(struct cloister_exchange *x)
+{
+    x->state = OVER;
+    clo_ohttp_opened_wipe(&x->keys);
+    clo_ohttp_reader_free(x->reader);
+    x->reader = NULL;
+    clo_bhttp_dec_free(x->dec);
+    x->dec = NULL;
+}
+
+/* The request in Binary HTTP's known-length form. */
+static int write_request(const struct cloister_request *req, struct clo_buf *out)
+{
+    struct clo_buf bearer = clo_buf_init(4096);
+    char id[CLO_B64_LEN(32) + 1] = {0};
+    struct clo_bhttp_field f[4] = {0};
+    size_t n = 0;
+    int err = 0;
+
+    if (req->api_key != NULL) {
+        if ((err = clo_buf_append(&bearer, "Bearer ", 7)) != 0 ||
+            (err = clo_buf_append(&bearer, req->api_key, strlen(req->api_key) + 1)) != 0)
+            goto out;
+        f[n++] = (struct clo_bhttp_field){"authorization", (const char *)bearer.p};
+    }
+    if (req->content_type != NULL)
+        f[n++] = (struct clo_bhttp_field){"content-type", req->content_type};
+    if (req->accept != NULL)
+        f[n++] = (struct clo_bhttp_field){"accept", req->accept};
+    if (req->id != NULL) {
+        clo_b64(req->id, 32, id);
+        f[n++] = (struct clo_bhttp_field){"cloister-request", id};
+    }
+    err = clo_bhttp_write_request(req->method, "https", "", req->path, f, n, req->body, req->body_n,
+                                  out);
+out:
+    clo_buf_clear(&bearer);
+    return err;
+}
+
+/* The one place that decides how a request is cut into chunks: full ones, and what is left in the final one. */
+static int seal_request(struct clo_ohttp_writer *w, const struct clo_buf *plain,
+                        struct clo_buf *out)
+{
+    size_t at = 0;
+    int err;
+
+    while (plain->len - at > CLO_OHTTP_CHUNK_MAX) {
+        err = clo_ohttp_writer_chunk(w, plain->p + at, CLO_OHTTP_CHUNK_MAX, out);
+        if (err != 0)
+            return err;
+        at += CLO_OHTTP_CHUNK_MAX;
+    }
+    return clo_ohttp_writer_final(w, plain->p + at, plain->len - at, out);
+}
+
+int cloister_exchange_new(struct cloister_channel *c, const struct cloister_request *req,
+                          int64_t now, struct cloister_exchange **ret)
+{
+    struct clo_buf plain = clo_buf_init(REQUEST_MAX);
+    struct clo_ohttp_writer *w = NULL;
+    struct cloister_exchange *x = NULL;
+    int err;
+
+    if (c == NULL || req == NULL || ret == NULL || req->method == NULL || req->path == NULL ||
+        (req->body == NULL && req->body_n > 0))
+        return CLOISTER_E_ARGUMENT;
+    if (now >= c->valid_until)
+        return CLOISTER_E_STALE;
+    if (req->body_n > REQUEST_BODY_MAX)
+        return CLOISTER_E_LIMIT;
+    x = calloc(1, sizeof(*x));
+    if (x == NULL)
+        return CLOISTER_E_MEMORY;
+    x->body = clo_buf_init(SEALED_MAX);
+
+    if ((err = write_request(req, &plain)) != 0 ||
+        (err = clo_ohttp_start_request(&c->conf, c->aead, true, clo_rng_system(), &x->body, x->enc,
+                                       &x->keys)) != 0 ||
+        (err = clo_ohttp_writer_new(c->aead, x->keys.key, x->keys.base_nonce, &w)) != 0 ||
+        (err = seal_request(w, &plain, &x->body)) != 0)
+        goto out;
+    *ret = x;
+    x = NULL;
+out:
+    clo_buf_clear(&plain);
+    clo_ohttp_writer_free(w);
+    cloister_exchange_free(x);
+    return err;
+}
+
+int cloister_exchange_body(struct cloister_exchange *x, const uint8_t **ret, size_t *ret_n)
+{
+    if (x->state != SEALED)
+        return CLOISTER_E_STATE;
+    x->state = TAKEN;
+    *ret = x->body.p;
+    *ret_n = x->body.len;
+    return 0;
+}
+
+/* ---- the answer: from Binary HTTP to the caller ---- */
+
+static int on_response(void *ctx, unsigned status)
+{
+    struct cloister_exchange *x = ctx;
+
+    x->status = status;
+    return 0;
+}
+
+static int on_headers(void *ctx, const struct clo_bhttp_field *f, size_t n)
+{
+    struct cloister_exchange *x = ctx;
+    const char *type = NULL;
+
+    for (size_t i = 0; i < n; i++) {
+        if (strcmp(f[i].name, "content-type") != 0)
+            continue;
+        if (type != NULL)
+            return CLOISTER_E_DUPLICATE;
+        type = f[i].value;
+    }
+    if (type != NULL && strlen(type) > CONTENT_TYPE_MAX)
+        return CLOISTER_E_LIMIT;
+    return x->h->status(x->ctx, x->status, type != NULL ? type : "");
+}
+
+static int on_content(void *ctx, const uint8_t *p, size_t n)
+{
+    struct cloister_exchange *x = ctx;
+
+    return n > 0 ? x->h->content(x->ctx, p, n) : 0;
+}
+
+/* The message's explicit end: nothing but padding may follow. */
+static int on_trailers(void *ctx, const struct clo_bhttp_field *f, size_t n)
+{
+    struct cloister_exchange *x = ctx;
+
+    (void)f;
+    (void)n;
+    x->complete = true;
+    return 0;
+}
+
+static const struct clo_bhttp_handler answer_events = {
+    .response = on_response,
+    .headers = on_headers,
+    .content = on_content,
+    .trailers = on_trailers,
+};
+
+static int on_chunk(void *ctx, const uint8_t *p, size_t n, bool final)
+{
+    struct cloister_exchange *x = ctx;
+
+    (void) final;
+    return clo_bhttp_dec_feed(x->dec, p, n);
+}
+
+/* The response's keys, from its nonce; those of the request have no use any more. */
+static int start_opening(struct cloister_exchange *x)
+{
+    CLO_SECRET(key, CLO_AEAD_KEY_MAX);
+    CLO_SECRET(base_nonce, CLO_AEAD_NONCE);
+    int err;
+
+    if ((err = clo_ohttp_response_keys(&x->keys, x->enc, x->nonce, key, base_nonce)) != 0 ||
+        (err = clo_ohttp_reader_new(x->keys.suite.aead, key, base_nonce, &x->reader)) != 0 ||
+        (err = clo_bhttp_dec_new(CLO_BHTTP_RESPONSE, &answer_events, x, &x->dec)) != 0)
+        return err;
+    clo_ohttp_opened_wipe(&x->keys);
+    clo_buf_clear(&x->body);
+    x->state = OPENING;
+    return 0;
+}
+
+static int feed(struct cloister_exchange *x, struct clo_rd *rd)
+{
+    int err;
+
+    if (x->state == TAKEN) {
+        const size_t nonce_n = clo_ohttp_secret_len(x->keys.suite.aead);
+        const size_t part = rd->left < nonce_n - x->nonce_n ? rd->left : nonce_n - x->nonce_n;
+
+        if ((err = clo_rd_bytes(rd, x->nonce + x->nonce_n, part)) != 0)
+            return err;
+        x->nonce_n += part;
+        if (x->nonce_n < nonce_n)
+            return 0;
+        if ((err = start_opening(x)) != 0)
+            return err;
+    }
+    return clo_ohttp_reader_feed(x->reader, rd->p, rd->left, on_chunk, x);
+}
+
+int cloister_exchange_feed(struct cloister_exchange *x, const void *p, size_t n,
+                           const struct cloister_answer_handler *h, void *ctx)
+{
+    struct clo_rd rd = clo_rd_init(p, n);
+    int err;
+
+    if (x->state != TAKEN && x->state != OPENING)
+        return CLOISTER_E_STATE;
+    if (n == 0)
+        return 0;
+    x->h = h;
+    x->ctx = ctx;
+    err = feed(x, &rd);
+    x->h = NULL;
+    x->ctx = NULL;
+    if (err != 0)
+        exchange_over(x);
+    return err;
+}
+
+bool cloister_exchange_complete(const struct cloister_exchange *x)
+{
+    return x->complete;
+}
+
+int cloister_exchange_end(struct cloister_exchange *x, const struct cloister_answer_handler *h,
+                          void *ctx)
+{
+    int err = CLOISTER_E_CUT;
+
+    if (x->state != TAKEN && x->state != OPENING)
+        return CLOISTER_E_STATE;
+    if (x->state == OPENING) {
+        const bool was_complete = x->complete;
+
+        x->h = h;
+        x->ctx = ctx;
+        err = clo_ohttp_reader_end(x->reader, on_chunk, x);
+        x->h = NULL;
+        x->ctx = NULL;
+        if (err == 0)
+            err = clo_bhttp_dec_end(x->dec);
+        /* A final chunk that was cut can't be told from one that was altered. */
+        else if (was_complete && (err == CLOISTER_E_CUT || err == CLOISTER_E_AUTH))
+            err = CLOISTER_E_TRUNCATED;
+    }
+    exchange_over(x);
+    return err;
+}
+
+void cloister_exchange_free(struct cloister_exchange *x)
+{
+    if (x == NULL)
+        return;
+    exchange_over(x);
+    clo_buf_clear(&x->body);
+    clo_wipe(x, sizeof(*x));
+    free(x);
+}
