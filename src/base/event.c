@@ -3,7 +3,6 @@
 #include "base/event.h"
 
 #include <stdio.h>
-#include <time.h>
 
 static const struct {
     enum clo_level level;
@@ -55,18 +54,45 @@ static size_t add(size_t len, size_t cap, int wrote)
     return (size_t)wrote >= cap - len ? cap - 1 : len + (size_t)wrote;
 }
 
+struct date {
+    unsigned year, month, day, hour, minute, second;
+};
+
+static bool is_leap(unsigned year)
+{
+    return (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
+}
+
+/* By hand, because gmtime_r opens /etc/localtime on its first call: processes log behind a sandbox without files. */
+static struct date date_from_unix(int64_t now)
+{
+    static const unsigned char month_days[] = { 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 };
+    const int64_t last = 253402300799; /* the end of the year 9999 */
+    uint64_t t = (uint64_t)(now < 0 ? 0 : now > last ? last : now);
+    unsigned day = (unsigned)(t / 86400), of_day = (unsigned)(t % 86400);
+    struct date d = { .year = 1970,
+                      .month = 1,
+                      .hour = of_day / 3600,
+                      .minute = of_day / 60 % 60,
+                      .second = of_day % 60 };
+
+    for (unsigned n; day >= (n = is_leap(d.year) ? 366 : 365); d.year++)
+        day -= n;
+    for (unsigned n; day >= (n = month_days[d.month - 1] + (d.month == 2 && is_leap(d.year) ? 1 : 0)); d.month++)
+        day -= n;
+    d.day = day + 1;
+    return d;
+}
+
 size_t clo_event_format(enum clo_event id, const char *role, int64_t now, const uint64_t num[4], char *dst, size_t cap)
 {
-    time_t t = (time_t)now;
-    struct tm tm = { 0 };
+    struct date d = date_from_unix(now);
     size_t len = 0;
 
     if (id >= CLO_EV_MAX || cap < 2)
         return 0;
-    gmtime_r(&t, &tm);
-    len = add(len, cap, snprintf(dst, cap, "%04d-%02d-%02dT%02d:%02d:%02dZ %s %s %s", tm.tm_year + 1900, tm.tm_mon + 1,
-                                 tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, level_name[events[id].level], role,
-                                 events[id].name));
+    len = add(len, cap, snprintf(dst, cap, "%04u-%02u-%02uT%02u:%02u:%02uZ %s %s %s", d.year, d.month, d.day, d.hour,
+                                 d.minute, d.second, level_name[events[id].level], role, events[id].name));
     for (size_t i = 0; i < 4 && events[id].num[i] != NULL; i++)
         len = add(len, cap, snprintf(dst + len, cap - len, " %s=%llu", events[id].num[i], (unsigned long long)num[i]));
     return add(len, cap, snprintf(dst + len, cap - len, "\n"));

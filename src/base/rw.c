@@ -11,7 +11,8 @@ int clo_rd_view(struct clo_rd *rd, size_t n, const uint8_t **ret)
     if (n > rd->left)
         return CLOISTER_E_TRUNCATED;
     *ret = rd->p;
-    rd->p += n;
+    if (n != 0) /* an empty reader may hold NULL, to which C adds nothing, not even 0 */
+        rd->p += n;
     rd->left -= n;
     return 0;
 }
