@@ -92,6 +92,11 @@ struct clo_batch_section {
     uint8_t path[CLO_BATCH_PATH_MAX][32];
     size_t path_n;
 };
+/* The tree of a batch, for taking many clients' sections out of it: each costs a walk, no hash. */
+struct clo_batch_tree;
+CLO_MUST_USE int clo_batch_tree_new(const uint8_t (*nonce)[32], size_t count, struct clo_batch_tree **ret);
+CLO_MUST_USE int clo_batch_tree_section(const struct clo_batch_tree *t, size_t index, struct clo_batch_section *ret);
+void clo_batch_tree_free(struct clo_batch_tree *t);
 /* Root and the audit path of leaf `index` over count (1..CLO_BATCH_MAX) nonces; leaf = SHA-256(00 || nonce). */
 CLO_MUST_USE int clo_batch_make(const uint8_t (*nonce)[32], size_t count, size_t index, struct clo_batch_section *ret);
 /* The root alone. */

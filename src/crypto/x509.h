@@ -6,10 +6,17 @@
 #ifndef CLO_CRYPTO_X509_H
 #define CLO_CRYPTO_X509_H
 
+#include "base/rw.h"
 #include "crypto/crypto.h"
 
 #define CLO_CERT_MAX 8192   /* bytes of DER */
 #define CLO_CRL_MAX 65536
+
+/*
+ * One DER element (X.690) with this one-byte tag: its content, borrowed. Lengths must be definite and minimal.
+ * The reader moves behind the element, or stays where it is on failure.
+ */
+CLO_MUST_USE int clo_der_read(struct clo_rd *rd, uint8_t tag, struct clo_rd *ret);
 
 struct clo_cert;
 /* Exactly one DER certificate; trailing bytes are refused. */
@@ -30,6 +37,8 @@ CLO_MUST_USE int clo_cert_issuer_cn(const struct clo_cert *c, char *dst, size_t 
 CLO_MUST_USE int clo_cert_ext(const struct clo_cert *c, const char *oid, const uint8_t **ret, size_t *ret_n);
 /* Is the public key EC P-384? */
 bool clo_cert_is_p384(const struct clo_cert *c);
+/* May it sign certificates: basicConstraints cA and keyUsage keyCertSign are there and say so? */
+bool clo_cert_is_ca(const struct clo_cert *c);
 /* RSA modulus bits, 0 if the key isn't RSA. */
 unsigned clo_cert_rsa_bits(const struct clo_cert *c);
 
@@ -46,6 +55,15 @@ CLO_MUST_USE int clo_cert_signed_by(const struct clo_cert *c, const struct clo_c
 /* ECDSA P-384 with SHA-384 over msg; r and s 48 bytes big-endian; range-checked. 0 or CLOISTER_E_AUTH. */
 CLO_MUST_USE int clo_cert_verify_p384(const struct clo_cert *c, const void *msg, size_t n, const uint8_t r[48],
                                       const uint8_t s[48]);
+
+/*
+ * The same primitives under a bare SubjectPublicKeyInfo in DER, for published vectors: ECDSA P-384 with SHA-384, and
+ * RSASSA-PSS with SHA-384, MGF1 SHA-384, 48 bytes of salt. 0, CLOISTER_E_AUTH, or CLOISTER_E_MALFORMED for the key.
+ */
+CLO_MUST_USE int clo_spki_verify_p384(const void *spki, size_t spki_n, const void *msg, size_t n, const uint8_t r[48],
+                                      const uint8_t s[48]);
+CLO_MUST_USE int clo_spki_verify_pss(const void *spki, size_t spki_n, const void *msg, size_t n, const void *sig,
+                                     size_t sig_n);
 
 struct clo_crl;
 CLO_MUST_USE int clo_crl_parse(const void *der, size_t n, struct clo_crl **ret);
