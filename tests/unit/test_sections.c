@@ -1,0 +1,482 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The sections of evidence: exact bytes when written, strictness when read, and the binding. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "attest/sections.h"
+#include "base/enc.h"
+
+#define HEX32 "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"
+#define B64_32 "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8"
+#define KEYS "{\"v\":1,\"ohttp_keys\":\"AQID\",\"created\":1000,\"expires\":2800,"                    \
+             "\"gateway\":\"/r/0123456789abcdef\",\"receipt_key\":\"" B64_32 "\"}"
+#define LIMITS "\"limits\":{\"context_tokens\":8192,\"slots\":4,\"request_bytes\":1048576}}"
+#define MANIFEST "{\"v\":1,\"release\":\"0.1.0\",\"engine\":{\"name\":\"llama-server\",\"version\":\"b6000\"," \
+                 "\"managed\":true,\"args\":\"" HEX32 "\"},\"upstream\":\"unix\","                       \
+                 "\"model\":{\"name\":\"SmolLM2\",\"sha256\":\"" HEX32 "\"},\"kems\":[\"x-wing\"],"      \
+                 "\"prefix_cache\":\"credential\",\"shape\":[]," LIMITS
+
+static uint8_t count_up[32];
+
+static int make_bytes(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < 32; i++)
+        count_up[i] = (uint8_t)i;
+    return 0;
+}
+
+static struct clo_manifest example_manifest(void)
+{
+    struct clo_manifest m = {
+        .release = "0.1.0",
+        .engine_name = "llama-server",
+        .engine_version = "b6000",
+        .managed = true,
+        .upstream = "unix",
+        .model = "SmolLM2",
+        .prefix_cache = "credential",
+        .context_tokens = 8192,
+        .slots = 4,
+        .request_bytes = 1048576,
+    };
+
+    memcpy(m.engine_args, count_up, 32);
+    memcpy(m.model_sha256, count_up, 32);
+    return m;
+}
+
+static struct clo_keys_section example_keys(void)
+{
+    struct clo_keys_section k = {
+        .ohttp_keys = {1, 2, 3},
+        .ohttp_keys_n = 3,
+        .created = 1000,
+        .expires = 2800,
+        .gateway = "/r/0123456789abcdef",
+    };
+
+    memcpy(k.receipt_key, count_up, 32);
+    return k;
+}
+
+static void assert_text(struct clo_buf *b, const char *want)
+{
+    assert_int_equal(b->len, strlen(want));
+    assert_memory_equal(b->p, want, b->len);
+    clo_buf_clear(b);
+}
+
+/* A copy of `text` where the first `from` became `to`. */
+static char *with(const char *text, const char *from, const char *to)
+{
+    const char *at = strstr(text, from);
+    char *s = NULL;
+    size_t n;
+
+    assert_non_null(at);
+    n = strlen(text) + strlen(to) + 1;
+    assert_non_null(s = malloc(n));
+    memcpy(s, text, (size_t)(at - text));
+    strcpy(s + (at - text), to);
+    strcat(s, at + strlen(from));
+    return s;
+}
+
+static int keys_parse(const char *text)
+{
+    struct clo_keys_section k;
+
+    return clo_keys_section_parse(text, strlen(text), &k);
+}
+
+static int manifest_parse(const char *text)
+{
+    struct clo_manifest m;
+
+    return clo_manifest_parse(text, strlen(text), &m);
+}
+
+static int cpu_parse(const char *text)
+{
+    struct clo_cpu_section c = {0};
+    int err = clo_cpu_section_parse(text, strlen(text), &c);
+
+    clo_cpu_section_clear(&c);
+    return err;
+}
+
+static int batch_parse(const char *text)
+{
+    struct clo_batch_section b;
+
+    return clo_batch_section_parse(text, strlen(text), &b);
+}
+
+static int collateral_parse(const char *text)
+{
+    struct clo_collateral c = {0};
+    int err = clo_collateral_parse(text, strlen(text), &c);
+
+    clo_collateral_clear(&c);
+    return err;
+}
+
+/* The result of `parse` when `from` in `text` is replaced. */
+static int changed(int (*parse)(const char *), const char *text, const char *from, const char *to)
+{
+    char *s = with(text, from, to);
+    int err = parse(s);
+
+    free(s);
+    return err;
+}
+
+static void keys_are_written_as_documented(void **state)
+{
+    const struct clo_keys_section k = example_keys();
+    struct clo_buf b = clo_buf_init(CLO_SECTION_MAX);
+
+    (void)state;
+    assert_int_equal(clo_keys_section_write(&k, &b), 0);
+    assert_text(&b, KEYS);
+}
+
+static void keys_are_read_back(void **state)
+{
+    const struct clo_keys_section want = example_keys();
+    struct clo_keys_section k = {0};
+
+    (void)state;
+    assert_int_equal(clo_keys_section_parse(KEYS, strlen(KEYS), &k), 0);
+    assert_int_equal(k.ohttp_keys_n, 3);
+    assert_memory_equal(k.ohttp_keys, want.ohttp_keys, 3);
+    assert_int_equal(k.created, 1000);
+    assert_int_equal(k.expires, 2800);
+    assert_string_equal(k.gateway, want.gateway);
+    assert_memory_equal(k.receipt_key, count_up, 32);
+}
+
+static void malformed_keys_are_refused(void **state)
+{
+    (void)state;
+    assert_int_equal(changed(keys_parse, KEYS, "\"v\":1", "\"v\":2"), CLOISTER_E_UNKNOWN);
+    assert_int_equal(changed(keys_parse, KEYS, "\"v\":1", "\"v\":1,\"w\":1"), CLOISTER_E_UNKNOWN);
+    assert_int_equal(changed(keys_parse, KEYS, "\"v\":1", "\"v\":1,\"v\":1"), CLOISTER_E_DUPLICATE);
+    assert_int_equal(changed(keys_parse, KEYS, "}", "} "), 0); /* white space is JSON's own */
+    assert_int_equal(changed(keys_parse, KEYS, "}", "}{"), CLOISTER_E_MALFORMED);
+    assert_int_equal(changed(keys_parse, KEYS, "AQID", "AQI="), CLOISTER_E_MALFORMED);
+    assert_int_equal(changed(keys_parse, KEYS, "AQID", "AQIDBB"), CLOISTER_E_MALFORMED);
+    assert_int_equal(changed(keys_parse, KEYS, "AQID", ""), CLOISTER_E_MALFORMED);
+    assert_int_equal(changed(keys_parse, KEYS, "2800", "1000"), CLOISTER_E_MALFORMED);
+    assert_int_equal(changed(keys_parse, KEYS, "2800", "null"), CLOISTER_E_MALFORMED);
+    assert_int_equal(changed(keys_parse, KEYS, "2800", "2800.0"), CLOISTER_E_MALFORMED);
+    assert_int_equal(changed(keys_parse, KEYS, "1000", "-1"), CLOISTER_E_MALFORMED);
+    assert_int_equal(changed(keys_parse, KEYS, B64_32, "AAAA"), CLOISTER_E_MALFORMED);
+    assert_int_equal(changed(keys_parse, KEYS, "\"expires\":2800,", ""), CLOISTER_E_MALFORMED);
+}
+
+static void a_gateway_path_is_r_and_sixteen_digits(void **state)
+{
+    (void)state;
+    assert_true(clo_gateway_path_ok("/r/0123456789abcdef"));
+    assert_false(clo_gateway_path_ok(""));
+    assert_false(clo_gateway_path_ok("/r/0123456789abcde"));
+    assert_false(clo_gateway_path_ok("/r/0123456789abcdef0"));
+    assert_false(clo_gateway_path_ok("/r/0123456789ABCDEF"));
+    assert_false(clo_gateway_path_ok("/r/../0123456789abc"));
+    assert_false(clo_gateway_path_ok("//x/123456789abcdef"));
+    assert_int_equal(changed(keys_parse, KEYS, "/r/0", "/s/0"), CLOISTER_E_MALFORMED);
+}
+
+static void a_manifest_is_written_as_documented(void **state)
+{
+    const struct clo_manifest m = example_manifest();
+    struct clo_buf b = clo_buf_init(CLO_SECTION_MAX);
+
+    (void)state;
+    assert_int_equal(clo_manifest_write(&m, &b), 0);
+    assert_text(&b, MANIFEST);
+}
+
+static void a_manifest_is_read_back(void **state)
+{
+    const struct clo_manifest want = example_manifest();
+    struct clo_manifest m;
+
+    (void)state;
+    memset(&m, 0xff, sizeof m);
+    assert_int_equal(clo_manifest_parse(MANIFEST, strlen(MANIFEST), &m), 0);
+    assert_string_equal(m.release, want.release);
+    assert_string_equal(m.engine_version, want.engine_version);
+    assert_string_equal(m.model, want.model);
+    assert_memory_equal(m.engine_args, count_up, 32);
+    assert_memory_equal(m.model_sha256, count_up, 32);
+    assert_true(m.managed);
+    assert_false(m.x25519);
+    assert_int_equal(m.request_bytes, 1048576);
+}
+
+static void an_unmanaged_manifest_has_neither_arguments_nor_model_digest(void **state)
+{
+    struct clo_manifest m = example_manifest();
+    struct clo_buf b = clo_buf_init(CLO_SECTION_MAX);
+    struct clo_manifest back;
+
+    (void)state;
+    m.managed = false;
+    m.x25519 = true;
+    strcpy(m.upstream, "loopback");
+    strcpy(m.prefix_cache, "upstream");
+    assert_int_equal(clo_manifest_write(&m, &b), 0);
+    assert_null(memmem(b.p, b.len, "sha256", 6));
+    assert_null(memmem(b.p, b.len, "args", 4));
+    assert_int_equal(clo_manifest_parse(b.p, b.len, &back), 0);
+    assert_false(back.managed);
+    assert_true(back.x25519);
+    clo_buf_clear(&b);
+    assert_int_equal(changed(manifest_parse, MANIFEST, "true", "false"), CLOISTER_E_UNKNOWN);
+}
+
+static void malformed_manifests_are_refused(void **state)
+{
+    (void)state;
+    assert_int_equal(changed(manifest_parse, MANIFEST, "\"unix\"", "\"\""), CLOISTER_E_MALFORMED);
+    assert_int_equal(changed(manifest_parse, MANIFEST, "SmolLM2", "a\\nb"), CLOISTER_E_MALFORMED);
+    assert_int_equal(changed(manifest_parse, MANIFEST, "SmolLM2", "a\\u001bb"), CLOISTER_E_MALFORMED);
+    assert_int_equal(changed(manifest_parse, MANIFEST, "SmolLM2", "a\\u202eb"), CLOISTER_E_MALFORMED);
+    assert_int_equal(changed(manifest_parse, MANIFEST, "\"x-wing\"", ""), CLOISTER_E_MALFORMED);
+    assert_int_equal(changed(manifest_parse, MANIFEST, "\"x-wing\"", "\"x25519\""), CLOISTER_E_MALFORMED);
+    assert_int_equal(changed(manifest_parse, MANIFEST, "credential", "shared"), CLOISTER_E_MALFORMED);
+    assert_int_equal(changed(manifest_parse, MANIFEST, "\"slots\":4,", ""), CLOISTER_E_MALFORMED);
+    assert_int_equal(changed(manifest_parse, MANIFEST, "\"slots\":4", "\"slots\":4,\"x\":0"), CLOISTER_E_UNKNOWN);
+}
+
+static void a_promised_shape_is_beyond_this_version(void **state)
+{
+    (void)state;
+    assert_int_equal(changed(manifest_parse, MANIFEST, "\"shape\":[]", "\"shape\":[{}]"), CLOISTER_E_UNSUPPORTED);
+}
+
+static void the_cpu_section_round_trips(void **state)
+{
+    struct clo_cpu_section c = {.type = "sev-snp", .report_n = CLO_SNP_REPORT_LEN, .chain_n = 2};
+    struct clo_cpu_section back = {0};
+    struct clo_buf b = clo_buf_init(CLO_SECTION_MAX);
+
+    (void)state;
+    memset(c.report, 0x5a, sizeof c.report);
+    for (size_t i = 0; i < 2; i++) {
+        c.chain[i] = clo_buf_init(100);
+        assert_int_equal(clo_buf_append(&c.chain[i], count_up, 20 + i), 0);
+    }
+    assert_int_equal(clo_cpu_section_write(&c, &b), 0);
+    assert_int_equal(clo_cpu_section_parse(b.p, b.len, &back), 0);
+    assert_string_equal(back.type, "sev-snp");
+    assert_int_equal(back.report_n, CLO_SNP_REPORT_LEN);
+    assert_memory_equal(back.report, c.report, sizeof c.report);
+    assert_int_equal(back.chain_n, 2);
+    assert_int_equal(back.chain[1].len, 21);
+    assert_memory_equal(back.chain[1].p, count_up, 21);
+    clo_buf_clear(&b);
+    clo_cpu_section_clear(&c);
+    clo_cpu_section_clear(&back);
+}
+
+static void a_reserved_cpu_type_is_unsupported_and_named(void **state)
+{
+    const char text[] = "{\"v\":1,\"type\":\"tdx\",\"quote\":\"AAAA\",\"future\":[]}";
+    struct clo_cpu_section c = {0};
+
+    (void)state;
+    assert_int_equal(clo_cpu_section_parse(text, strlen(text), &c), CLOISTER_E_UNSUPPORTED);
+    assert_string_equal(c.type, "tdx");
+    assert_int_equal(cpu_parse("{\"v\":1,\"type\":\"sev-snp-azure\"}"), CLOISTER_E_UNSUPPORTED);
+    assert_int_equal(cpu_parse("{\"v\":1,\"type\":\"tdx-azure\"}"), CLOISTER_E_UNSUPPORTED);
+    assert_int_equal(cpu_parse("{\"v\":1,\"type\":\"sgx\"}"), CLOISTER_E_UNKNOWN);
+    assert_int_equal(cpu_parse("{\"v\":1}"), CLOISTER_E_MALFORMED);
+}
+
+#define CPU "{\"v\":1,\"type\":\"sev-snp\",\"report\":\"AAAA\",\"chain\":[\"AAAA\"]}"
+static void malformed_cpu_sections_are_refused(void **state)
+{
+    (void)state;
+    assert_int_equal(cpu_parse(CPU), 0);
+    assert_int_equal(changed(cpu_parse, CPU, "[\"AAAA\"]", "[]"), 0); /* the appraisal will miss it */
+    assert_int_equal(changed(cpu_parse, CPU, "[\"AAAA\"]", "[\"\"]"), CLOISTER_E_MALFORMED);
+    assert_int_equal(changed(cpu_parse, CPU, "[\"AAAA\"]", "[1]"), CLOISTER_E_MALFORMED);
+    assert_int_equal(changed(cpu_parse, CPU, "[\"AAAA\"]", "[\"AAAA\",\"A\"]"), CLOISTER_E_MALFORMED);
+    assert_int_equal(changed(cpu_parse, CPU, "[\"AAAA\"]", "[\"AAAA\",\"AAAA\",\"AAAA\",\"AAAA\",\"AAAA\"]"),
+                     CLOISTER_E_LIMIT);
+    assert_int_equal(changed(cpu_parse, CPU, "[\"AAAA\"]", "{}"), CLOISTER_E_MALFORMED);
+    assert_int_equal(changed(cpu_parse, CPU, "\"chain\"", "\"quote\":\"AAAA\",\"chain\""), CLOISTER_E_UNKNOWN);
+}
+
+static void devices_are_counted(void **state)
+{
+    struct clo_buf b = clo_buf_init(CLO_SECTION_MAX);
+    const char two[] = "{\"v\":1,\"devices\":[{\"arch\":\"x\"},{}]}";
+    const char bad[] = "{\"v\":1,\"devices\":[1]}";
+    size_t n = 9;
+
+    (void)state;
+    assert_int_equal(clo_devices_section_write_empty(&b), 0);
+    assert_int_equal(clo_devices_section_parse(b.p, b.len, &n), 0);
+    assert_int_equal(n, 0);
+    assert_text(&b, "{\"v\":1,\"devices\":[]}");
+    assert_int_equal(clo_devices_section_parse(two, strlen(two), &n), 0);
+    assert_int_equal(n, 2);
+    assert_int_equal(clo_devices_section_parse(bad, strlen(bad), &n), CLOISTER_E_MALFORMED);
+}
+
+static void collateral_round_trips(void **state)
+{
+    struct clo_collateral c = {.crls = 1}, back = {0};
+    struct clo_buf b = clo_buf_init(CLO_SECTION_MAX);
+
+    (void)state;
+    c.crl[0] = clo_buf_init(100);
+    assert_int_equal(clo_buf_append(&c.crl[0], count_up, 3), 0);
+    assert_int_equal(clo_collateral_write(&c, &b), 0);
+    assert_int_equal(clo_collateral_parse(b.p, b.len, &back), 0);
+    assert_int_equal(back.crls, 1);
+    assert_memory_equal(back.crl[0].p, count_up, 3);
+    assert_text(&b, "{\"v\":1,\"crls\":[\"AAEC\"]}");
+    clo_collateral_clear(&c);
+    clo_collateral_clear(&back);
+    assert_int_equal(collateral_parse("{\"v\":1,\"crls\":[\"AA==\"]}"), CLOISTER_E_MALFORMED);
+    assert_int_equal(collateral_parse("{\"v\":1}"), CLOISTER_E_MALFORMED);
+}
+
+#define BATCH "{\"v\":1,\"root\":\"" HEX32 "\",\"index\":1,\"size\":2,\"path\":[\"" HEX32 "\"]}"
+static void the_batch_section_round_trips(void **state)
+{
+    struct clo_batch_section s = {.index = 1, .size = 2, .path_n = 1}, back = {0};
+    struct clo_buf b = clo_buf_init(CLO_SECTION_MAX);
+
+    (void)state;
+    memcpy(s.root, count_up, 32);
+    memcpy(s.path[0], count_up, 32);
+    assert_int_equal(clo_batch_section_write(&s, &b), 0);
+    assert_int_equal(clo_batch_section_parse(b.p, b.len, &back), 0);
+    assert_memory_equal(&back, &s, sizeof s);
+    assert_text(&b, BATCH);
+}
+
+static void malformed_batches_are_refused(void **state)
+{
+    (void)state;
+    assert_int_equal(changed(batch_parse, BATCH, "\"index\":1", "\"index\":2"), CLOISTER_E_MALFORMED);
+    assert_int_equal(changed(batch_parse, BATCH, "\"size\":2", "\"size\":0"), CLOISTER_E_MALFORMED);
+    assert_int_equal(changed(batch_parse, BATCH, "\"size\":2", "\"size\":4097"), CLOISTER_E_MALFORMED);
+    assert_int_equal(changed(batch_parse, BATCH, "1e1f", "1e1F"), CLOISTER_E_MALFORMED);
+    assert_int_equal(changed(batch_parse, BATCH, "[\"00", "[\""), CLOISTER_E_MALFORMED);
+    assert_int_equal(changed(batch_parse, BATCH, "[\"", "[1,\""), CLOISTER_E_MALFORMED);
+}
+
+static void a_section_is_bounded(void **state)
+{
+    char *s = malloc(CLO_SECTION_MAX + 1);
+
+    (void)state;
+    assert_non_null(s);
+    memset(s, ' ', CLO_SECTION_MAX + 1);
+    memcpy(s, BATCH, strlen(BATCH));
+    assert_int_equal(clo_batch_section_parse(s, CLO_SECTION_MAX, &(struct clo_batch_section){0}), 0);
+    assert_int_equal(clo_batch_section_parse(s, CLO_SECTION_MAX + 1, &(struct clo_batch_section){0}),
+                     CLOISTER_E_LIMIT);
+    free(s);
+}
+
+/* docs/PROTOCOL.md section 1.4, computed by hand from its bytes. */
+static void report_data_is_the_documented_hash(void **state)
+{
+    uint8_t in[16 + 4 * 32], want[64], got[64], nonce[32], want_nonce[32], part[4][32];
+    const struct clo_slice one = {in, sizeof in}, gpu = {in, 16 + 64};
+
+    (void)state;
+    for (size_t i = 0; i < 4; i++)
+        memset(part[i], (int)(i + 1), 32);
+    memcpy(in, "cloister cpu v1\0", 16);
+    memcpy(in + 16, part, sizeof part);
+    assert_int_equal(clo_hash(CLO_SHA512, &one, 1, want), 0);
+    assert_int_equal(clo_bind_cpu(part[0], part[1], part[2], part[3], got), 0);
+    assert_memory_equal(got, want, 64);
+
+    memcpy(in, "cloister gpu v1\0", 16);
+    memcpy(in + 16, part[1], 32);
+    memcpy(in + 48, part[2], 32);
+    assert_int_equal(clo_hash(CLO_SHA256, &gpu, 1, want_nonce), 0);
+    assert_int_equal(clo_bind_gpu(part[1], part[2], nonce), 0);
+    assert_memory_equal(nonce, want_nonce, 32);
+}
+
+static void evidence_holds_sections_by_bytes_or_by_digest(void **state)
+{
+    struct clo_section_ref sec[CLO_SEC_COUNT] = {0};
+    struct clo_buf b = clo_buf_init(4096);
+
+    (void)state;
+    for (size_t i = 0; i < CLO_SEC_COUNT; i++)
+        sec[i].digest = count_up;
+    sec[CLO_SEC_KEYS] = (struct clo_section_ref){.p = "{}", .n = 2};
+    assert_int_equal(clo_evidence_write(sec, &b), 0);
+    assert_text(&b, "{\"v\":1,\"sections\":{\"keys\":{\"bytes\":\"e30\"},\"manifest\":{\"sha256\":\"" HEX32 "\"},"
+                    "\"devices\":{\"sha256\":\"" HEX32 "\"},\"cpu\":{\"sha256\":\"" HEX32 "\"},"
+                    "\"batch\":{\"sha256\":\"" HEX32 "\"},\"collateral\":{\"sha256\":\"" HEX32 "\"}}}");
+    sec[CLO_SEC_CPU] = (struct clo_section_ref){0};
+    assert_int_equal(clo_evidence_write(sec, &b), CLOISTER_E_ARGUMENT);
+}
+
+static void what_cannot_be_read_is_not_written(void **state)
+{
+    struct clo_buf b = clo_buf_init(CLO_SECTION_MAX);
+    struct clo_keys_section k = example_keys();
+    struct clo_manifest m = example_manifest();
+
+    (void)state;
+    k.expires = k.created;
+    assert_int_equal(clo_keys_section_write(&k, &b), CLOISTER_E_ARGUMENT);
+    k = example_keys();
+    k.gateway[1] = 'x';
+    assert_int_equal(clo_keys_section_write(&k, &b), CLOISTER_E_ARGUMENT);
+    strcpy(m.model, "a\nb");
+    assert_int_equal(clo_manifest_write(&m, &b), CLOISTER_E_ARGUMENT);
+    m = example_manifest();
+    m.upstream[0] = '\0';
+    assert_int_equal(clo_manifest_write(&m, &b), CLOISTER_E_ARGUMENT);
+    assert_int_equal(b.len, 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(keys_are_written_as_documented),
+        cmocka_unit_test(keys_are_read_back),
+        cmocka_unit_test(malformed_keys_are_refused),
+        cmocka_unit_test(a_gateway_path_is_r_and_sixteen_digits),
+        cmocka_unit_test(a_manifest_is_written_as_documented),
+        cmocka_unit_test(a_manifest_is_read_back),
+        cmocka_unit_test(an_unmanaged_manifest_has_neither_arguments_nor_model_digest),
+        cmocka_unit_test(malformed_manifests_are_refused),
+        cmocka_unit_test(a_promised_shape_is_beyond_this_version),
+        cmocka_unit_test(the_cpu_section_round_trips),
+        cmocka_unit_test(a_reserved_cpu_type_is_unsupported_and_named),
+        cmocka_unit_test(malformed_cpu_sections_are_refused),
+        cmocka_unit_test(devices_are_counted),
+        cmocka_unit_test(collateral_round_trips),
+        cmocka_unit_test(the_batch_section_round_trips),
+        cmocka_unit_test(malformed_batches_are_refused),
+        cmocka_unit_test(a_section_is_bounded),
+        cmocka_unit_test(report_data_is_the_documented_hash),
+        cmocka_unit_test(evidence_holds_sections_by_bytes_or_by_digest),
+        cmocka_unit_test(what_cannot_be_read_is_not_written),
+    };
+
+    return cmocka_run_group_tests(tests, make_bytes, NULL);
+}
