@@ -23,6 +23,8 @@ SILENT = PURE + ("lib", "platform")
 BANNED = ["strcpy", "stpcpy", "strcat", "strncat", "strncpy", "sprintf", "vsprintf", "gets", "strtok", "atoi", "atol",
           "atoll", "atof", "alloca", "strdupa", "rand", "srand", "random", "drand48", "system", "popen", "mktemp",
           "tmpnam", "tempnam", "sscanf", "scanf", "fscanf", "wordexp", "execlp", "execvp"]
+# tests run on their own data, under AddressSanitizer
+IN_TESTS_TOO = ["gets", "alloca", "strdupa", "mktemp", "tmpnam", "tempnam", "system", "popen", "wordexp"]
 PURE_HEADERS = ["sys/socket.h", "sys/un.h", "netinet/", "arpa/", "netdb.h", "poll.h", "sys/epoll.h", "sys/select.h",
                 "fcntl.h", "sys/stat.h", "dirent.h", "event2/", "curl/", "microhttpd.h", "syslog.h"]
 PURE_CALLS = ["time", "clock_gettime", "gettimeofday", "clock", "ftime", "fopen", "open", "openat", "freopen", "creat",
@@ -96,7 +98,7 @@ class Checker:
             if m:
                 self.include(path, lines, n, parts, layer, m.group(1) == '"', m.group(2))
 
-        each(BANNED, "banned", "%s()", () if product else ("system", "rand", "srand", "random", "sscanf", "execvp"))
+        each(BANNED, "banned", "%s()", () if product else [b for b in BANNED if b not in IN_TESTS_TOO])
         if product:
             for m in calls(VERIFIERS).finditer(code):
                 before = code[max(0, m.start() - 12):m.start()]
