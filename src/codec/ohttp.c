@@ -324,7 +324,7 @@ int clo_ohttp_response_keys(const struct clo_ohttp_opened *o, const uint8_t *enc
     return 0;
 }
 
-/* ---- chunk reader (chunked draft section 3) ---- */
+/* ---- chunk reader (chunked draft sections 4 to 6) ---- */
 
 enum reader_state {
     READ_LENGTH, /* collecting a varint */
@@ -405,8 +405,8 @@ static int reader_length(struct clo_ohttp_reader *r, struct clo_rd *rd)
     }
     if (len > SEALED_MAX)
         return CLOISTER_E_LIMIT;
-    if (len <= CLO_AEAD_TAG) /* a non-final chunk is never empty */
-        return CLOISTER_E_MALFORMED;
+    if (len <= CLO_AEAD_TAG) /* an empty non-final chunk: as if it had failed to decrypt */
+        return CLOISTER_E_AUTH;
     r->need = (size_t)len;
     r->state = READ_CHUNK;
     return 0;
