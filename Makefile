@@ -5,12 +5,12 @@ MAKEFLAGS += --no-print-directory
 
 help:
 	@echo 'make demo        set up what is missing, build, and open a chat with a simulated enclave'
-	@echo 'make build       set up what building needs, and build into build/'
+	@echo 'make build       set up what building needs, and build into build/ (PREFIX, default /usr/local)'
 	@echo 'make check       build and run all tests (up to 25 minutes)'
 	@echo 'make check-full  also the long tests'
 	@echo 'make lint        formatting, static analysis and house rules'
 	@echo 'make fuzz        build the fuzzers and run each for FUZZ_SECONDS (default 60)'
-	@echo 'make install     install what `make build` built (PREFIX, default /usr/local; DESTDIR)'
+	@echo 'make install     install what `make build` built (DESTDIR)'
 	@echo 'make clean       remove build/'
 	@echo 'make distclean   also remove the cache of things fetched and built'
 
@@ -18,7 +18,7 @@ demo:
 	@exec scripts/demo $(DEMO_ARGS)
 
 build:
-	@scripts/build
+	@PREFIX='$(PREFIX)' scripts/build
 
 check:
 	@exec scripts/check
@@ -33,7 +33,7 @@ fuzz:
 	@exec scripts/fuzz
 
 install:
-	@PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' scripts/build install
+	@DESTDIR='$(DESTDIR)' scripts/build install
 
 clean:
 	@rm -rf build
