@@ -13,8 +13,8 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 TAP_POINT = re.compile(r"^(not )?ok\b\s*(\d*)\s*(?:-\s*)?(.*)$")
-SANITIZE = ["-Db_sanitize=address,undefined", "-Dc_args=-fno-sanitize-recover=all -fno-omit-frame-pointer",
-            "-Doptimization=1"]
+TRAP = "-Dc_args=-fno-sanitize-recover=all -fno-omit-frame-pointer"
+SANITIZE = ["-Db_sanitize=address,undefined", "-Doptimization=1"]
 VALGRIND = ["valgrind", "-q", "--error-exitcode=99", "--leak-check=full", "--errors-for-leak-kinds=definite,indirect",
             "--show-leak-kinds=definite,indirect", "--num-callers=20"]
 TAIL = 40
@@ -217,7 +217,7 @@ def main():
     results = Results()
 
     def sanitizers():
-        if build(results, "build/check-san", SANITIZE, env):
+        if build(results, "build/check-san", SANITIZE + [TRAP], env):
             meson_test(results, allowed, "build/check-san", "", ["--no-suite", "full"], env)
 
     def valgrind():
@@ -231,14 +231,15 @@ def main():
         if not fuzzer_names():
             print("  no fuzzers")
             return False
-        return build(results, "build/check-fuzz", SANITIZE + ["-Dfuzz=true", "-Dtests=false", "-Db_lundef=false"], clang)
+        return build(results, "build/check-fuzz", SANITIZE + [
+            TRAP + " -fsanitize=fuzzer-no-link", "-Dfuzz=true", "-Dtests=false", "-Db_lundef=false"], clang)
 
     def corpora():
         if fuzz_build():
             run_fuzzers(results, "build/check-fuzz", 0, clang)
 
     def full_suite():
-        if build(results, "build/check-san", SANITIZE, env):
+        if build(results, "build/check-san", SANITIZE + [TRAP], env):
             meson_test(results, allowed, "build/check-san", "", ["--suite", "full"], env)
 
     def fuzzers():
