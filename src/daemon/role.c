@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The start that all roles share. */
+#include "daemon/role.h"
+
+#include <poll.h>
+#include <unistd.h>
+
+int clo_role_begin(enum clo_role role, int argc, char *const argv[])
+{
+    int err = clo_process_harden(0);
+
+    if (err != 0)
+        return err;
+    if (argc != 2 || argv[1][0] < '0' || argv[1][0] > '0' + CLO_ERROR || argv[1][1] != 0)
+        return CLOISTER_E_ARGUMENT;
+    clo_log_level((enum clo_level)(argv[1][0] - '0'));
+    clo_log(clo_role_name(role), CLO_EV_START, (uint64_t)getpid(), 0, 0, 0);
+    return 0;
+}
+
+bool clo_ipc_writable(int sock)
+{
+    struct pollfd p = {.fd = sock, .events = POLLOUT};
+
+    return poll(&p, 1, 0) == 1 && (p.revents & POLLOUT) != 0;
+}
+
+void clo_channel_drop(int *sock)
+{
+    if (*sock >= 0)
+        close(*sock);
+    *sock = -1;
+}

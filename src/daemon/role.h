@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What every child of cloisterd does at its start, and how it asks whether an answer would find room. */
+#ifndef CLO_DAEMON_ROLE_H
+#define CLO_DAEMON_ROLE_H
+
+#include "daemon/messages.h"
+#include "platform/process.h"
+
+/* Hardening, the log level of argv[1], the start event. An error means: end. */
+CLO_MUST_USE int clo_role_begin(enum clo_role role, int argc, char *const argv[]);
+/*
+ * Can a message be sent now? While this is true the largest one fits: a socket counts as writable up to a quarter of its
+ * buffer. A role that takes a request only when its answer can be sent needs no queue of answers.
+ */
+CLO_MUST_USE bool clo_ipc_writable(int sock);
+/* Close and forget a channel. */
+void clo_channel_drop(int *sock);
+
+#endif
