@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The gateway's start, channels and end. Channels to keeper and attester come from the parent and may be replaced when one of
+ * them was restarted; without the parent there is no gateway.
+ */
+#include <event2/event.h>
+#include <stdlib.h>
+
+#include "base/secret.h"
+#include "daemon/gateway/gateway.h"
+#include "daemon/role.h"
+
+#define IN_INIT    (1u << CLO_GW_INIT)
+#define IN_RUN     (1u << CLO_GW_RUN)
+#define ALWAYS     (1u << CLO_GW_INIT | 1u << CLO_GW_RUN | 1u << CLO_GW_DRAIN)
+
+#define CREDENTIAL 32
+/* Room of an encrypted request beside its body, and of the padding behind it (docs/PROTOCOL.md section 4). */
+#define UPLOAD_EXTRA ((size_t)128 << 10)
+#define UPLOAD_LEAST ((size_t)1 << 20)
+
+struct clo_request *clo_gw_find(struct clo_gw *gw, uint64_t id)
+{
+    const uint32_t place = (uint32_t)id;
+    struct clo_request *r = NULL;
+
+    if (gw->request == NULL || place >= gw->cfg.connections_max)
+        return NULL;
+    r = gw->request[place];
+    return r != NULL && r->id == id ? r : NULL;
+}
+
+static void stop(struct clo_gw *gw, int status)
+{
+    gw->exit_status = status;
+    event_base_loopbreak(gw->base);
+}
+
+static void check_drained(struct clo_gw *gw)
+{
+    if (gw->state != CLO_GW_DRAIN || gw->requests > 0)
+        return;
+    /* If the parent doesn't hear it, it sees the end of the process. */
+    stop(gw, clo_link_send(gw->parent, CLO_MSG_DRAINED, 0, NULL, 0) == 0 ? 0 : 1);
+}
+
+void clo_gw_request_ended(struct clo_gw *gw)
+{
+    check_drained(gw);
+}
+
+/* ---- keeper ---- */
+
+static int on_keeper(void *ctx, struct clo_ipc_msg *m)
+{
+    return m->type == CLO_MSG_OPENED ? clo_request_opened(ctx, m) : clo_request_committed(ctx, m);
+}
+
+static void drop_keeper(struct clo_gw *gw)
+{
+    clo_link_free(gw->keeper);
+    gw->keeper = NULL;
+    clo_requests_keeper_lost(gw);
+}
+
+static void on_keeper_lost(void *ctx, int err)
+{
+    clo_log("gateway", CLO_EV_IPC_BAD, CLO_ROLE_KEEPER, 0, 0, (uint64_t)-err);
+    drop_keeper(ctx);
+}
+
+static const struct clo_ipc_permit keeper_permits[] = {
+    {ALWAYS, CLO_MSG_OPENED, 4, 4 + CLO_AEAD_KEY_MAX + CLO_AEAD_NONCE + CLO_AEAD_KEY_MAX, false},
+    {ALWAYS, CLO_MSG_COMMITTED, 4, 4, false},
+};
+static const struct clo_link_ops keeper_ops = {keeper_permits, CLO_ARRAY_LEN(keeper_permits),
+                                               on_keeper, on_keeper_lost};
+
+/* ---- attester ---- */
+
+static int on_attester(void *ctx, struct clo_ipc_msg *m)
+{
+    return m->type == CLO_MSG_QUOTED ? clo_evidence_quoted(ctx, m) : clo_evidence_blob(ctx, m);
+}
+
+static void drop_attester(struct clo_gw *gw)
+{
+    clo_link_free(gw->attester);
+    gw->attester = NULL;
+    clo_evidence_attester_lost(gw);
+}
+
+static void on_attester_lost(void *ctx, int err)
+{
+    clo_log("gateway", CLO_EV_IPC_BAD, CLO_ROLE_ATTESTER, 0, 0, (uint64_t)-err);
+    drop_attester(ctx);
+}
+
+static const struct clo_ipc_permit attester_permits[] = {
+    {ALWAYS, CLO_MSG_QUOTED, 4, CLO_IPC_PAYLOAD_MAX, false},
+    {ALWAYS, CLO_MSG_BLOB, 41, 41, true},
+};
+static const struct clo_link_ops attester_ops = {attester_permits, CLO_ARRAY_LEN(attester_permits),
+                                                 on_attester, on_attester_lost};
+
+/* ---- parent ---- */
+
+static int on_peer(struct clo_gw *gw, struct clo_ipc_msg *m)
+{
+    struct clo_rd rd = clo_rd_init(m->payload, m->n);
+    struct clo_link **place = NULL;
+    uint8_t role = 0;
+    int err = clo_rd_u8(&rd, &role);
+
+    if (err != 0)
+        return err;
+    if (role == CLO_ROLE_KEEPER) {
+        drop_keeper(gw);
+        err = clo_link_new(gw->base, m->fd, &keeper_ops, &gw->state, gw, &gw->keeper);
+        place = &gw->keeper;
+    } else if (role == CLO_ROLE_ATTESTER) {
+        drop_attester(gw);
+        err = clo_link_new(gw->base, m->fd, &attester_ops, &gw->state, gw, &gw->attester);
+        place = &gw->attester;
+    } else {
+        return CLOISTER_E_PROTOCOL;
+    }
+    if (*place != NULL)
+        m->fd = -1;
+    if (err == 0 && role == CLO_ROLE_ATTESTER)
+        clo_evidence_tick(gw);
+    return err;
+}
+
+static int on_credentials(struct clo_gw *gw, const struct clo_ipc_msg *m)
+{
+    struct clo_rd rd = clo_rd_init(m->payload, m->n);
+    uint8_t(*grown)[CREDENTIAL] = NULL;
+    uint16_t count = 0;
+    int err = clo_rd_u16le(&rd, &count);
+
+    if (err != 0)
+        return err;
+    if (rd.left != (size_t)count * CREDENTIAL || count > CLO_GW_CREDENTIALS - gw->credentials)
+        return CLOISTER_E_PROTOCOL;
+    grown = clo_wipe_realloc(gw->credential, ((size_t)gw->credentials + count + 1) * CREDENTIAL);
+    if (grown == NULL)
+        return CLOISTER_E_MEMORY;
+    gw->credential = grown;
+    err = clo_rd_bytes(&rd, grown[gw->credentials], rd.left);
+    if (err == 0)
+        gw->credentials += count;
+    return err;
+}
+
+static int on_engine_state(struct clo_gw *gw, const struct clo_ipc_msg *m)
+{
+    struct clo_engine_state state = {0};
+    int err = clo_engine_state_read(m->payload, m->n, &state);
+
+    if (err != 0)
+        return err;
+    gw->engine = state;
+    if (gw->lessor == NULL)
+        return 0; /* before START, which looks at it again */
+    /* Whether it went or came, its slots remember nothing that we know of. */
+    err = clo_lessor_set_slots(gw->lessor, state.managed ? state.slots : 0);
+    if (err == 0 && !state.up)
+        clo_requests_engine_lost(gw);
+    clo_requests_pump(gw);
+    return err;
+}
+
+/* The largest encrypted request that can hold the largest body, padded as the protocol says. */
+static size_t upload_max(uint32_t request_max)
+{
+    const size_t n = request_max + UPLOAD_EXTRA;
+
+    return n <= UPLOAD_LEAST ? UPLOAD_LEAST : n + n / 32;
+}
+
+static int on_start(struct clo_gw *gw, struct clo_ipc_msg *m)
+{
+    uint32_t owners = 0;
+    int err = clo_gateway_start_read(m->payload, m->n, &gw->cfg);
+
+    if (err != 0)
+        return err;
+    if (!clo_gateway_path_ok(gw->cfg.gateway) || gw->cfg.connections_max == 0 ||
+        gw->cfg.request_max == 0 || gw->cfg.parallel == 0 ||
+        gw->cfg.memory_max < gw->cfg.request_max || (!gw->cfg.open_to_all && gw->credentials == 0))
+        return CLOISTER_E_CONFIG;
+    owners = gw->cfg.open_to_all ? 1 : gw->credentials;
+    gw->budget.max = gw->cfg.memory_max;
+    gw->upload_max = upload_max(gw->cfg.request_max);
+    gw->request = calloc(gw->cfg.connections_max, sizeof(struct clo_request *));
+    if (gw->request == NULL)
+        return CLOISTER_E_MEMORY;
+    if (clo_guard_init(gw->cfg.connections_max) != 0) {
+        stop(gw, CLO_EXIT_LOCK);
+        return 0;
+    }
+    if ((err = clo_lessor_new(gw->cfg.parallel, gw->cfg.queue_max, &gw->lessor)) != 0 ||
+        (err = clo_lessor_set_owners(gw->lessor, owners)) != 0 ||
+        (err = clo_lessor_set_slots(gw->lessor, gw->engine.managed ? gw->engine.slots : 0)) != 0 ||
+        (err = clo_outer_start(gw, m->fd)) != 0)
+        return err;
+    m->fd = -1;
+    gw->state = CLO_GW_RUN;
+    return clo_link_send(gw->parent, CLO_MSG_READY, 0, NULL, 0);
+}
+
+static int on_drain(struct clo_gw *gw)
+{
+    gw->state = CLO_GW_DRAIN;
+    clo_log("gateway", CLO_EV_DRAIN, gw->requests, 0, 0, 0);
+    clo_outer_quiesce(gw);
+    check_drained(gw);
+    return 0;
+}
+
+static int on_parent(void *ctx, struct clo_ipc_msg *m)
+{
+    struct clo_gw *gw = ctx;
+
+    switch (m->type) {
+    case CLO_MSG_PEER: return on_peer(gw, m);
+    case CLO_MSG_CREDENTIALS: return on_credentials(gw, m);
+    case CLO_MSG_GATEWAY_START: return on_start(gw, m);
+    case CLO_MSG_ENGINE_STATE: return on_engine_state(gw, m);
+    case CLO_MSG_DRAIN: return on_drain(gw);
+    default: return 0; /* MANIFEST: the attester's blob of it is what is served */
+    }
+}
+
+static void on_parent_lost(void *ctx, int err)
+{
+    if (err != CLOISTER_E_NETWORK)
+        clo_log("gateway", CLO_EV_IPC_BAD, CLO_ROLE_PARENT, 0, 0, (uint64_t)-err);
+    stop(ctx, 1);
+}
+
+static const struct clo_ipc_permit parent_permits[] = {
+    {ALWAYS, CLO_MSG_PEER, 1, 1, true},
+    {IN_INIT, CLO_MSG_CREDENTIALS, 2, CLO_IPC_PAYLOAD_MAX, false},
+    {IN_INIT, CLO_MSG_GATEWAY_START, 1, CLO_IPC_PAYLOAD_MAX, true},
+    {ALWAYS, CLO_MSG_ENGINE_STATE, 1, CLO_IPC_PAYLOAD_MAX, false},
+    {ALWAYS, CLO_MSG_MANIFEST, 1, CLO_IPC_PAYLOAD_MAX, false},
+    {IN_RUN, CLO_MSG_DRAIN, 0, 0, false},
+};
+static const struct clo_link_ops parent_ops = {parent_permits, CLO_ARRAY_LEN(parent_permits),
+                                               on_parent, on_parent_lost};
+
+/* ---- life ---- */
+
+static void on_second(evutil_socket_t fd, short what, void *arg)
+{
+    struct clo_gw *gw = arg;
+
+    (void)fd;
+    (void)what;
+    if (gw->state == CLO_GW_INIT)
+        return;
+    clo_evidence_tick(gw);
+    clo_requests_tick(gw);
+}
+
+static int run(struct clo_gw *gw)
+{
+    const struct timeval second = {.tv_sec = 1};
+    struct event *tick = NULL;
+    int err = CLOISTER_E_MEMORY;
+
+    gw->base = event_base_new();
+    if (gw->base == NULL)
+        return err;
+    tick = event_new(gw->base, -1, EV_PERSIST, on_second, gw);
+    if (tick == NULL || event_add(tick, &second) != 0 ||
+        (err = clo_link_new(gw->base, CLO_CONTROL_FD, &parent_ops, &gw->state, gw, &gw->parent)) !=
+            0)
+        return err;
+    return event_base_dispatch(gw->base) < 0 ? CLOISTER_E_IO : 0;
+}
+
+/*
+ * The process ends here without taking the HTTP server apart: its sockets go with it. Secrets are wiped; users' text in
+ * requests that a lost parent cut off is in pages that no one can read any more and no dump holds.
+ */
+int main(int argc, char *argv[])
+{
+    static struct clo_gw gw = {.exit_status = 1};
+
+    if (clo_role_begin(CLO_ROLE_GATEWAY, argc, argv) != 0)
+        return 1;
+    clo_json_use_wiping_heap();
+    event_set_mem_functions(clo_wipe_malloc, clo_wipe_realloc, clo_wipe_free);
+    if (run(&gw) != 0)
+        gw.exit_status = 1;
+    clo_log("gateway", CLO_EV_STOP, (uint64_t)gw.exit_status, 0, 0, 0);
+    clo_guard_end();
+    return gw.exit_status;
+}

@@ -1,0 +1,472 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Outer HTTP. libmicrohttpd parses; what a route answers at once is a prepared response, everything else is a struct
+ * clo_request: suspended while it waits, resumed by clo_outer_wake. One return of the content callback is one HTTP chunk and
+ * one send.
+ */
+#include <errno.h>
+#include <event2/event.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/socket.h>
+
+#include "base/enc.h"
+#include "daemon/gateway/gateway.h"
+#include "platform/process.h"
+
+#define EVIDENCE_PATH "/.well-known/cloister/evidence"
+#define BLOB_PATH     "/blob/"
+#define JSON_TYPE     "application/json"
+#define PROBLEM_TYPE  "application/problem+json"
+/* RFC 9458 section 5.2 */
+#define KEY_PROBLEM                                                            \
+    "{\"type\":\"https://iana.org/assignments/http-problem-types#ohttp-key\"," \
+    "\"title\":\"key identifier unknown\"}"
+
+enum fixed {
+    FIXED_OK,
+    FIXED_NOT_READY,
+    FIXED_BAD,
+    FIXED_KEY,
+    FIXED_NOT_FOUND,
+    FIXED_METHOD,
+    FIXED_TYPE,
+    FIXED_BUSY,
+    FIXED_COUNT
+};
+
+static const struct {
+    unsigned status;
+    const char *body, *type, *field, *value;
+} fixed_table[FIXED_COUNT] = {
+    [FIXED_OK] = {200, "ok\n", "text/plain", NULL, NULL},
+    [FIXED_NOT_READY] = {503, "not ready\n", "text/plain", "Retry-After", "1"},
+    [FIXED_BAD] = {400, "", NULL, NULL, NULL},
+    [FIXED_KEY] = {400, KEY_PROBLEM, PROBLEM_TYPE, NULL, NULL},
+    [FIXED_NOT_FOUND] = {404, "", NULL, NULL, NULL},
+    [FIXED_METHOD] = {405, "", NULL, "Allow", "GET, HEAD, POST"},
+    [FIXED_TYPE] = {415, "", NULL, "Accept-Post", CLO_OHTTP_MEDIA_CHUNKED_REQ},
+    [FIXED_BUSY] = {503, "", NULL, "Retry-After", "1"},
+};
+
+static int add_header(struct MHD_Response *res, const char *name, const char *value)
+{
+    return MHD_add_response_header(res, name, value) == MHD_YES ? 0 : CLOISTER_E_MEMORY;
+}
+
+static int make_fixed(struct clo_gw *gw)
+{
+    _Static_assert(FIXED_COUNT <= CLO_ARRAY_LEN(gw->fixed), "all have a place");
+    for (size_t i = 0; i < FIXED_COUNT; i++) {
+        struct MHD_Response *res = MHD_create_response_from_buffer(
+            strlen(fixed_table[i].body), (void *)(uintptr_t)fixed_table[i].body,
+            MHD_RESPMEM_PERSISTENT);
+
+        gw->fixed[i] = res;
+        if (res == NULL || add_header(res, "Cache-Control", "no-store") != 0 ||
+            (fixed_table[i].type != NULL &&
+             add_header(res, "Content-Type", fixed_table[i].type) != 0) ||
+            (fixed_table[i].field != NULL &&
+             add_header(res, fixed_table[i].field, fixed_table[i].value) != 0))
+            return CLOISTER_E_MEMORY;
+    }
+    return 0;
+}
+
+static enum MHD_Result answer(struct clo_gw *gw, struct MHD_Connection *conn, enum fixed which)
+{
+    if (fixed_table[which].status >= 400)
+        clo_log("gateway", CLO_EV_REQUEST_REFUSED, fixed_table[which].status, 0, 0, 0);
+    return MHD_queue_response(conn, fixed_table[which].status, gw->fixed[which]);
+}
+
+/* ---- waiting ---- */
+
+/*
+ * A suspended connection is watched by nobody but us. Edge-triggered, because bytes that the peer sent ahead stay where they are;
+ * asked by poll, because those bytes hide the end behind them from a read.
+ */
+static void on_watch(evutil_socket_t fd, short what, void *arg)
+{
+    struct pollfd p = {.fd = fd, .events = POLLRDHUP};
+    struct clo_request *r = arg;
+
+    (void)what;
+    if (poll(&p, 1, 0) == 1 && (p.revents & (POLLRDHUP | POLLHUP | POLLERR | POLLNVAL)) != 0) {
+        event_del(r->watch);
+        clo_request_gone(r);
+        clo_outer_wake(r);
+    }
+}
+
+static enum MHD_Result wait_for_wake(struct clo_request *r)
+{
+    if (r->watch == NULL) {
+        r->watch = event_new(r->gw->base, r->fd, EV_READ | EV_CLOSED | EV_ET | EV_PERSIST, on_watch,
+                             r);
+        if (r->watch == NULL || event_add(r->watch, NULL) != 0)
+            return MHD_NO;
+    }
+    if (!r->suspended) {
+        MHD_suspend_connection(r->conn);
+        r->suspended = true;
+    }
+    return MHD_YES;
+}
+
+void clo_outer_wake(struct clo_request *r)
+{
+    if (r->suspended) {
+        r->suspended = false;
+        MHD_resume_connection(r->conn);
+    }
+}
+
+void clo_outer_hang_up(struct clo_request *r)
+{
+    shutdown(r->fd, SHUT_RDWR);
+    clo_outer_wake(r);
+}
+
+/* ---- the encrypted answer ---- */
+
+static ssize_t on_content(void *arg, uint64_t pos, char *dst, size_t max)
+{
+    struct clo_request *r = arg;
+    size_t n = 0;
+
+    (void)pos;
+    if (r->gone)
+        return MHD_CONTENT_READER_END_WITH_ERROR;
+    n = clo_response_take(r->response, dst, max);
+    clo_request_flowed(r);
+    if (n > 0)
+        return (ssize_t)n;
+    switch (clo_response_state(r->response)) {
+    case CLO_RESPONSE_ENDED: return MHD_CONTENT_READER_END_OF_STREAM;
+    case CLO_RESPONSE_ABORTED: return MHD_CONTENT_READER_END_WITH_ERROR;
+    default: break;
+    }
+    return wait_for_wake(r) == MHD_YES ? 0 : MHD_CONTENT_READER_END_WITH_ERROR;
+}
+
+static enum MHD_Result answer_encrypted(struct clo_request *r)
+{
+    struct MHD_Response *res = MHD_create_response_from_callback(
+        MHD_SIZE_UNKNOWN, CLO_OHTTP_CHUNK_MAX + 1024, on_content, r, NULL);
+    enum MHD_Result ok = MHD_NO;
+
+    if (res == NULL)
+        return MHD_NO;
+    if (add_header(res, "Content-Type", CLO_OHTTP_MEDIA_CHUNKED_RES) == 0 &&
+        add_header(res, "Incremental", "?1") == 0 &&
+        add_header(res, "Cache-Control", "no-store") == 0)
+        ok = MHD_queue_response(r->conn, MHD_HTTP_OK, res);
+    MHD_destroy_response(res);
+    return ok;
+}
+
+static enum MHD_Result answer_document(struct clo_request *r)
+{
+    /* Evidence is public, so a copy outside the wiping heap is fine. */
+    struct MHD_Response *res = MHD_create_response_from_buffer(r->document.len, r->document.p,
+                                                               MHD_RESPMEM_MUST_COPY);
+    enum MHD_Result ok = MHD_NO;
+
+    if (res == NULL)
+        return MHD_NO;
+    if (add_header(res, "Content-Type", JSON_TYPE) == 0 &&
+        add_header(res, "Cache-Control", "no-store") == 0)
+        ok = MHD_queue_response(r->conn, MHD_HTTP_OK, res);
+    MHD_destroy_response(res);
+    return ok;
+}
+
+static enum MHD_Result answer_refusal(struct clo_request *r)
+{
+    switch (r->refusal) {
+    case CLO_REFUSE_BAD: return answer(r->gw, r->conn, FIXED_BAD);
+    case CLO_REFUSE_KEY: return answer(r->gw, r->conn, FIXED_KEY);
+    case CLO_REFUSE_BUSY: return answer(r->gw, r->conn, FIXED_BUSY);
+    case CLO_REFUSE_NOT:
+    case CLO_REFUSE_DROP: break;
+    }
+    return MHD_NO;
+}
+
+/* The request has been read to its end: answer it, or wait until that is possible. */
+static enum MHD_Result proceed(struct clo_request *r)
+{
+    if (r->gone)
+        return MHD_NO;
+    if (r->state == CLO_RS_REFUSED)
+        return answer_refusal(r);
+    if (r->state == CLO_RS_ANSWERING && r->kind == CLO_REQ_EVIDENCE)
+        return answer_document(r);
+    if (r->state == CLO_RS_ANSWERING && (clo_response_has_some(r->response) ||
+                                         clo_response_state(r->response) != CLO_RESPONSE_OPEN))
+        return answer_encrypted(r);
+    return wait_for_wake(r);
+}
+
+/* ---- routes ---- */
+
+static enum MHD_Result open_request(struct clo_gw *gw, struct MHD_Connection *conn,
+                                    enum clo_request_kind kind, void **state,
+                                    struct clo_request **ret)
+{
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(
+        conn, MHD_CONNECTION_INFO_CONNECTION_FD);
+
+    if (info == NULL || clo_request_new(gw, kind, ret) != 0)
+        return answer(gw, conn, FIXED_BUSY);
+    (*ret)->conn = conn;
+    (*ret)->fd = info->connect_fd;
+    *state = *ret;
+    return MHD_YES;
+}
+
+struct query {
+    const char *nonce;
+    size_t nonce_n;
+    bool full, bad;
+};
+
+static enum MHD_Result read_argument(void *arg, enum MHD_ValueKind kind, const char *key,
+                                     size_t key_n, const char *value, size_t n)
+{
+    struct query *q = arg;
+
+    (void)kind;
+    if (key_n == 5 && memcmp(key, "nonce", 5) == 0 && value != NULL && q->nonce == NULL) {
+        q->nonce = value;
+        q->nonce_n = n;
+    } else if (key_n == 4 && memcmp(key, "full", 4) == 0 && n == 1 && *value == '1' && !q->full) {
+        q->full = true;
+    } else {
+        q->bad = true;
+    }
+    return MHD_YES;
+}
+
+static enum MHD_Result get_evidence(struct clo_gw *gw, struct MHD_Connection *conn, void **state)
+{
+    struct query q = {0};
+    struct clo_request *r = NULL;
+    uint8_t nonce[32] = {0};
+    size_t n = 0;
+    enum MHD_Result ok = MHD_NO;
+
+    MHD_get_connection_values_n(conn, MHD_GET_ARGUMENT_KIND, read_argument, &q);
+    if (q.bad || q.nonce == NULL || clo_unb64(q.nonce, q.nonce_n, nonce, sizeof(nonce), &n) != 0 ||
+        n != sizeof(nonce))
+        return answer(gw, conn, FIXED_BAD);
+    ok = open_request(gw, conn, CLO_REQ_EVIDENCE, state, &r);
+    if (r == NULL)
+        return ok;
+    r->full = q.full;
+    clo_evidence_ask(r, nonce);
+    return proceed(r);
+}
+
+static enum MHD_Result get_blob(struct clo_gw *gw, struct MHD_Connection *conn, const char *hex)
+{
+    uint8_t digest[32] = {0};
+    const struct clo_buf *bytes = NULL;
+    struct MHD_Response *res = NULL;
+    enum MHD_Result ok = MHD_NO;
+
+    if (clo_unhex(hex, strlen(hex), digest, sizeof(digest)) != 0 ||
+        (bytes = clo_evidence_find(gw, digest)) == NULL)
+        return answer(gw, conn, FIXED_NOT_FOUND);
+    res = MHD_create_response_from_buffer(bytes->len, bytes->p, MHD_RESPMEM_MUST_COPY);
+    if (res == NULL)
+        return MHD_NO;
+    if (add_header(res, "Content-Type", JSON_TYPE) == 0 &&
+        add_header(res, "Cache-Control", "public, max-age=31536000, immutable") == 0)
+        ok = MHD_queue_response(conn, MHD_HTTP_OK, res);
+    MHD_destroy_response(res);
+    return ok;
+}
+
+static bool is_ready(const struct clo_gw *gw)
+{
+    return gw->state == CLO_GW_RUN && gw->keeper != NULL && gw->attester != NULL && gw->quotable &&
+           gw->engine.up;
+}
+
+static enum MHD_Result get(struct clo_gw *gw, struct MHD_Connection *conn, const char *path,
+                           void **state)
+{
+    const size_t gateway_n = strlen(gw->cfg.gateway);
+
+    if (strcmp(path, EVIDENCE_PATH) == 0)
+        return get_evidence(gw, conn, state);
+    if (strcmp(path, "/healthz") == 0)
+        return answer(gw, conn, FIXED_OK);
+    if (strcmp(path, "/readyz") == 0)
+        return answer(gw, conn, is_ready(gw) ? FIXED_OK : FIXED_NOT_READY);
+    if (strcmp(path, gw->cfg.gateway) == 0)
+        return answer(gw, conn, FIXED_METHOD);
+    if (strncmp(path, gw->cfg.gateway, gateway_n) == 0 &&
+        strncmp(path + gateway_n, BLOB_PATH, strlen(BLOB_PATH)) == 0)
+        return get_blob(gw, conn, path + gateway_n + strlen(BLOB_PATH));
+    return answer(gw, conn, FIXED_NOT_FOUND);
+}
+
+static bool is_get_path(const struct clo_gw *gw, const char *path)
+{
+    return strcmp(path, EVIDENCE_PATH) == 0 || strcmp(path, "/healthz") == 0 ||
+           strcmp(path, "/readyz") == 0 ||
+           (strncmp(path, gw->cfg.gateway, strlen(gw->cfg.gateway)) == 0 &&
+            strncmp(path + strlen(gw->cfg.gateway), BLOB_PATH, strlen(BLOB_PATH)) == 0);
+}
+
+/* Refusals that rest on public facts come before the body is read. */
+static enum MHD_Result post(struct clo_gw *gw, struct MHD_Connection *conn, const char *path,
+                            void **state)
+{
+    const char *type = MHD_lookup_connection_value(conn, MHD_HEADER_KIND, "Content-Type");
+    const char *length = MHD_lookup_connection_value(conn, MHD_HEADER_KIND, "Content-Length");
+    unsigned long long n = 0;
+    struct clo_request *r = NULL;
+
+    if (strcmp(path, gw->cfg.gateway) != 0)
+        return answer(gw, conn, is_get_path(gw, path) ? FIXED_METHOD : FIXED_NOT_FOUND);
+    if (type == NULL || strcasecmp(type, CLO_OHTTP_MEDIA_CHUNKED_REQ) != 0)
+        return answer(gw, conn, FIXED_TYPE);
+    if (length != NULL) /* digits only: the HTTP server has checked that */
+        n = strtoull(length, NULL, 10);
+    if (n > gw->upload_max)
+        return answer(gw, conn, FIXED_BAD);
+    if (gw->state != CLO_GW_RUN || gw->keeper == NULL)
+        return answer(gw, conn, FIXED_BUSY);
+    if (gw->budget.used >= gw->budget.max ||
+        (n > gw->cfg.request_max ? gw->cfg.request_max : n) > gw->budget.max - gw->budget.used) {
+        clo_log("gateway", CLO_EV_LIMIT, CLO_GW_LIMIT_MEMORY, gw->budget.used, 0, 0);
+        return answer(gw, conn, FIXED_BUSY);
+    }
+    return open_request(gw, conn, CLO_REQ_OHTTP, state, &r);
+}
+
+static enum MHD_Result first_call(struct clo_gw *gw, struct MHD_Connection *conn, const char *path,
+                                  const char *method, void **state)
+{
+    if (strcmp(method, MHD_HTTP_METHOD_GET) == 0 || strcmp(method, MHD_HTTP_METHOD_HEAD) == 0)
+        return get(gw, conn, path, state);
+    if (strcmp(method, MHD_HTTP_METHOD_POST) == 0)
+        return post(gw, conn, path, state);
+    return answer(gw, conn, FIXED_METHOD);
+}
+
+/*
+ * Called with the head, with each piece of the body, after the body, and after each wake. A piece that can't be taken yet stays with
+ * the HTTP server, which then stops reading.
+ */
+static enum MHD_Result on_access(void *arg, struct MHD_Connection *conn, const char *path,
+                                 const char *method, const char *version, const char *data,
+                                 size_t *n, void **state)
+{
+    struct clo_request *r = *state;
+    size_t taken = 0;
+
+    (void)version;
+    if (r == NULL)
+        return first_call(arg, conn, path, method, state);
+    if (r->gone || r->refusal == CLO_REFUSE_DROP)
+        return MHD_NO;
+    if (*n == 0) {
+        if (r->kind == CLO_REQ_OHTTP)
+            clo_request_body_ended(r);
+        return proceed(r);
+    }
+    if (r->kind == CLO_REQ_EVIDENCE)
+        return MHD_NO; /* a GET with a body */
+    while (taken < *n) {
+        const size_t step = clo_request_feed(r, data + taken, *n - taken);
+
+        if (step == 0)
+            break;
+        taken += step;
+    }
+    *n -= taken;
+    if (r->refusal == CLO_REFUSE_DROP)
+        return MHD_NO;
+    return *n == 0 ? MHD_YES : wait_for_wake(r);
+}
+
+static void on_completed(void *arg, struct MHD_Connection *conn, void **state,
+                         enum MHD_RequestTerminationCode why)
+{
+    struct clo_request *r = *state;
+
+    (void)arg;
+    (void)conn;
+    (void)why;
+    if (r == NULL)
+        return;
+    *state = NULL;
+    if (r->watch != NULL)
+        event_free(r->watch);
+    clo_request_free(r);
+}
+
+/* ---- the HTTP server inside the event loop ---- */
+
+static void run_http(struct clo_gw *gw)
+{
+    MHD_UNSIGNED_LONG_LONG ms = 0;
+    struct timeval tv = {0};
+
+    MHD_run(gw->http);
+    if (MHD_get_timeout(gw->http, &ms) != MHD_YES) {
+        event_del(gw->http_timer);
+        return;
+    }
+    tv.tv_sec = (time_t)(ms / 1000);
+    tv.tv_usec = (suseconds_t)(ms % 1000 * 1000);
+    event_add(gw->http_timer, &tv);
+}
+
+static void on_http(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    run_http(arg);
+}
+
+int clo_outer_start(struct clo_gw *gw, int listener)
+{
+    const union MHD_DaemonInfo *info = NULL;
+    int err = make_fixed(gw);
+
+    if (err != 0)
+        return err;
+    gw->http = MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, on_access,
+                                gw, MHD_OPTION_LISTEN_SOCKET, listener, MHD_OPTION_CONNECTION_LIMIT,
+                                (unsigned)gw->cfg.connections_max, MHD_OPTION_CONNECTION_TIMEOUT,
+                                (unsigned)CLO_GW_IDLE_S, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+                                CLO_GW_CONN_MEMORY, MHD_OPTION_STRICT_FOR_CLIENT, 1,
+                                MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL, MHD_OPTION_END);
+    if (gw->http == NULL)
+        return CLOISTER_E_IO;
+    info = MHD_get_daemon_info(gw->http, MHD_DAEMON_INFO_EPOLL_FD);
+    if (info == NULL)
+        return CLOISTER_E_IO;
+    gw->http_ready = event_new(gw->base, info->epoll_fd, EV_READ | EV_PERSIST, on_http, gw);
+    gw->http_timer = event_new(gw->base, -1, 0, on_http, gw);
+    if (gw->http_ready == NULL || gw->http_timer == NULL || event_add(gw->http_ready, NULL) != 0)
+        return CLOISTER_E_MEMORY;
+    run_http(gw);
+    return 0;
+}
+
+void clo_outer_quiesce(struct clo_gw *gw)
+{
+    if (gw->http == NULL)
+        return;
+    /* The descriptor is left open until the end of the process: closing it would race with the server's epoll set. */
+    (void)MHD_quiesce_daemon(gw->http);
+}

@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The answer's two layers. `plain` is wiped as soon as it is sealed; `out` holds sealed chunks, each with its length in front. */
+#include "daemon/gateway/response.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/secret.h"
+
+#define PREFIX    4 /* length of a queued chunk, ours alone */
+#define OUT_MAX   ((size_t)40 << 20)
+#define SEALED    (CLO_OHTTP_CHUNK_MAX + 64) /* one chunk with everything around it */
+#define SPARE_MAX 4096                       /* an idle stream keeps no more than this */
+
+struct clo_response {
+    struct clo_ohttp_writer *writer;
+    uint8_t nonce[CLO_AEAD_KEY_MAX]; /* stands before the first chunk */
+    size_t nonce_n;                  /* 0 once it is out */
+    struct clo_buf plain;
+    struct clo_buf out;
+    size_t taken; /* of out's front: consumed in one go when it is worth it */
+    size_t left;  /* of the chunk that is being taken */
+    enum clo_response_state state;
+    bool begun, congested;
+    uint64_t bytes;
+};
+
+int clo_response_new(const struct clo_ohttp_opened *o, const uint8_t *enc,
+                     const struct clo_rng *rng, struct clo_response **ret)
+{
+    struct clo_response *r = clo_wipe_malloc(sizeof(*r));
+    CLO_SECRET(key, CLO_AEAD_KEY_MAX);
+    CLO_SECRET(base_nonce, CLO_AEAD_NONCE);
+    int err = 0;
+
+    if (r == NULL)
+        return CLOISTER_E_MEMORY;
+    *r = (struct clo_response){.nonce_n = clo_ohttp_secret_len(o->suite.aead),
+                               .plain = clo_buf_init(OUT_MAX),
+                               .out = clo_buf_init(OUT_MAX)};
+    if ((err = clo_rng_fill(rng, r->nonce, r->nonce_n)) != 0 ||
+        (err = clo_ohttp_response_keys(o, enc, r->nonce, key, base_nonce)) != 0 ||
+        (err = clo_ohttp_writer_new(o->suite.aead, key, base_nonce, &r->writer)) != 0) {
+        clo_response_free(r);
+        return err;
+    }
+    *ret = r;
+    return 0;
+}
+
+void clo_response_free(struct clo_response *r)
+{
+    if (r == NULL)
+        return;
+    clo_response_abort(r);
+    clo_buf_clear(&r->out);
+    clo_wipe_free(r);
+}
+
+void clo_response_abort(struct clo_response *r)
+{
+    if (r->state == CLO_RESPONSE_OPEN)
+        r->state = CLO_RESPONSE_ABORTED;
+    clo_ohttp_writer_free(r->writer);
+    r->writer = NULL;
+    clo_buf_clear(&r->plain);
+}
+
+/* Put one chunk of n plaintext bytes behind those that wait. */
+static int seal_one(struct clo_response *r, const uint8_t *p, size_t n, bool final)
+{
+    uint8_t length[PREFIX] = {0};
+    struct clo_wr wr = clo_wr_init(length, sizeof(length));
+    struct clo_buf chunk = clo_buf_init(SEALED);
+    int err = 0;
+
+    if ((err = clo_buf_append(&chunk, r->nonce, r->nonce_n)) != 0 ||
+        (err = final ? clo_ohttp_writer_final(r->writer, p, n, &chunk)
+                     : clo_ohttp_writer_chunk(r->writer, p, n, &chunk)) != 0 ||
+        (err = clo_wr_u32be(&wr, (uint32_t)chunk.len)) != 0 ||
+        (err = clo_buf_append(&r->out, length, sizeof(length))) != 0 ||
+        (err = clo_buf_append(&r->out, chunk.p, chunk.len)) != 0)
+        goto out;
+    r->nonce_n = 0;
+    r->congested = r->congested || r->out.len - r->taken > CLO_RESPONSE_HIGH;
+out:
+    clo_buf_clear(&chunk);
+    return err;
+}
+
+/* Everything in `plain` leaves; with `last` the answer ends. */
+static int seal(struct clo_response *r, bool last)
+{
+    struct clo_rd rd = clo_rd_init(r->plain.p, r->plain.len);
+    int err = 0;
+
+    while (err == 0 && (rd.left > 0 || last)) {
+        const size_t n = rd.left < CLO_OHTTP_CHUNK_MAX ? rd.left : CLO_OHTTP_CHUNK_MAX;
+        const bool final = last && n == rd.left;
+        const uint8_t *p = NULL;
+
+        if ((err = clo_rd_view(&rd, n, &p)) != 0 || (err = seal_one(r, p, n, final)) != 0)
+            break;
+        last = last && !final;
+    }
+    if (r->plain.cap > SPARE_MAX)
+        clo_buf_clear(&r->plain);
+    else
+        clo_buf_consume(&r->plain, r->plain.len);
+    return err;
+}
+
+/* A failure on the way ends the answer: half of it must not look like all of it. */
+static int checked(struct clo_response *r, int err)
+{
+    if (err != 0)
+        clo_response_abort(r);
+    return err;
+}
+
+int clo_response_begin(struct clo_response *r, unsigned status, const char *content_type,
+                       unsigned retry_after)
+{
+    struct clo_bhttp_field f[3] = {{"content-type", content_type}, {"cache-control", "no-store"}};
+    char seconds[16] = "";
+    size_t n = 2;
+
+    if (r->state != CLO_RESPONSE_OPEN || r->begun)
+        return CLOISTER_E_STATE;
+    if (retry_after != 0) {
+        snprintf(seconds, sizeof(seconds), "%u", retry_after);
+        f[n++] = (struct clo_bhttp_field){"retry-after", seconds};
+    }
+    r->begun = true;
+    return checked(r, clo_bhttp_write_response_head(status, f, n, true, &r->plain));
+}
+
+int clo_response_content(struct clo_response *r, const void *p, size_t n)
+{
+    int err = 0;
+
+    if (r->state != CLO_RESPONSE_OPEN || !r->begun)
+        return CLOISTER_E_STATE;
+    if ((err = clo_bhttp_write_content(p, n, &r->plain)) == 0)
+        err = seal(r, false);
+    r->bytes += n;
+    return checked(r, err);
+}
+
+int clo_response_end(struct clo_response *r)
+{
+    int err = 0;
+
+    if (r->state != CLO_RESPONSE_OPEN || !r->begun)
+        return CLOISTER_E_STATE;
+    if ((err = clo_bhttp_write_end(NULL, 0, &r->plain)) == 0 && (err = seal(r, true)) == 0)
+        r->state = CLO_RESPONSE_ENDED;
+    clo_ohttp_writer_free(r->writer);
+    r->writer = NULL;
+    return checked(r, err);
+}
+
+/* Once half of the buffer is air, or all of it, it is moved or let go. */
+static void tidy(struct clo_response *r)
+{
+    if (r->taken == r->out.len && r->out.cap > SPARE_MAX)
+        clo_buf_clear(&r->out);
+    else if (r->taken == r->out.len || r->taken > r->out.len / 2)
+        clo_buf_consume(&r->out, r->taken);
+    else
+        return;
+    r->taken = 0;
+}
+
+size_t clo_response_take(struct clo_response *r, void *dst, size_t cap)
+{
+    struct clo_rd rd = clo_rd_init(r->out.p, r->out.len);
+    uint32_t length = 0;
+    size_t n = 0;
+
+    if (clo_rd_skip(&rd, r->taken) != 0)
+        return 0;
+    if (r->left == 0) {
+        if (clo_rd_u32be(&rd, &length) != 0)
+            return 0;
+        r->left = length;
+        r->taken += PREFIX;
+    }
+    n = r->left < cap ? r->left : cap;
+    if (clo_rd_bytes(&rd, dst, n) != 0)
+        return 0;
+    r->left -= n;
+    r->taken += n;
+    tidy(r);
+    if (r->out.len - r->taken < CLO_RESPONSE_HIGH / 2)
+        r->congested = false;
+    return n;
+}
+
+bool clo_response_has_some(const struct clo_response *r)
+{
+    return r->out.len > r->taken;
+}
+
+enum clo_response_state clo_response_state(const struct clo_response *r)
+{
+    return r->state;
+}
+
+bool clo_response_has_begun(const struct clo_response *r)
+{
+    return r->begun;
+}
+
+bool clo_response_is_congested(const struct clo_response *r)
+{
+    return r->congested;
+}
+
+uint64_t clo_response_bytes(const struct clo_response *r)
+{
+    return r->bytes;
+}
