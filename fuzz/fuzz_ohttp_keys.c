@@ -33,12 +33,11 @@ static void start(const struct clo_ohttp_keyconf *k)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static struct clo_ohttp_keyconf k[CAP], again[CAP];
-    static uint8_t list[CAP * (CLO_KEM_PK_MAX + 64)];
-    struct clo_wr wr = clo_wr_init(list, sizeof(list));
+    static uint8_t list[2][CAP * (CLO_KEM_PK_MAX + 64)];
+    struct clo_wr wr = clo_wr_init(list[0], sizeof(list[0]));
+    struct clo_wr wr2 = clo_wr_init(list[1], sizeof(list[1]));
     size_t n = SIZE_MAX, n2 = 0;
 
-    memset(k, 0, sizeof(k));
-    memset(again, 0, sizeof(again));
     if (clo_ohttp_keys_parse(data, size, k, CAP, &n) != 0) {
         FUZZ_CHECK(n == SIZE_MAX);
         return 0;
@@ -47,8 +46,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (n == 0)
         return 0;
     FUZZ_CHECK(clo_ohttp_keys_write(k, n, &wr) == 0 && wr.len <= size);
-    FUZZ_CHECK(clo_ohttp_keys_parse(list, wr.len, again, CAP, &n2) == 0 && n2 == n);
-    FUZZ_CHECK(memcmp(k, again, sizeof(k)) == 0);
+    FUZZ_CHECK(clo_ohttp_keys_parse(list[0], wr.len, again, CAP, &n2) == 0 && n2 == n);
+    FUZZ_CHECK(clo_ohttp_keys_write(again, n, &wr2) == 0 && wr2.len == wr.len);
+    FUZZ_CHECK(memcmp(list[0], list[1], wr.len) == 0);
     for (size_t i = 0; i < n; i++)
         start(&k[i]);
     return 0;
