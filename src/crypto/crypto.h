@@ -11,6 +11,12 @@
 
 #include "base/base.h"
 
+/*
+ * First call of every program, before any other of this header: libcrypto must not read openssl.cnf, OPENSSL_CONF or
+ * OPENSSL_MODULES, so that no file or variable of the machine changes what was measured. Idempotent.
+ */
+CLO_MUST_USE int clo_crypto_init(void);
+
 /* ---- randomness ---- */
 struct clo_rng {
     int (*fill)(void *ctx, uint8_t *p, size_t n); /* 0 or an error; all n bytes or none */

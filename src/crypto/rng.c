@@ -1,13 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Randomness: callers pass a clo_rng, so that every layer below the edge stays a pure function and
+ * libcrypto's start, and randomness: callers pass a clo_rng, so that every layer below the edge stays a pure function and
  * tests can count and replay what is drawn. The system's source is libcrypto's private DRBG, which
  * the kernel seeds.
  */
 #include "crypto/crypto.h"
 
 #include <limits.h>
+#include <openssl/crypto.h>
 #include <openssl/rand.h>
+
+int clo_crypto_init(void)
+{
+    return OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL) == 1 ? 0 : CLOISTER_E_CRYPTO;
+}
 
 static int system_fill(void *ctx, uint8_t *p, size_t n)
 {

@@ -13,6 +13,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "crypto/crypto.h"
+
 /* Where the pipe that reports a failed exec lies in the child, and a number above all fixed ones. */
 enum {
     FD_REPORT = CLO_CONTROL_FD + 1,
@@ -101,6 +103,8 @@ int clo_process_harden(pid_t parent)
      */
     const struct rlimit no_core = {1, 1};
 
+    if (clo_crypto_init() != 0)
+        return CLOISTER_E_CRYPTO;
     if (setrlimit(RLIMIT_CORE, &no_core) != 0 || prctl(PR_SET_DUMPABLE, 0) != 0 ||
         signal(SIGPIPE, SIG_IGN) == SIG_ERR)
         return CLOISTER_E_IO;

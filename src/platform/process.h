@@ -20,6 +20,9 @@
  */
 CLO_MUST_USE int clo_process_spawn(const char *path, char *const argv[], char *const env[],
                                    int control, pid_t *ret);
+/* The same for a program that isn't ours: its standard error, where it might say anything, goes to /dev/null. */
+CLO_MUST_USE int clo_process_spawn_mute(const char *path, char *const argv[], char *const env[],
+                                        int control, pid_t *ret);
 /*
  * First call of every process: no core dump (RLIMIT_CORE 1, which stops a core_pattern program too), not dumpable, umask 077,
  * SIGPIPE ignored, PDEATHSIG again with a check that the parent is still `parent` (0: neither).
