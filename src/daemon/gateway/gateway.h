@@ -54,6 +54,11 @@ enum clo_gw_limit {
     CLO_GW_LIMIT_BLOBS = 6
 };
 
+struct clo_credential {
+    uint8_t digest[32]; /* SHA-256 of the API key */
+    bool accepted;
+};
+
 struct clo_blob {
     uint8_t digest[32];
     int64_t keep_until; /* Unix s */
@@ -128,8 +133,9 @@ struct clo_gw {
     struct event_base *base;
     unsigned state; /* enum clo_gw_state */
     struct clo_gateway_start cfg;
+    int listener;
     struct clo_link *parent, *keeper, *attester;
-    uint8_t (*credential)[32];
+    struct clo_credential *credential;
     uint32_t credentials;
     struct clo_engine_state engine;
     struct clo_lessor *lessor;

@@ -14,7 +14,7 @@
 #define IN_RUN     (1u << CLO_GW_RUN)
 #define ALWAYS     (1u << CLO_GW_INIT | 1u << CLO_GW_RUN | 1u << CLO_GW_DRAIN)
 
-#define CREDENTIAL 32
+#define CREDENTIAL 32 /* bytes */
 /* Room of an encrypted request beside its body, and of the padding behind it (docs/PROTOCOL.md section 4). */
 #define UPLOAD_EXTRA ((size_t)128 << 10)
 #define UPLOAD_LEAST ((size_t)1 << 20)
@@ -132,10 +132,76 @@ static int on_peer(struct clo_gw *gw, struct clo_ipc_msg *m)
     return err;
 }
 
+/* The largest encrypted request that can hold the largest body, padded as the protocol says. */
+static size_t upload_max(uint32_t request_max)
+{
+    const size_t n = request_max + UPLOAD_EXTRA;
+
+    return n <= UPLOAD_LEAST ? UPLOAD_LEAST : n + n / 32;
+}
+
+static bool is_config_ok(const struct clo_gateway_start *c)
+{
+    return clo_gateway_path_ok(c->gateway) && c->connections_max > 0 && c->request_max > 0 &&
+           c->parallel > 0 && c->memory_max >= c->request_max;
+}
+
+/* Once both START and the keys are there. */
+static int begin_service(struct clo_gw *gw)
+{
+    const uint32_t owners = gw->cfg.open_to_all ? 1 : gw->credentials;
+    int err = 0;
+
+    if (gw->state != CLO_GW_INIT || gw->listener < 0 || owners == 0)
+        return 0;
+    gw->budget.max = gw->cfg.memory_max;
+    gw->upload_max = upload_max(gw->cfg.request_max);
+    gw->request = calloc(gw->cfg.connections_max, sizeof(struct clo_request *));
+    if (gw->request == NULL)
+        return CLOISTER_E_MEMORY;
+    if (clo_guard_init(gw->cfg.connections_max) != 0) {
+        stop(gw, CLO_EXIT_LOCK);
+        return 0;
+    }
+    if ((err = clo_lessor_new(gw->cfg.parallel, gw->cfg.queue_max, &gw->lessor)) != 0 ||
+        (err = clo_lessor_set_owners(gw->lessor, owners)) != 0 ||
+        (err = clo_lessor_set_slots(gw->lessor, gw->engine.managed ? gw->engine.slots : 0)) != 0 ||
+        (err = clo_outer_start(gw, gw->listener)) != 0)
+        return err;
+    gw->state = CLO_GW_RUN;
+    return clo_link_send(gw->parent, CLO_MSG_READY, 0, NULL, 0);
+}
+
+static int on_start(struct clo_gw *gw, struct clo_ipc_msg *m)
+{
+    int err = clo_gateway_start_read(m->payload, m->n, &gw->cfg);
+
+    if (err != 0)
+        return err;
+    if (gw->listener >= 0 || !is_config_ok(&gw->cfg))
+        return CLOISTER_E_CONFIG;
+    gw->listener = m->fd;
+    m->fd = -1;
+    return begin_service(gw);
+}
+
+static uint32_t find_key(const struct clo_gw *gw, const uint8_t digest[CREDENTIAL])
+{
+    uint32_t i = 0;
+
+    while (i < gw->credentials && !clo_ct_equal(gw->credential[i].digest, digest, CREDENTIAL))
+        i++;
+    return i;
+}
+
+/*
+ * The keys that hold from now on. A place in the table is its key's for good, because leases name it: a key that is no longer
+ * accepted keeps its place.
+ */
 static int on_credentials(struct clo_gw *gw, const struct clo_ipc_msg *m)
 {
     struct clo_rd rd = clo_rd_init(m->payload, m->n);
-    uint8_t(*grown)[CREDENTIAL] = NULL;
+    struct clo_credential *grown = NULL;
     uint16_t count = 0;
     int err = clo_rd_u16le(&rd, &count);
 
@@ -143,14 +209,25 @@ static int on_credentials(struct clo_gw *gw, const struct clo_ipc_msg *m)
         return err;
     if (rd.left != (size_t)count * CREDENTIAL || count > CLO_GW_CREDENTIALS - gw->credentials)
         return CLOISTER_E_PROTOCOL;
-    grown = clo_wipe_realloc(gw->credential, ((size_t)gw->credentials + count + 1) * CREDENTIAL);
+    grown = clo_wipe_realloc(gw->credential,
+                             ((size_t)gw->credentials + count + 1) * sizeof(*grown));
     if (grown == NULL)
         return CLOISTER_E_MEMORY;
     gw->credential = grown;
-    err = clo_rd_bytes(&rd, grown[gw->credentials], rd.left);
-    if (err == 0)
-        gw->credentials += count;
-    return err;
+    for (uint32_t i = 0; i < gw->credentials; i++)
+        grown[i].accepted = false;
+    while (err == 0 && count-- > 0) {
+        struct clo_credential c = {.accepted = true};
+        uint32_t place = 0;
+
+        err = clo_rd_bytes(&rd, c.digest, sizeof(c.digest));
+        place = find_key(gw, c.digest);
+        grown[place] = c;
+        gw->credentials += place == gw->credentials;
+    }
+    if (err == 0 && gw->lessor != NULL && !gw->cfg.open_to_all)
+        err = clo_lessor_set_owners(gw->lessor, gw->credentials);
+    return err == 0 ? begin_service(gw) : err;
 }
 
 static int on_engine_state(struct clo_gw *gw, const struct clo_ipc_msg *m)
@@ -169,45 +246,6 @@ static int on_engine_state(struct clo_gw *gw, const struct clo_ipc_msg *m)
         clo_requests_engine_lost(gw);
     clo_requests_pump(gw);
     return err;
-}
-
-/* The largest encrypted request that can hold the largest body, padded as the protocol says. */
-static size_t upload_max(uint32_t request_max)
-{
-    const size_t n = request_max + UPLOAD_EXTRA;
-
-    return n <= UPLOAD_LEAST ? UPLOAD_LEAST : n + n / 32;
-}
-
-static int on_start(struct clo_gw *gw, struct clo_ipc_msg *m)
-{
-    uint32_t owners = 0;
-    int err = clo_gateway_start_read(m->payload, m->n, &gw->cfg);
-
-    if (err != 0)
-        return err;
-    if (!clo_gateway_path_ok(gw->cfg.gateway) || gw->cfg.connections_max == 0 ||
-        gw->cfg.request_max == 0 || gw->cfg.parallel == 0 ||
-        gw->cfg.memory_max < gw->cfg.request_max || (!gw->cfg.open_to_all && gw->credentials == 0))
-        return CLOISTER_E_CONFIG;
-    owners = gw->cfg.open_to_all ? 1 : gw->credentials;
-    gw->budget.max = gw->cfg.memory_max;
-    gw->upload_max = upload_max(gw->cfg.request_max);
-    gw->request = calloc(gw->cfg.connections_max, sizeof(struct clo_request *));
-    if (gw->request == NULL)
-        return CLOISTER_E_MEMORY;
-    if (clo_guard_init(gw->cfg.connections_max) != 0) {
-        stop(gw, CLO_EXIT_LOCK);
-        return 0;
-    }
-    if ((err = clo_lessor_new(gw->cfg.parallel, gw->cfg.queue_max, &gw->lessor)) != 0 ||
-        (err = clo_lessor_set_owners(gw->lessor, owners)) != 0 ||
-        (err = clo_lessor_set_slots(gw->lessor, gw->engine.managed ? gw->engine.slots : 0)) != 0 ||
-        (err = clo_outer_start(gw, m->fd)) != 0)
-        return err;
-    m->fd = -1;
-    gw->state = CLO_GW_RUN;
-    return clo_link_send(gw->parent, CLO_MSG_READY, 0, NULL, 0);
 }
 
 static int on_drain(struct clo_gw *gw)
@@ -242,7 +280,7 @@ static void on_parent_lost(void *ctx, int err)
 
 static const struct clo_ipc_permit parent_permits[] = {
     {ALWAYS, CLO_MSG_PEER, 1, 1, true},
-    {IN_INIT, CLO_MSG_CREDENTIALS, 2, CLO_IPC_PAYLOAD_MAX, false},
+    {IN_INIT | IN_RUN, CLO_MSG_CREDENTIALS, 2, CLO_IPC_PAYLOAD_MAX, false},
     {IN_INIT, CLO_MSG_GATEWAY_START, 1, CLO_IPC_PAYLOAD_MAX, true},
     {ALWAYS, CLO_MSG_ENGINE_STATE, 1, CLO_IPC_PAYLOAD_MAX, false},
     {ALWAYS, CLO_MSG_MANIFEST, 1, CLO_IPC_PAYLOAD_MAX, false},
@@ -288,7 +326,7 @@ static int run(struct clo_gw *gw)
  */
 int main(int argc, char *argv[])
 {
-    static struct clo_gw gw = {.exit_status = 1};
+    static struct clo_gw gw = {.exit_status = 1, .listener = -1};
 
     if (clo_role_begin(CLO_ROLE_GATEWAY, argc, argv) != 0)
         return 1;
