@@ -101,7 +101,7 @@ struct clo_engine_start {
     char model_name[128];     /* managed: what the engine calls its model */
     char socket
         [CLO_STR_MAX]; /* managed: the Unix socket to make; another path at every start, so that no request meets a later engine */
-    char upstream[CLO_STR_MAX]; /* not managed: "unix:/path" or "127.0.0.1:port" */
+    char upstream[CLO_STR_MAX]; /* not managed: "unix:/path", "127.0.0.1:port" or "[::1]:port" */
     uint32_t slots;
     uint32_t context; /* tokens a slot; 0: the model's */
     uint32_t threads; /* 0: engine's default */
@@ -114,7 +114,7 @@ struct clo_engine_up {
 struct clo_engine_state {
     uint8_t up;
     uint8_t managed;
-    char address[CLO_STR_MAX]; /* "unix:/path" or "127.0.0.1:port" */
+    char address[CLO_STR_MAX]; /* "unix:/path", "127.0.0.1:port" or "[::1]:port" */
     char model_name[128];
     uint32_t slots, context;
 };

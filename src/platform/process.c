@@ -25,7 +25,7 @@ static enum clo_level least_level = CLO_INFO;
 
 /* Between fork and exec: async-signal-safe calls only. */
 _Noreturn static void become(const char *path, char *const argv[], char *const env[], int control,
-                             pid_t parent, int report)
+                             bool mute, pid_t parent, int report)
 {
     static char *const empty[] = {NULL};
     ssize_t wrote;
@@ -44,7 +44,7 @@ _Noreturn static void become(const char *path, char *const argv[], char *const e
         (report = fcntl(report, F_DUPFD_CLOEXEC, FD_FREE)) < 0 ||
         (control >= 0 && (control = fcntl(control, F_DUPFD, FD_FREE)) < 0) ||
         (null = open("/dev/null", O_RDWR)) < 0 || dup2(null, STDIN_FILENO) < 0 ||
-        dup2(null, STDOUT_FILENO) < 0)
+        dup2(null, STDOUT_FILENO) < 0 || (mute && dup2(null, STDERR_FILENO) < 0))
         goto fail;
     if (control < 0)
         close(CLO_CONTROL_FD);
@@ -63,8 +63,8 @@ fail:
     _exit(1);
 }
 
-int clo_process_spawn(const char *path, char *const argv[], char *const env[], int control,
-                      pid_t *ret)
+static int spawn(const char *path, char *const argv[], char *const env[], int control, bool mute,
+                 pid_t *ret)
 {
     int report[2] = {-1, -1};
     int problem = 0;
@@ -77,7 +77,7 @@ int clo_process_spawn(const char *path, char *const argv[], char *const env[], i
         return CLOISTER_E_IO;
     pid = fork();
     if (pid == 0)
-        become(path, argv, env, control, parent, report[1]);
+        become(path, argv, env, control, mute, parent, report[1]);
     close(report[1]);
     if (pid < 0) {
         close(report[0]);
@@ -93,6 +93,18 @@ int clo_process_spawn(const char *path, char *const argv[], char *const env[], i
     }
     *ret = pid;
     return 0;
+}
+
+int clo_process_spawn(const char *path, char *const argv[], char *const env[], int control,
+                      pid_t *ret)
+{
+    return spawn(path, argv, env, control, false, ret);
+}
+
+int clo_process_spawn_mute(const char *path, char *const argv[], char *const env[], int control,
+                           pid_t *ret)
+{
+    return spawn(path, argv, env, control, true, ret);
 }
 
 int clo_process_harden(pid_t parent)
