@@ -5,7 +5,7 @@
  * An object is read with clo_json_obj_*: each getter marks its member as known, and clo_json_obj_end refuses whatever was not asked
  * for. Reading errors stick: the first one is returned by _end, so that a reader is a flat list of calls.
  *
- * Limits: CLO_JSON_DEPTH_MAX levels (checked before jansson sees the bytes). Fuzzed through the evidence and policy readers.
+ * Limits: CLO_JSON_DEPTH_MAX levels (checked before jansson sees the bytes). Fuzzed by fuzz/fuzz_json.c.
  */
 #ifndef CLO_CODEC_JSON_H
 #define CLO_CODEC_JSON_H
