@@ -17,19 +17,22 @@ extern "C" {
 
 struct cloister_channel;
 /* CLOISTER_E_REFUSED unless the outcome is verified, CLOISTER_E_STALE unless it is fresh and `now` before valid_until. */
-CLOISTER_API CLOISTER_MUST_USE int cloister_channel_open(const struct cloister_verdict *v, int64_t now, struct cloister_channel **ret);
+CLOISTER_API CLOISTER_MUST_USE int cloister_channel_open(const struct cloister_verdict *v,
+                                                         int64_t now,
+                                                         struct cloister_channel **ret);
 CLOISTER_API void cloister_channel_free(struct cloister_channel *c);
 /* "/r/0123456789abcdef" */
 CLOISTER_API const char *cloister_channel_gateway(const struct cloister_channel *c);
 CLOISTER_API int64_t cloister_channel_valid_until(const struct cloister_channel *c);
 
 struct cloister_request {
-    const char *method; /* "GET" or "POST" */
-    const char *path;   /* "/v1/chat/completions" */
-    const char *api_key; /* sent as Authorization: Bearer; NULL for none */
+    const char *method;       /* "GET" or "POST" */
+    const char *path;         /* "/v1/chat/completions" */
+    const char *api_key;      /* sent as Authorization: Bearer; NULL for none */
     const char *content_type; /* NULL without a body */
     const char *accept;       /* NULL: none */
-    const uint8_t *id;  /* 32 random bytes that name the request for a cancellation (cloister-request), or NULL */
+    const uint8_t *
+        id; /* 32 random bytes that name the request for a cancellation (cloister-request), or NULL */
     const void *body;
     size_t body_n;
 };
@@ -40,25 +43,33 @@ struct cloister_exchange;
  * Seal a request: fresh randomness from the system; CLOISTER_E_STALE when now >= valid_until. The same exchange can't be sent
  * twice: _body gives the bytes once.
  */
-CLOISTER_API CLOISTER_MUST_USE int cloister_exchange_new(struct cloister_channel *c, const struct cloister_request *req, int64_t now,
+CLOISTER_API CLOISTER_MUST_USE int cloister_exchange_new(struct cloister_channel *c,
+                                                         const struct cloister_request *req,
+                                                         int64_t now,
                                                          struct cloister_exchange **ret);
 /* The whole outer body; borrowed, valid until _free. CLOISTER_E_STATE the second time. */
-CLOISTER_API CLOISTER_MUST_USE int cloister_exchange_body(struct cloister_exchange *x, const uint8_t **ret, size_t *ret_n);
+CLOISTER_API CLOISTER_MUST_USE int cloister_exchange_body(struct cloister_exchange *x,
+                                                          const uint8_t **ret, size_t *ret_n);
 
 struct cloister_answer_handler {
     int (*status)(void *ctx, unsigned status, const char *content_type); /* once, before content */
-    int (*content)(void *ctx, const void *p, size_t n); /* plaintext: valid during the call, wiped after it */
+    int (*content)(void *ctx, const void *p,
+                   size_t n); /* plaintext: valid during the call, wiped after it */
 };
 /* Response bytes as they come. Any error is final: keys are wiped. A handler's non-zero return ends it with that value. */
-CLOISTER_API CLOISTER_MUST_USE int cloister_exchange_feed(struct cloister_exchange *x, const void *p, size_t n,
-                                                          const struct cloister_answer_handler *h, void *ctx);
+CLOISTER_API CLOISTER_MUST_USE int cloister_exchange_feed(struct cloister_exchange *x,
+                                                          const void *p, size_t n,
+                                                          const struct cloister_answer_handler *h,
+                                                          void *ctx);
 /* Is the answer complete (its explicit end has authenticated)? What still comes is padding. */
 CLOISTER_API bool cloister_exchange_complete(const struct cloister_exchange *x);
 /*
  * The response body has ended. 0: the answer was complete and so was the padding; CLOISTER_E_CUT: the answer was cut.
  * CLOISTER_E_TRUNCATED: the answer was complete, what followed broke off (reported, doesn't retract the answer).
  */
-CLOISTER_API CLOISTER_MUST_USE int cloister_exchange_end(struct cloister_exchange *x, const struct cloister_answer_handler *h, void *ctx);
+CLOISTER_API CLOISTER_MUST_USE int cloister_exchange_end(struct cloister_exchange *x,
+                                                         const struct cloister_answer_handler *h,
+                                                         void *ctx);
 CLOISTER_API void cloister_exchange_free(struct cloister_exchange *x);
 
 #ifdef __cplusplus

@@ -41,13 +41,15 @@
     X(121, SNP_TCB_PROVISIONAL, "snp.tcb_provisional", "no provisional firmware runs")             \
     X(122, SNP_TCB_MIN, "snp.tcb_min", "reported firmware is at least the policy's floor")         \
     X(123, SNP_TCB_LAUNCH, "snp.tcb_launch", "firmware at launch was at least the policy's floor") \
-    X(124, SNP_FIRMWARE_MIN, "snp.firmware_min", "firmware version is at least the policy's floor") \
+    X(124, SNP_FIRMWARE_MIN, "snp.firmware_min",                                                   \
+      "firmware version is at least the policy's floor")                                           \
     X(125, SNP_MITIGATION, "snp.mitigation", "the required mitigations are active")                \
     X(130, SNP_POLICY_ABI, "snp.policy_abi", "the guest's ABI floor is high enough")               \
     X(131, SNP_DEBUG, "snp.debug", "debugging is off")                                             \
     X(132, SNP_MIGRATION, "snp.migration", "no migration agent")                                   \
     X(133, SNP_SMT, "snp.smt", "simultaneous multithreading as the policy allows")                 \
-    X(134, SNP_GUEST_POLICY, "snp.guest_policy", "the other guest policy bits as the policy wants") \
+    X(134, SNP_GUEST_POLICY, "snp.guest_policy",                                                   \
+      "the other guest policy bits as the policy wants")                                           \
     X(135, SNP_PLATFORM, "snp.platform", "platform protections as the policy wants")               \
     X(140, SNP_VMPL, "snp.vmpl", "the report comes from the expected privilege level")             \
     X(141, SNP_MEASUREMENT, "snp.measurement", "the machine started exactly the pinned image")     \

@@ -30,19 +30,23 @@ extern "C" {
  */
 #define CLOISTER_EVIDENCE_MAX (1u << 20)
 struct cloister_evidence;
-CLOISTER_API CLOISTER_MUST_USE int cloister_evidence_parse(const void *json, size_t n, struct cloister_evidence **ret);
+CLOISTER_API CLOISTER_MUST_USE int cloister_evidence_parse(const void *json, size_t n,
+                                                           struct cloister_evidence **ret);
 CLOISTER_API void cloister_evidence_free(struct cloister_evidence *e);
 /*
  * The digest of the i-th section that came by digest only and has not been added yet, in lower-case hex; false when
  * i is beyond the last. Fetch it from <gateway path>/blob/HEX and give it to _add.
  */
-CLOISTER_API bool cloister_evidence_missing(const struct cloister_evidence *e, size_t i, char hex[65]);
+CLOISTER_API bool cloister_evidence_missing(const struct cloister_evidence *e, size_t i,
+                                            char hex[65]);
 /* The gateway path out of the (not yet verified) keys section, for fetching blobs only; "" if unreadable. */
 CLOISTER_API const char *cloister_evidence_gateway(const struct cloister_evidence *e);
 /* CLOISTER_E_NOT_FOUND if no missing section has this content's SHA-256. */
-CLOISTER_API CLOISTER_MUST_USE int cloister_evidence_add(struct cloister_evidence *e, const void *p, size_t n);
+CLOISTER_API CLOISTER_MUST_USE int cloister_evidence_add(struct cloister_evidence *e, const void *p,
+                                                         size_t n);
 /* A self-contained bundle with every section inside; *ret from malloc. CLOISTER_E_STATE while something is missing. */
-CLOISTER_API CLOISTER_MUST_USE int cloister_evidence_save(const struct cloister_evidence *e, char **ret, size_t *ret_n);
+CLOISTER_API CLOISTER_MUST_USE int cloister_evidence_save(const struct cloister_evidence *e,
+                                                          char **ret, size_t *ret_n);
 
 /* 32 fresh random bytes that the client chose, and when it sent them (Unix seconds, the client's clock). */
 struct cloister_nonce {
@@ -54,11 +58,13 @@ struct cloister_nonce {
 
 /* What the user admits (docs/POLICY.md): strict JSON of at most 1 MiB, named by the SHA-256 of its bytes. */
 struct cloister_policy;
-CLOISTER_API CLOISTER_MUST_USE int cloister_policy_parse(const void *json, size_t n, struct cloister_policy **ret);
+CLOISTER_API CLOISTER_MUST_USE int cloister_policy_parse(const void *json, size_t n,
+                                                         struct cloister_policy **ret);
 CLOISTER_API void cloister_policy_free(struct cloister_policy *p);
 CLOISTER_API void cloister_policy_digest(const struct cloister_policy *p, uint8_t ret[32]);
 /* Where and why _parse failed last in this call chain is told by this sentence; buffer of at least 200 bytes. */
-CLOISTER_API CLOISTER_MUST_USE int cloister_policy_check(const void *json, size_t n, char *why, size_t cap);
+CLOISTER_API CLOISTER_MUST_USE int cloister_policy_check(const void *json, size_t n, char *why,
+                                                         size_t cap);
 
 /* ---- trust anchors ---- */
 
@@ -68,7 +74,9 @@ CLOISTER_API const struct cloister_roots *cloister_roots_builtin(void);
 /* An explicit set, for tests and laboratories: starts empty. */
 CLOISTER_API CLOISTER_MUST_USE int cloister_roots_new(struct cloister_roots **ret);
 /* product: "Milan", "Genoa" or "Turin"; der: one self-signed certificate. */
-CLOISTER_API CLOISTER_MUST_USE int cloister_roots_add_amd(struct cloister_roots *r, const char *product, const void *der, size_t n);
+CLOISTER_API CLOISTER_MUST_USE int cloister_roots_add_amd(struct cloister_roots *r,
+                                                          const char *product, const void *der,
+                                                          size_t n);
 CLOISTER_API void cloister_roots_free(struct cloister_roots *r);
 
 /* ---- verdict ---- */
@@ -76,8 +84,9 @@ CLOISTER_API void cloister_roots_free(struct cloister_roots *r);
 enum cloister_outcome {
     CLOISTER_NOT_VERIFIED = 0, /* the zero value: no verification has happened */
     CLOISTER_VERIFIED = 1,
-    CLOISTER_REFUSED = 2,       /* a check failed */
-    CLOISTER_INDETERMINATE = 3, /* something that a check needs is missing or can't be judged by this version */
+    CLOISTER_REFUSED = 2, /* a check failed */
+    CLOISTER_INDETERMINATE =
+        3, /* something that a check needs is missing or can't be judged by this version */
     CLOISTER_MALFORMED = 4,
 };
 
@@ -91,8 +100,9 @@ enum cloister_check_status {
     CLOISTER_CHECK_NONE = 0,
     CLOISTER_CHECK_PASS = 1,
     CLOISTER_CHECK_FAIL = 2,
-    CLOISTER_CHECK_NOT_APPLICABLE = 3, /* because the policy says so, never because something is absent */
-    CLOISTER_CHECK_MISSING = 4,        /* can't be judged */
+    CLOISTER_CHECK_NOT_APPLICABLE =
+        3,                      /* because the policy says so, never because something is absent */
+    CLOISTER_CHECK_MISSING = 4, /* can't be judged */
 };
 
 /* Numbers are never reused. Names ("snp.vmpl") by cloister_check_name. */
@@ -116,7 +126,8 @@ struct cloister_verdict {
     bool simulated;      /* true: protects nothing */
     int64_t checked_at;  /* the `now` of the call */
     int64_t valid_until; /* 0 unless verified */
-    uint8_t evidence_digest[32]; /* SHA-256 over H(keys) || H(manifest) || H(devices) || H(cpu) || H(batch) || H(collateral) */
+    uint8_t evidence_digest
+        [32]; /* SHA-256 over H(keys) || H(manifest) || H(devices) || H(cpu) || H(batch) || H(collateral) */
     uint8_t keys_digest[32];
     uint8_t manifest_digest[32];
     uint8_t policy_digest[32];
@@ -139,15 +150,18 @@ struct cloister_verdict {
  * E_ARGUMENT, which leave it all-zero. Returns 0 only for outcome CLOISTER_VERIFIED; else CLOISTER_E_REFUSED,
  * CLOISTER_E_INDETERMINATE or CLOISTER_E_MALFORMED.
  */
-CLOISTER_API CLOISTER_MUST_USE int cloister_evidence_verify(const struct cloister_evidence *e, const struct cloister_nonce *nonce,
+CLOISTER_API CLOISTER_MUST_USE int cloister_evidence_verify(const struct cloister_evidence *e,
+                                                            const struct cloister_nonce *nonce,
                                                             const struct cloister_policy *policy,
-                                                            const struct cloister_roots *roots, int64_t now,
+                                                            const struct cloister_roots *roots,
+                                                            int64_t now,
                                                             struct cloister_verdict *ret);
 CLOISTER_API const char *cloister_check_name(enum cloister_check_id id);
 /* What the check is for, one short phrase for people. */
 CLOISTER_API const char *cloister_check_title(enum cloister_check_id id);
 /* The verdict as one JSON document ("v": 1), *ret from malloc, zero-terminated. */
-CLOISTER_API CLOISTER_MUST_USE int cloister_verdict_json(const struct cloister_verdict *v, char **ret);
+CLOISTER_API CLOISTER_MUST_USE int cloister_verdict_json(const struct cloister_verdict *v,
+                                                         char **ret);
 /* Exit code of a program for this outcome: 0, 10, 20, 30 or 1. */
 CLOISTER_API int cloister_verdict_exit(const struct cloister_verdict *v);
 

@@ -9,7 +9,7 @@
 
 #include <cloister/error.h>
 
-#define CLO_MUST_USE CLOISTER_MUST_USE
+#define CLO_MUST_USE     CLOISTER_MUST_USE
 #define CLO_ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
 
 #endif

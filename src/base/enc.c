@@ -39,7 +39,8 @@ int clo_unhex(const char *s, size_t len, void *dst, size_t n)
     return 0;
 }
 
-static const char b64_alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+static const char b64_alphabet[] =
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
 void clo_b64(const void *p, size_t n, char *dst)
 {
@@ -143,8 +144,8 @@ static bool printable(uint32_t c)
 {
     if (c < 0x20)
         return c == '\n' || c == '\t';
-    return !(c >= 0x7f && c <= 0x9f) && !(c >= 0x202a && c <= 0x202e) && !(c >= 0x2066 && c <= 0x2069) &&
-           c != 0xfeff;
+    return !(c >= 0x7f && c <= 0x9f) && !(c >= 0x202a && c <= 0x202e) &&
+           !(c >= 0x2066 && c <= 0x2069) && c != 0xfeff;
 }
 
 bool clo_text_is_printable(const void *p, size_t n)

@@ -14,7 +14,7 @@ void clo_hex(const void *p, size_t n, char *dst);
 /* Exactly 2 * n lower-case digits, else CLOISTER_E_MALFORMED. */
 CLO_MUST_USE int clo_unhex(const char *s, size_t len, void *dst, size_t n);
 
-#define CLO_B64_LEN(n) (((n) * 4 + 2) / 3)
+#define CLO_B64_LEN(n) (((n)*4 + 2) / 3)
 /* dst gets CLO_B64_LEN(n) characters and a terminating zero. */
 void clo_b64(const void *p, size_t n, char *dst);
 /* Decodes into dst (cap bytes); *ret_n says how many. CLOISTER_E_LIMIT if it doesn't fit. */

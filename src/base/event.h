@@ -12,38 +12,44 @@
 
 #include "base/base.h"
 
-enum clo_level { CLO_DEBUG, CLO_INFO, CLO_WARN, CLO_ERROR };
+enum clo_level {
+    CLO_DEBUG,
+    CLO_INFO,
+    CLO_WARN,
+    CLO_ERROR
+};
 
 /* Ids are never reused; new ones are appended. Names and levels: event.c. */
 enum clo_event {
-    CLO_EV_START,            /* role started */
-    CLO_EV_STOP,             /* role ends: status */
-    CLO_EV_READY,            /* serves: port */
-    CLO_EV_NOT_READY,        /* stopped serving */
-    CLO_EV_DRAIN,            /* SIGTERM: open requests */
-    CLO_EV_CHILD_START,      /* role, pid */
-    CLO_EV_CHILD_EXIT,       /* role, pid, exit status, signal */
-    CLO_EV_CHILD_BACKOFF,    /* role, delay ms */
-    CLO_EV_IPC_BAD,          /* role, message type, state, error */
-    CLO_EV_EPOCH_NEW,        /* epoch number, seconds until expires */
-    CLO_EV_EPOCH_END,        /* epoch number */
-    CLO_EV_REPORT,           /* hardware report: microseconds, nonces */
-    CLO_EV_REPORT_FAIL,      /* error */
-    CLO_EV_ENGINE_READY,     /* milliseconds since start */
-    CLO_EV_ENGINE_LOST,      /* exit status, signal */
-    CLO_EV_REQUEST_OPEN,     /* body bytes */
-    CLO_EV_REQUEST_DONE,     /* inner status, body bytes in, body bytes out, milliseconds */
-    CLO_EV_REQUEST_REFUSED,  /* outer status */
-    CLO_EV_REQUEST_ABORTED,  /* error, body bytes out */
-    CLO_EV_EVIDENCE,         /* answer bytes */
-    CLO_EV_LIMIT,            /* which limit (documented number), current value */
-    CLO_EV_CONFIG,           /* error, line number */
-    CLO_EV_LISTEN_FAIL,      /* errno, port */
+    CLO_EV_START,           /* role started */
+    CLO_EV_STOP,            /* role ends: status */
+    CLO_EV_READY,           /* serves: port */
+    CLO_EV_NOT_READY,       /* stopped serving */
+    CLO_EV_DRAIN,           /* SIGTERM: open requests */
+    CLO_EV_CHILD_START,     /* role, pid */
+    CLO_EV_CHILD_EXIT,      /* role, pid, exit status, signal */
+    CLO_EV_CHILD_BACKOFF,   /* role, delay ms */
+    CLO_EV_IPC_BAD,         /* role, message type, state, error */
+    CLO_EV_EPOCH_NEW,       /* epoch number, seconds until expires */
+    CLO_EV_EPOCH_END,       /* epoch number */
+    CLO_EV_REPORT,          /* hardware report: microseconds, nonces */
+    CLO_EV_REPORT_FAIL,     /* error */
+    CLO_EV_ENGINE_READY,    /* milliseconds since start */
+    CLO_EV_ENGINE_LOST,     /* exit status, signal */
+    CLO_EV_REQUEST_OPEN,    /* body bytes */
+    CLO_EV_REQUEST_DONE,    /* inner status, body bytes in, body bytes out, milliseconds */
+    CLO_EV_REQUEST_REFUSED, /* outer status */
+    CLO_EV_REQUEST_ABORTED, /* error, body bytes out */
+    CLO_EV_EVIDENCE,        /* answer bytes */
+    CLO_EV_LIMIT,           /* which limit (documented number), current value */
+    CLO_EV_CONFIG,          /* error, line number */
+    CLO_EV_LISTEN_FAIL,     /* errno, port */
     CLO_EV_MAX
 };
 
 /* "2026-01-31T12:00:00Z info keeper epoch-new epoch=3 expires-in=1800\n" into dst; returns its length. */
-size_t clo_event_format(enum clo_event id, const char *role, int64_t now, const uint64_t num[4], char *dst, size_t cap);
+size_t clo_event_format(enum clo_event id, const char *role, int64_t now, const uint64_t num[4],
+                        char *dst, size_t cap);
 enum clo_level clo_event_level(enum clo_event id);
 const char *clo_event_name(enum clo_event id);
 

@@ -69,15 +69,15 @@ static int rd_uint(struct clo_rd *rd, size_t n, bool be, uint64_t *ret)
     return 0;
 }
 
-#define RD(name, type, be)                                                                         \
-    int name(struct clo_rd *rd, type *ret)                                                         \
-    {                                                                                              \
-        uint64_t v = 0;                                                                            \
-        int err = rd_uint(rd, sizeof(type), be, &v);                                               \
-                                                                                                   \
-        if (err == 0)                                                                              \
-            *ret = (type)v;                                                                        \
-        return err;                                                                                \
+#define RD(name, type, be)                           \
+    int name(struct clo_rd *rd, type *ret)           \
+    {                                                \
+        uint64_t v = 0;                              \
+        int err = rd_uint(rd, sizeof(type), be, &v); \
+                                                     \
+        if (err == 0)                                \
+            *ret = (type)v;                          \
+        return err;                                  \
     }
 RD(clo_rd_u8, uint8_t, true)
 RD(clo_rd_u16be, uint16_t, true)
@@ -131,10 +131,10 @@ static int wr_uint(struct clo_wr *wr, size_t n, bool be, uint64_t v)
     return clo_wr_bytes(wr, b, n);
 }
 
-#define WR(name, type, be)                                                                         \
-    int name(struct clo_wr *wr, type v)                                                            \
-    {                                                                                              \
-        return wr_uint(wr, sizeof(type), be, v);                                                   \
+#define WR(name, type, be)                       \
+    int name(struct clo_wr *wr, type v)          \
+    {                                            \
+        return wr_uint(wr, sizeof(type), be, v); \
     }
 WR(clo_wr_u8, uint8_t, true)
 WR(clo_wr_u16be, uint16_t, true)
@@ -152,12 +152,9 @@ size_t clo_varint_len(uint64_t v)
 int clo_wr_varint(struct clo_wr *wr, uint64_t v)
 {
     switch (clo_varint_len(v)) {
-    case 1:
-        return wr_uint(wr, 1, true, v);
-    case 2:
-        return wr_uint(wr, 2, true, v | 0x4000);
-    case 4:
-        return wr_uint(wr, 4, true, v | 0x80000000);
+    case 1: return wr_uint(wr, 1, true, v);
+    case 2: return wr_uint(wr, 2, true, v | 0x4000);
+    case 4: return wr_uint(wr, 4, true, v | 0x80000000);
     default:
         if (v >= (uint64_t)1 << 62)
             return CLOISTER_E_LIMIT;

@@ -21,7 +21,7 @@ struct clo_rd {
 
 static inline struct clo_rd clo_rd_init(const void *p, size_t n)
 {
-    return (struct clo_rd){ .p = p, .left = n };
+    return (struct clo_rd){.p = p, .left = n};
 }
 CLO_MUST_USE int clo_rd_u8(struct clo_rd *rd, uint8_t *ret);
 CLO_MUST_USE int clo_rd_u16be(struct clo_rd *rd, uint16_t *ret);
@@ -49,7 +49,7 @@ struct clo_wr {
 
 static inline struct clo_wr clo_wr_init(void *p, size_t cap)
 {
-    return (struct clo_wr){ .p = p, .len = 0, .cap = cap };
+    return (struct clo_wr){.p = p, .len = 0, .cap = cap};
 }
 CLO_MUST_USE int clo_wr_u8(struct clo_wr *wr, uint8_t v);
 CLO_MUST_USE int clo_wr_u16be(struct clo_wr *wr, uint16_t v);
@@ -74,7 +74,7 @@ struct clo_buf {
 
 static inline struct clo_buf clo_buf_init(size_t max)
 {
-    return (struct clo_buf){ .max = max };
+    return (struct clo_buf){.max = max};
 }
 CLO_MUST_USE int clo_buf_append(struct clo_buf *b, const void *p, size_t n);
 /* Make room for n more bytes and give the place; clo_buf_commit says how many were used. */

@@ -51,12 +51,13 @@ int clo_guard_init(size_t slots)
     if (pool.map != NULL || slots == 0 || slots > SIZE_MAX / CLO_GUARD_SLOT / 2)
         return CLOISTER_E_ARGUMENT;
     body = (slots * CLO_GUARD_SLOT + page - 1) / page * page;
+    slots = body /
     map = mmap(NULL, body + 2 * page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (map == MAP_FAILED)
         return CLOISTER_E_MEMORY;
     if (mprotect(map + page, body, PROT_READ | PROT_WRITE) != 0 || mlock(map + page, body) != 0 ||
-        madvise(map + page, body, MADV_DONTDUMP) != 0 || madvise(map + page, body, MADV_DONTFORK) != 0 ||
-        (pool.used = calloc(slots, 1)) == NULL) {
+        madvise(map + page, body, MADV_DONTDUMP) != 0 ||
+        madvise(map + page, body, MADV_DONTFORK) != 0 || (pool.used = calloc(slots, 1)) == NULL) {
         munmap(map, body + 2 * page);
         return CLOISTER_E_IO;
     }

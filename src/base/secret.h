@@ -26,11 +26,10 @@ struct clo_secret_ref {
 void clo_secret_ref_wipe(struct clo_secret_ref *ref);
 
 /* uint8_t name[n], zeroed, wiped when the scope ends. */
-#define CLO_SECRET(name, n)                                                                        \
-    uint8_t name[n] = { 0 };                                                                       \
+#define CLO_SECRET(name, n)                                                                       \
+    uint8_t name[n] = {0};                                                                        \
     __attribute__((cleanup(clo_secret_ref_wipe), unused)) struct clo_secret_ref name##_wiper_ = { \
-        name, sizeof(name)                                                                         \
-    }
+        name, sizeof(name)}
 
 /*
  * Make the process's pool: `slots` secrets of up to CLO_GUARD_SLOT bytes each, between guard pages,

@@ -15,8 +15,8 @@
 #define CLO_HTTP1_HEAD_MAX 16384
 
 struct clo_http1_head {
-    unsigned status;          /* 200..599 */
-    char content_type[128];   /* lower case media type without parameters, "" if absent */
+    unsigned status;        /* 200..599 */
+    char content_type[128]; /* lower case media type without parameters, "" if absent */
     bool has_length;
     uint64_t length;
 };
@@ -26,7 +26,8 @@ struct clo_http1_handler {
     int (*end)(void *ctx); /* the explicit end of the body */
 };
 struct clo_http1;
-CLO_MUST_USE int clo_http1_new(const struct clo_http1_handler *h, void *ctx, struct clo_http1 **ret);
+CLO_MUST_USE int clo_http1_new(const struct clo_http1_handler *h, void *ctx,
+                               struct clo_http1 **ret);
 /* Bytes after the end are CLOISTER_E_TRAILING. */
 CLO_MUST_USE int clo_http1_feed(struct clo_http1 *r, const void *p, size_t n);
 /* The connection was closed: 0 if the answer was complete, CLOISTER_E_CUT if not. */
@@ -35,7 +36,7 @@ void clo_http1_free(struct clo_http1 *r);
 
 /* "METHOD path HTTP/1.1" with Host: localhost, Connection: close, and for a body Content-Type: application/json and
  * Content-Length. method and path must be printable ASCII without spaces. */
-CLO_MUST_USE int clo_http1_write_request(const char *method, const char *path, const void *body, size_t n,
-                                         struct clo_buf *out);
+CLO_MUST_USE int clo_http1_write_request(const char *method, const char *path, const void *body,
+                                         size_t n, struct clo_buf *out);
 
 #endif

@@ -36,12 +36,14 @@ const json_t *clo_json_obj_need(struct clo_json_obj *o, const char *name, json_t
 const json_t *clo_json_obj_opt(struct clo_json_obj *o, const char *name, json_type type);
 /* Integer in [min, max]. */
 int64_t clo_json_obj_int(struct clo_json_obj *o, const char *name, int64_t min, int64_t max);
-int64_t clo_json_obj_opt_int(struct clo_json_obj *o, const char *name, int64_t min, int64_t max, int64_t absent);
+int64_t clo_json_obj_opt_int(struct clo_json_obj *o, const char *name, int64_t min, int64_t max,
+                             int64_t absent);
 bool clo_json_obj_bool(struct clo_json_obj *o, const char *name);
 bool clo_json_obj_opt_bool(struct clo_json_obj *o, const char *name, bool absent);
 /* Borrowed zero-terminated string of at most max bytes without zero bytes; "" on error. */
 const char *clo_json_obj_str(struct clo_json_obj *o, const char *name, size_t max);
-const char *clo_json_obj_opt_str(struct clo_json_obj *o, const char *name, size_t max); /* NULL when absent */
+const char *clo_json_obj_opt_str(struct clo_json_obj *o, const char *name,
+                                 size_t max); /* NULL when absent */
 /* Exactly n bytes of lower-case hex. */
 void clo_json_obj_hex(struct clo_json_obj *o, const char *name, void *dst, size_t n);
 /* base64url into a fresh buffer of at most max bytes. */

@@ -30,13 +30,18 @@ const struct clo_rng *clo_rng_system(void);
 #define CLO_SHA256_LEN 32
 #define CLO_SHA384_LEN 48
 #define CLO_SHA512_LEN 64
-enum clo_hash_alg { CLO_SHA256, CLO_SHA384, CLO_SHA512 };
+enum clo_hash_alg {
+    CLO_SHA256,
+    CLO_SHA384,
+    CLO_SHA512
+};
 struct clo_slice {
     const void *p;
     size_t n;
 };
 /* Hash of the concatenation of `count` slices; ret has the algorithm's length. */
-CLO_MUST_USE int clo_hash(enum clo_hash_alg alg, const struct clo_slice *in, size_t count, uint8_t *ret);
+CLO_MUST_USE int clo_hash(enum clo_hash_alg alg, const struct clo_slice *in, size_t count,
+                          uint8_t *ret);
 CLO_MUST_USE int clo_sha256(const void *p, size_t n, uint8_t ret[CLO_SHA256_LEN]);
 /* Incremental SHA-256, for files. */
 struct clo_sha256_ctx;
@@ -46,17 +51,21 @@ CLO_MUST_USE int clo_sha256_final(struct clo_sha256_ctx *h, uint8_t ret[CLO_SHA2
 void clo_sha256_free(struct clo_sha256_ctx *h);
 
 /* ---- HKDF-SHA256 (RFC 5869) ---- */
-CLO_MUST_USE int clo_hkdf_extract(const void *salt, size_t salt_n, const struct clo_slice *ikm, size_t count,
-                                  uint8_t prk[CLO_SHA256_LEN]);
+CLO_MUST_USE int clo_hkdf_extract(const void *salt, size_t salt_n, const struct clo_slice *ikm,
+                                  size_t count, uint8_t prk[CLO_SHA256_LEN]);
 /* n <= 255 * 32. info is the concatenation of `count` slices. */
-CLO_MUST_USE int clo_hkdf_expand(const uint8_t prk[CLO_SHA256_LEN], const struct clo_slice *info, size_t count,
-                                 void *ret, size_t n);
+CLO_MUST_USE int clo_hkdf_expand(const uint8_t prk[CLO_SHA256_LEN], const struct clo_slice *info,
+                                 size_t count, void *ret, size_t n);
 
 /* ---- AEAD with a counter: the only place that makes a nonce ---- */
 /* Values are HPKE's AEAD ids (RFC 9180 section 7.3). */
-enum clo_aead_id { CLO_AES_128_GCM = 1, CLO_AES_256_GCM = 2, CLO_CHACHA20_POLY1305 = 3 };
-#define CLO_AEAD_TAG 16
-#define CLO_AEAD_NONCE 12
+enum clo_aead_id {
+    CLO_AES_128_GCM = 1,
+    CLO_AES_256_GCM = 2,
+    CLO_CHACHA20_POLY1305 = 3
+};
+#define CLO_AEAD_TAG     16
+#define CLO_AEAD_NONCE   12
 #define CLO_AEAD_KEY_MAX 32
 /* 16 or 32; 0 for an unknown id. */
 size_t clo_aead_key_len(unsigned aead_id);
@@ -67,15 +76,19 @@ size_t clo_aead_key_len(unsigned aead_id);
  * fails with CLOISTER_E_STATE and the key is gone.
  */
 struct clo_aead_seq;
-enum clo_aead_dir { CLO_SEAL, CLO_OPEN };
+enum clo_aead_dir {
+    CLO_SEAL,
+    CLO_OPEN
+};
 CLO_MUST_USE int clo_aead_seq_new(unsigned aead_id, enum clo_aead_dir dir, const uint8_t *key,
-                                  const uint8_t base_nonce[CLO_AEAD_NONCE], struct clo_aead_seq **ret);
+                                  const uint8_t base_nonce[CLO_AEAD_NONCE],
+                                  struct clo_aead_seq **ret);
 /* dst gets n + CLO_AEAD_TAG bytes; may be the same place as p. */
-CLO_MUST_USE int clo_aead_seal(struct clo_aead_seq *s, const void *aad, size_t aad_n, const void *p, size_t n,
-                               uint8_t *dst);
+CLO_MUST_USE int clo_aead_seal(struct clo_aead_seq *s, const void *aad, size_t aad_n, const void *p,
+                               size_t n, uint8_t *dst);
 /* n includes the tag; dst gets n - CLO_AEAD_TAG bytes; on failure dst is wiped and holds nothing. */
-CLO_MUST_USE int clo_aead_open(struct clo_aead_seq *s, const void *aad, size_t aad_n, const void *p, size_t n,
-                               uint8_t *dst);
+CLO_MUST_USE int clo_aead_open(struct clo_aead_seq *s, const void *aad, size_t aad_n, const void *p,
+                               size_t n, uint8_t *dst);
 void clo_aead_seq_free(struct clo_aead_seq *s);
 
 /* ---- X25519 (RFC 7748) ---- */
@@ -86,14 +99,16 @@ CLO_MUST_USE int clo_x25519(const uint8_t sk[32], const uint8_t pk[32], uint8_t 
 
 /* ---- ML-KEM-768 (FIPS 203) ---- */
 #define CLO_MLKEM768_SEED 64 /* d || z */
-#define CLO_MLKEM768_PK 1184
-#define CLO_MLKEM768_CT 1088
-#define CLO_MLKEM768_SS 32
-CLO_MUST_USE int clo_mlkem768_public(const uint8_t seed[CLO_MLKEM768_SEED], uint8_t pk[CLO_MLKEM768_PK]);
+#define CLO_MLKEM768_PK   1184
+#define CLO_MLKEM768_CT   1088
+#define CLO_MLKEM768_SS   32
+CLO_MUST_USE int clo_mlkem768_public(const uint8_t seed[CLO_MLKEM768_SEED],
+                                     uint8_t pk[CLO_MLKEM768_PK]);
 /* m: the 32 bytes of randomness of FIPS 203 ML-KEM.Encaps_internal. A pk that fails the modulus check: E_MALFORMED. */
 CLO_MUST_USE int clo_mlkem768_encaps(const uint8_t pk[CLO_MLKEM768_PK], const uint8_t m[32],
                                      uint8_t ct[CLO_MLKEM768_CT], uint8_t ss[CLO_MLKEM768_SS]);
-CLO_MUST_USE int clo_mlkem768_decaps(const uint8_t seed[CLO_MLKEM768_SEED], const uint8_t ct[CLO_MLKEM768_CT],
+CLO_MUST_USE int clo_mlkem768_decaps(const uint8_t seed[CLO_MLKEM768_SEED],
+                                     const uint8_t ct[CLO_MLKEM768_CT],
                                      uint8_t ss[CLO_MLKEM768_SS]);
 
 /* SHA3-256 and SHAKE256: X-Wing's combiner and seed expansion. */
@@ -104,6 +119,7 @@ CLO_MUST_USE int clo_shake256(const struct clo_slice *in, size_t count, uint8_t 
 CLO_MUST_USE int clo_ed25519_public(const uint8_t seed[32], uint8_t pk[32]);
 CLO_MUST_USE int clo_ed25519_sign(const uint8_t seed[32], const void *p, size_t n, uint8_t sig[64]);
 /* 0 or CLOISTER_E_AUTH. */
-CLO_MUST_USE int clo_ed25519_verify(const uint8_t pk[32], const void *p, size_t n, const uint8_t sig[64]);
+CLO_MUST_USE int clo_ed25519_verify(const uint8_t pk[32], const void *p, size_t n,
+                                    const uint8_t sig[64]);
 
 #endif

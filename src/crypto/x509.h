@@ -9,8 +9,8 @@
 #include "base/rw.h"
 #include "crypto/crypto.h"
 
-#define CLO_CERT_MAX 8192   /* bytes of DER */
-#define CLO_CRL_MAX 65536
+#define CLO_CERT_MAX 8192 /* bytes of DER */
+#define CLO_CRL_MAX  65536
 
 /*
  * One DER element (X.690) with this one-byte tag: its content, borrowed. Lengths must be definite and minimal.
@@ -34,7 +34,8 @@ CLO_MUST_USE int clo_cert_issuer_cn(const struct clo_cert *c, char *dst, size_t 
  * The extension with this OID (dotted decimal): borrowed bytes of its value (the OCTET STRING's content).
  * CLOISTER_E_NOT_FOUND if absent, CLOISTER_E_DUPLICATE if there are several.
  */
-CLO_MUST_USE int clo_cert_ext(const struct clo_cert *c, const char *oid, const uint8_t **ret, size_t *ret_n);
+CLO_MUST_USE int clo_cert_ext(const struct clo_cert *c, const char *oid, const uint8_t **ret,
+                              size_t *ret_n);
 /* Is the public key EC P-384? */
 bool clo_cert_is_p384(const struct clo_cert *c);
 /* May it sign certificates: basicConstraints cA and keyUsage keyCertSign are there and say so? */
@@ -50,20 +51,21 @@ enum clo_sig_profile {
  * names match? 0, CLOISTER_E_AUTH (signature or name wrong), CLOISTER_E_UNSUPPORTED (another algorithm).
  * Dates are not judged.
  */
-CLO_MUST_USE int clo_cert_signed_by(const struct clo_cert *c, const struct clo_cert *issuer, enum clo_sig_profile profile);
+CLO_MUST_USE int clo_cert_signed_by(const struct clo_cert *c, const struct clo_cert *issuer,
+                                    enum clo_sig_profile profile);
 
 /* ECDSA P-384 with SHA-384 over msg; r and s 48 bytes big-endian; range-checked. 0 or CLOISTER_E_AUTH. */
-CLO_MUST_USE int clo_cert_verify_p384(const struct clo_cert *c, const void *msg, size_t n, const uint8_t r[48],
-                                      const uint8_t s[48]);
+CLO_MUST_USE int clo_cert_verify_p384(const struct clo_cert *c, const void *msg, size_t n,
+                                      const uint8_t r[48], const uint8_t s[48]);
 
 /*
  * The same primitives under a bare SubjectPublicKeyInfo in DER, for published vectors: ECDSA P-384 with SHA-384, and
  * RSASSA-PSS with SHA-384, MGF1 SHA-384, 48 bytes of salt. 0, CLOISTER_E_AUTH, or CLOISTER_E_MALFORMED for the key.
  */
-CLO_MUST_USE int clo_spki_verify_p384(const void *spki, size_t spki_n, const void *msg, size_t n, const uint8_t r[48],
-                                      const uint8_t s[48]);
-CLO_MUST_USE int clo_spki_verify_pss(const void *spki, size_t spki_n, const void *msg, size_t n, const void *sig,
-                                     size_t sig_n);
+CLO_MUST_USE int clo_spki_verify_p384(const void *spki, size_t spki_n, const void *msg, size_t n,
+                                      const uint8_t r[48], const uint8_t s[48]);
+CLO_MUST_USE int clo_spki_verify_pss(const void *spki, size_t spki_n, const void *msg, size_t n,
+                                     const void *sig, size_t sig_n);
 
 struct clo_crl;
 CLO_MUST_USE int clo_crl_parse(const void *der, size_t n, struct clo_crl **ret);
@@ -71,7 +73,8 @@ void clo_crl_free(struct clo_crl *crl);
 int64_t clo_crl_this_update(const struct clo_crl *crl);
 /* INT64_MIN when the CRL has no nextUpdate: callers treat that as expired. */
 int64_t clo_crl_next_update(const struct clo_crl *crl);
-CLO_MUST_USE int clo_crl_signed_by(const struct clo_crl *crl, const struct clo_cert *issuer, enum clo_sig_profile profile);
+CLO_MUST_USE int clo_crl_signed_by(const struct clo_crl *crl, const struct clo_cert *issuer,
+                                   enum clo_sig_profile profile);
 /* Is the certificate's serial on the list, and is its issuer the CRL's? */
 CLO_MUST_USE bool clo_crl_revokes(const struct clo_crl *crl, const struct clo_cert *c);
 

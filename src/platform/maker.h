@@ -23,7 +23,8 @@ struct clo_maker {
 };
 
 /* now: Unix seconds, for the certificates' dates. */
-CLO_MUST_USE int clo_maker_simulated_new(const struct clo_rng *rng, int64_t now, struct clo_maker **ret);
+CLO_MUST_USE int clo_maker_simulated_new(const struct clo_rng *rng, int64_t now,
+                                         struct clo_maker **ret);
 /* SHA-256 of the invented root's DER, and the constant measurement that simulated reports carry. */
 void clo_maker_simulated_info(const struct clo_maker *m, uint8_t root[32], uint8_t measurement[48]);
 void clo_maker_free(struct clo_maker *m);
