@@ -8,8 +8,10 @@
 
 #if defined(__GNUC__)
 #define CLOISTER_MUST_USE __attribute__((warn_unused_result))
+#define CLOISTER_API __attribute__((visibility("default")))
 #else
 #define CLOISTER_MUST_USE
+#define CLOISTER_API
 #endif
 
 #ifdef __cplusplus
@@ -49,10 +51,10 @@ enum cloister_error {
 };
 
 /* One sentence for people, static, without a final stop. Unknown values get a sentence as well. */
-const char *cloister_strerror(int err);
+CLOISTER_API const char *cloister_strerror(int err);
 
 /* The constant's name without its prefix in lower case ("truncated"), static; for machines. */
-const char *cloister_error_name(int err);
+CLOISTER_API const char *cloister_error_name(int err);
 
 #ifdef __cplusplus
 }

@@ -16,12 +16,6 @@
 extern "C" {
 #endif
 
-#if defined(__GNUC__)
-#define CLOISTER_API __attribute__((visibility("default")))
-#else
-#define CLOISTER_API
-#endif
-
 /* ---- evidence ---- */
 
 /*

@@ -8,18 +8,10 @@
 #define CLO_ATTEST_SNP_H
 
 #include "attest/policy.h"
+#include "attest/roots.h"
 #include "attest/sections.h"
+#include "attest/snp_report.h"
 #include "attest/verdict.h"
-#include "crypto/x509.h"
-
-enum clo_snp_product { CLO_SNP_UNKNOWN, CLO_SNP_MILAN, CLO_SNP_GENOA, CLO_SNP_TURIN };
-
-/* A TCB level by component: never compared as one integer. fmc exists on Turin and later. */
-struct clo_snp_tcb {
-    uint8_t fmc, bl, tee, snp, ucode;
-    uint64_t raw;
-};
-struct clo_snp_report; /* fields: snp_report.h */
 
 struct clo_snp_input {
     const uint8_t *report; /* as received */
@@ -30,8 +22,10 @@ struct clo_snp_input {
     bool simulated; /* root from the chain, its digest pinned by the policy */
 };
 /*
- * Run every check in order and add it to the verdict. valid_until is lowered to the earliest end of certificates and CRL.
- * Returns 0 when the checks could be made (pass or fail: the verdict says), an error only for E_MEMORY/E_CRYPTO.
+ * Run every snp.* check and binding.report_data and add them to the verdict. What a report claims passes only
+ * when the report is authentic (root, chain and signature); a wrong claim fails even then. valid_until is lowered to
+ * the earliest end of certificates and CRL. Returns 0 when the checks could be made (pass or fail: the verdict says), an
+ * error only for E_MEMORY/E_CRYPTO.
  */
 CLO_MUST_USE int clo_snp_appraise(const struct clo_snp_input *in, const uint8_t report_data[64], const struct cloister_policy *policy,
                                   const struct cloister_roots *roots, int64_t now, struct clo_verdict_builder *vb);

@@ -15,8 +15,8 @@ CLO_MUST_USE int clo_signer_new_rsa(unsigned bits, struct clo_signer **ret);
 CLO_MUST_USE int clo_signer_new_p384(struct clo_signer **ret);
 void clo_signer_free(struct clo_signer *s);
 /* ECDSA P-384 with SHA-384; r and s big-endian. */
-CLO_MUST_USE int clo_signer_sign_p384(const struct clo_signer *s, const void *msg, size_t n, uint8_t r[48],
-                                      uint8_t sig_s[48]);
+CLO_MUST_USE int clo_signer_sign_p384(const struct clo_signer *s, const void *msg, size_t n,
+                                      uint8_t r[48], uint8_t sig_s[48]);
 
 struct clo_cert_ext_spec {
     const char *oid; /* dotted decimal */
@@ -29,7 +29,7 @@ struct clo_cert_spec {
     const char *subject_cn, *issuer_cn;
     uint64_t serial;
     int64_t not_before, not_after;
-    bool ca; /* basicConstraints cA, keyUsage keyCertSign and cRLSign; otherwise neither extension */
+    bool ca; /* with basicConstraints cA, keyUsage keyCertSign and cRLSign; else with neither */
     const struct clo_cert_ext_spec *ext;
     size_t exts;
     const struct clo_signer *subject, *issuer;

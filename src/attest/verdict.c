@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Building a verdict, and showing it to machines. */
+#include "attest/verdict.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/enc.h"
+#include "codec/json.h"
+
+#define VERDICT_JSON_MAX (1u << 20)
+
+static const struct {
+    enum cloister_check_id id;
+    const char *name, *title;
+} check_table[CLO_CHECK_COUNT] = {
+#define CHECK_ROW_(number, id, name, title) {CLOISTER_CHECK_##id, name, title},
+    CLOISTER_CHECK_LIST(CHECK_ROW_)
+#undef CHECK_ROW_
+};
+
+_Static_assert(CLO_CHECK_COUNT <= CLOISTER_CHECKS_MAX, "a verdict holds every check");
+
+/* CLO_CHECK_COUNT for an unknown id. */
+static size_t place_of(enum cloister_check_id id)
+{
+    size_t i = 0;
+
+    while (i < CLO_CHECK_COUNT && check_table[i].id != id)
+        i++;
+    return i;
+}
+
+const char *cloister_check_name(enum cloister_check_id id)
+{
+    size_t i = place_of(id);
+
+    return i < CLO_CHECK_COUNT ? check_table[i].name : "";
+}
+
+const char *cloister_check_title(enum cloister_check_id id)
+{
+    size_t i = place_of(id);
+
+    return i < CLO_CHECK_COUNT ? check_table[i].title : "";
+}
+
+void clo_vb_init(struct clo_verdict_builder *vb)
+{
+    memset(vb, 0, sizeof *vb);
+    vb->valid_until = INT64_MAX;
+}
+
+static void set_text(char dst[CLOISTER_CHECK_TEXT], const char *s)
+{
+    size_t n = 0;
+
+    for (; s != NULL && s[n] != '\0' && n < CLOISTER_CHECK_TEXT - 1; n++)
+        dst[n] = s[n] >= 0x20 && s[n] <= 0x7e ? s[n] : '?';
+    dst[n] = '\0';
+}
+
+void clo_vb_set(struct clo_verdict_builder *vb, enum cloister_check_id id,
+                enum cloister_check_status status, const char *expected, const char *actual,
+                const char *reason)
+{
+    size_t i = place_of(id);
+    struct cloister_check *c = &vb->check[i];
+
+    if (i == CLO_CHECK_COUNT || c->status != CLOISTER_CHECK_NONE) {
+        vb->twice = true;
+        return;
+    }
+    c->id = id;
+    c->status = status;
+    set_text(c->expected, expected);
+    set_text(c->actual, actual);
+    set_text(c->reason, reason == NULL ? check_table[i].title : reason);
+}
+
+void clo_vb_claim(struct clo_verdict_builder *vb, enum cloister_check_id id, bool right,
+                  bool trusted, const char *expected, const char *actual, const char *reason)
+{
+    if (!right)
+        clo_vb_set(vb, id, CLOISTER_CHECK_FAIL, expected, actual, reason);
+    else if (trusted)
+        clo_vb_set(vb, id, CLOISTER_CHECK_PASS, expected, actual, NULL);
+    else
+        clo_vb_set(vb, id, CLOISTER_CHECK_MISSING, expected, actual,
+                   "claimed, but nothing trusted vouches for it");
+}
+
+enum cloister_check_status clo_vb_status(const struct clo_verdict_builder *vb,
+                                         enum cloister_check_id id)
+{
+    size_t i = place_of(id);
+
+    return i < CLO_CHECK_COUNT ? vb->check[i].status : CLOISTER_CHECK_NONE;
+}
+
+void clo_vb_skip(struct clo_verdict_builder *vb, unsigned first, unsigned last, const char *reason)
+{
+    for (size_t i = 0; i < CLO_CHECK_COUNT; i++) {
+        enum cloister_check_id id = check_table[i].id;
+
+        if (id >= first && id <= last && vb->check[i].status == CLOISTER_CHECK_NONE)
+            clo_vb_set(vb, id, CLOISTER_CHECK_MISSING, NULL, NULL, reason);
+    }
+}
+
+void clo_vb_until(struct clo_verdict_builder *vb, int64_t t)
+{
+    if (t < vb->valid_until)
+        vb->valid_until = t;
+}
+
+/* Days since 1970-01-01 to a date of the proleptic Gregorian calendar, counted in years that start in March. */
+void clo_date(int64_t t, char dst[CLO_DATE_LEN])
+{
+    const int64_t day = t / 86400 + 719468, era = day / 146097, doe = day % 146097;
+    const int64_t yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365;
+    const int64_t doy = doe - (365 * yoe + yoe / 4 - yoe / 100), mp = (5 * doy + 2) / 153;
+    const int month = (int)(mp < 10 ? mp + 3 : mp - 9), s = (int)(t % 86400);
+
+    if (t < 0 || t > 253402300799) {
+        strcpy(dst, "-");
+        return;
+    }
+    (void)snprintf(dst, CLO_DATE_LEN, "%04d-%02d-%02dT%02d:%02d:%02dZ",
+                   (int)(yoe + era * 400 + (month <= 2)), month, (int)(doy - (153 * mp + 2) / 5 + 1),
+                   s / 3600, s / 60 % 60, s % 60);
+}
+
+void clo_vb_finish(const struct clo_verdict_builder *vb, struct cloister_verdict *ret)
+{
+    size_t count[CLOISTER_CHECK_MISSING + 1] = {0};
+
+    ret->checks = CLO_CHECK_COUNT;
+    for (size_t i = 0; i < CLO_CHECK_COUNT; i++) {
+        struct cloister_check *c = &ret->check[i];
+
+        *c = vb->check[i];
+        if (c->status == CLOISTER_CHECK_NONE) {
+            c->id = check_table[i].id;
+            c->status = CLOISTER_CHECK_MISSING;
+            set_text(c->reason, "this check was not made: please report this fault of the verifier");
+        }
+        count[c->status]++;
+    }
+    if (clo_vb_status(vb, CLOISTER_CHECK_EVIDENCE_FORMAT) == CLOISTER_CHECK_FAIL)
+        ret->outcome = CLOISTER_MALFORMED;
+    else if (count[CLOISTER_CHECK_FAIL] != 0)
+        ret->outcome = CLOISTER_REFUSED;
+    else if (vb->twice ||
+             count[CLOISTER_CHECK_PASS] + count[CLOISTER_CHECK_NOT_APPLICABLE] != CLO_CHECK_COUNT)
+        ret->outcome = CLOISTER_INDETERMINATE;
+    else
+        ret->outcome = CLOISTER_VERIFIED;
+    ret->valid_until = ret->outcome == CLOISTER_VERIFIED ? vb->valid_until : 0;
+}
+
+int cloister_verdict_exit(const struct cloister_verdict *v)
+{
+    switch (v->outcome) {
+    case CLOISTER_VERIFIED: return 0;
+    case CLOISTER_REFUSED: return 10;
+    case CLOISTER_INDETERMINATE: return 20;
+    case CLOISTER_MALFORMED: return 30;
+    case CLOISTER_NOT_VERIFIED: break;
+    }
+    return 1;
+}
+
+/* ---- JSON ---- */
+
+static const char *outcome_name(enum cloister_outcome o)
+{
+    switch (o) {
+    case CLOISTER_VERIFIED: return "verified";
+    case CLOISTER_REFUSED: return "refused";
+    case CLOISTER_INDETERMINATE: return "indeterminate";
+    case CLOISTER_MALFORMED: return "malformed";
+    case CLOISTER_NOT_VERIFIED: break;
+    }
+    return "not-verified";
+}
+
+static const char *freshness_name(enum cloister_freshness f)
+{
+    switch (f) {
+    case CLOISTER_FRESH: return "fresh";
+    case CLOISTER_NOT_FRESH: return "not-fresh";
+    case CLOISTER_FRESHNESS_NOT_CHECKED: break;
+    }
+    return "not-checked";
+}
+
+static const char *status_name(enum cloister_check_status s)
+{
+    switch (s) {
+    case CLOISTER_CHECK_PASS: return "pass";
+    case CLOISTER_CHECK_FAIL: return "fail";
+    case CLOISTER_CHECK_NOT_APPLICABLE: return "not-applicable";
+    case CLOISTER_CHECK_MISSING: return "missing";
+    case CLOISTER_CHECK_NONE: break;
+    }
+    return "none";
+}
+
+/* *err sticks at the first member that can't be made. */
+static void put(json_t *o, const char *name, json_t *v, int *err)
+{
+    if (json_object_set_new(o, name, v) != 0)
+        *err = CLOISTER_E_MEMORY;
+}
+
+static void put_text(json_t *o, const char *name, const char *s, int *err)
+{
+    if (*s != '\0')
+        put(o, name, json_string(s), err);
+}
+
+static void put_digest(json_t *o, const char *name, const uint8_t digest[32], int *err)
+{
+    char hex[65];
+
+    clo_hex(digest, 32, hex);
+    put(o, name, json_string(hex), err);
+}
+
+static json_t *checks_json(const struct cloister_verdict *v, int *err)
+{
+    json_t *a = json_array();
+
+    for (size_t i = 0; i < v->checks && i < CLOISTER_CHECKS_MAX; i++) {
+        const struct cloister_check *c = &v->check[i];
+        json_t *o = json_object();
+
+        put(o, "number", json_integer(c->id), err);
+        put(o, "id", json_string(cloister_check_name(c->id)), err);
+        put(o, "title", json_string(cloister_check_title(c->id)), err);
+        put(o, "status", json_string(status_name(c->status)), err);
+        put_text(o, "expected", c->expected, err);
+        put_text(o, "actual", c->actual, err);
+        put_text(o, "reason", c->reason, err);
+        if (json_array_append_new(a, o) != 0)
+            *err = CLOISTER_E_MEMORY;
+    }
+    return a;
+}
+
+int cloister_verdict_json(const struct cloister_verdict *v, char **ret)
+{
+    struct clo_buf b = clo_buf_init(VERDICT_JSON_MAX);
+    json_t *o = json_object();
+    char *s = NULL;
+    int err = 0;
+
+    put(o, "v", json_integer(1), &err);
+    put(o, "outcome", json_string(outcome_name(v->outcome)), &err);
+    put(o, "freshness", json_string(freshness_name(v->freshness)), &err);
+    put_text(o, "type", v->type, &err);
+    put(o, "simulated", json_boolean(v->simulated), &err);
+    put(o, "checked_at", json_integer(v->checked_at), &err);
+    if (v->outcome == CLOISTER_VERIFIED)
+        put(o, "valid_until", json_integer(v->valid_until), &err);
+    put_digest(o, "evidence_sha256", v->evidence_digest, &err);
+    put_digest(o, "keys_sha256", v->keys_digest, &err);
+    put_digest(o, "manifest_sha256", v->manifest_digest, &err);
+    put_digest(o, "policy_sha256", v->policy_digest, &err);
+    put_text(o, "gateway", v->gateway, &err);
+    put_text(o, "model", v->model, &err);
+    put(o, "checks", checks_json(v, &err), &err);
+    if (err != 0 || (err = clo_json_write(o, &b)) != 0)
+        goto out;
+    if ((s = malloc(b.len + 1)) == NULL) {
+        err = CLOISTER_E_MEMORY;
+        goto out;
+    }
+    memcpy(s, b.p, b.len);
+    s[b.len] = '\0';
+    *ret = s;
+out:
+    clo_buf_clear(&b);
+    json_decref(o);
+    return err;
+}

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Building a verdict. There is one place for every check of <cloister/checks.h>; whoever makes the checks may do so in any
+ * order, and each is made exactly once. The outcome follows from the places alone: one that was left empty is a
+ * bug, counts as missing, and can never become "verified".
+ */
+#ifndef CLO_ATTEST_VERDICT_H
+#define CLO_ATTEST_VERDICT_H
+
+#include <cloister/verify.h>
+
+#include "base/base.h"
+
+#define CLO_CHECK_ONE_(number, id, name, title) +1
+enum { CLO_CHECK_COUNT = 0 CLOISTER_CHECK_LIST(CLO_CHECK_ONE_) };
+#undef CLO_CHECK_ONE_
+
+struct clo_verdict_builder {
+    struct cloister_check check[CLO_CHECK_COUNT]; /* in the list's order */
+    int64_t valid_until;
+    bool twice; /* a check was made twice: a bug, never verified */
+};
+
+void clo_vb_init(struct clo_verdict_builder *vb);
+/*
+ * Texts are cut and made printable ASCII; NULL is "". reason NULL: the check's title, which says what holds when it
+ * passes.
+ */
+void clo_vb_set(struct clo_verdict_builder *vb, enum cloister_check_id id, enum cloister_check_status status,
+                const char *expected, const char *actual, const char *reason);
+/*
+ * A statement of the evidence's own. Wrong: fail, with `reason`. Right: pass, but only if what makes the statement is
+ * trusted; else missing.
+ */
+void clo_vb_claim(struct clo_verdict_builder *vb, enum cloister_check_id id, bool right, bool trusted,
+                  const char *expected, const char *actual, const char *reason);
+enum cloister_check_status clo_vb_status(const struct clo_verdict_builder *vb, enum cloister_check_id id);
+/* Every check in [first, last] that wasn't made becomes missing, for this reason. */
+void clo_vb_skip(struct clo_verdict_builder *vb, unsigned first, unsigned last, const char *reason);
+/* The verdict can't outlive t. */
+void clo_vb_until(struct clo_verdict_builder *vb, int64_t t);
+/* "2026-01-31T12:00:00Z"; "-" for what has no four-digit year. */
+#define CLO_DATE_LEN 32
+void clo_date(int64_t t, char dst[CLO_DATE_LEN]);
+/* Copy the checks to the verdict and set outcome and valid_until. */
+void clo_vb_finish(const struct clo_verdict_builder *vb, struct cloister_verdict *ret);
+
+#endif

@@ -1,0 +1,423 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The verifier (docs/PROTOCOL.md section 1.5): sections, then the report that binds them, then what they
+ * say. Every statement of a section passes only if the report covers the section and is authentic; what the
+ * manifest says needs the pinned measurement besides, because only measured code keeps a manifest true.
+ */
+#include <cloister/verify.h>
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "attest/evidence.h"
+#include "attest/snp.h"
+#include "base/enc.h"
+#include "codec/ohttp.h"
+
+#define CLOCK_SKEW_S 300     /* `created` may lie this far ahead of the client's clock */
+#define EPOCH_MAX_S 86400    /* keys that live longer are no epoch */
+#define MARGIN_S 120         /* keys aren't used in the last moments of their epoch */
+#define KEYCONFS_MAX 16
+#define TEXT CLOISTER_CHECK_TEXT
+
+#define FIRST_CHECK 1
+#define LAST_CHECK UINT16_MAX
+
+struct work {
+    const struct cloister_evidence *e;
+    const struct cloister_nonce *nonce;
+    const struct cloister_policy *policy;
+    int64_t now;
+    struct clo_verdict_builder vb;
+
+    struct clo_keys_section keys;
+    struct clo_manifest manifest;
+    struct clo_cpu_section cpu;
+    struct clo_batch_section batch;
+    struct clo_collateral collateral;
+    size_t devices;
+    struct clo_ohttp_keyconf keyconf[KEYCONFS_MAX];
+
+    bool bound;    /* the report is authentic and covers keys, manifest, devices and root */
+    bool measured; /* and names a pinned measurement */
+};
+
+/* ---- reading ---- */
+
+/* 0, or the first section's fault that can't be read or judged: *which is its number. */
+static int sections_parse(struct work *w, enum clo_section *which)
+{
+    int err = 0;
+
+    for (unsigned i = 0; i < CLO_SEC_COUNT && err == 0; i++) {
+        const void *p = w->e->sec[i].bytes.p;
+        const size_t n = w->e->sec[i].bytes.len;
+
+        *which = i;
+        switch (*which) {
+        case CLO_SEC_KEYS: err = clo_keys_section_parse(p, n, &w->keys); break;
+        case CLO_SEC_MANIFEST: err = clo_manifest_parse(p, n, &w->manifest); break;
+        case CLO_SEC_DEVICES: err = clo_devices_section_parse(p, n, &w->devices); break;
+        case CLO_SEC_CPU: err = clo_cpu_section_parse(p, n, &w->cpu); break;
+        case CLO_SEC_BATCH: err = clo_batch_section_parse(p, n, &w->batch); break;
+        case CLO_SEC_COLLATERAL: err = clo_collateral_parse(p, n, &w->collateral); break;
+        case CLO_SEC_COUNT: break;
+        }
+    }
+    return err;
+}
+
+/* ---- what can be said of the sections before the report ---- */
+
+static bool complete(struct work *w)
+{
+    char missing[TEXT] = "";
+
+    for (unsigned i = 0; i < CLO_SEC_COUNT; i++) {
+        if (w->e->sec[i].present)
+            continue;
+        if (missing[0] != '\0')
+            strcat(missing, ", ");
+        strcat(missing, clo_section_name(i)); /* six short names */
+    }
+    if (missing[0] == '\0')
+        clo_vb_set(&w->vb, CLOISTER_CHECK_EVIDENCE_COMPLETE, CLOISTER_CHECK_PASS, NULL, NULL, NULL);
+    else
+        clo_vb_set(&w->vb, CLOISTER_CHECK_EVIDENCE_COMPLETE, CLOISTER_CHECK_MISSING, NULL, missing,
+                   "sections that came by digest were not fetched");
+    return missing[0] == '\0';
+}
+
+/* Can the rest be judged? A section of a later version's kind is missing an appraisal; another fault is final. */
+static int readable(struct work *w, bool *ret)
+{
+    enum clo_section which = CLO_SEC_KEYS;
+    char text[TEXT];
+    int err = sections_parse(w, &which);
+
+    if (err == CLOISTER_E_MEMORY || err == CLOISTER_E_CRYPTO)
+        return err;
+    *ret = err == 0;
+    if (err == 0) {
+        clo_vb_set(&w->vb, CLOISTER_CHECK_EVIDENCE_FORMAT, CLOISTER_CHECK_PASS, NULL, NULL, NULL);
+        return 0;
+    }
+    (void)snprintf(text, sizeof text, "%s: %s", clo_section_name(which), cloister_strerror(err));
+    if (err == CLOISTER_E_UNSUPPORTED) {
+        clo_vb_set(&w->vb, CLOISTER_CHECK_EVIDENCE_FORMAT, CLOISTER_CHECK_MISSING, NULL, text,
+                   "well-formed, but beyond this version");
+        clo_vb_skip(&w->vb, FIRST_CHECK, LAST_CHECK, "beyond this version");
+    } else {
+        clo_vb_set(&w->vb, CLOISTER_CHECK_EVIDENCE_FORMAT, CLOISTER_CHECK_FAIL, NULL, text,
+                   "a section breaks its format");
+        clo_vb_skip(&w->vb, FIRST_CHECK, LAST_CHECK, "not judged, because the evidence is malformed");
+    }
+    return 0;
+}
+
+/* Does the policy know this kind of evidence? */
+static bool check_policy(struct work *w, bool simulated)
+{
+    const bool admitted = simulated ? w->policy->simulated : w->policy->sev_snp;
+    const char *expected = w->policy->simulated ? "simulated"
+                           : w->policy->sev_snp ? "sev-snp"
+                                                : "none";
+    char text[TEXT];
+
+    clo_vb_set(&w->vb, CLOISTER_CHECK_POLICY_TYPE, admitted ? CLOISTER_CHECK_PASS : CLOISTER_CHECK_FAIL,
+               expected, w->cpu.type,
+               admitted ? NULL : "the policy doesn't admit this kind of evidence");
+    (void)snprintf(text, sizeof text, "%zu", w->policy->measurements.count);
+    clo_vb_set(&w->vb, CLOISTER_CHECK_POLICY_MEASUREMENTS,
+               w->policy->measurements.count > 0 ? CLOISTER_CHECK_PASS : CLOISTER_CHECK_FAIL,
+               "at least 1", text,
+               w->policy->measurements.count > 0 ? NULL : "a policy that pins no image admits none");
+    return admitted;
+}
+
+/* ---- the report ---- */
+
+static int appraise(struct work *w, bool simulated, const struct cloister_roots *roots)
+{
+    const struct clo_snp_input in = {
+        .report = w->cpu.report,
+        .report_n = w->cpu.report_n,
+        .chain = w->cpu.chain,
+        .chain_n = w->cpu.chain_n,
+        .collateral = &w->collateral,
+        .simulated = simulated,
+    };
+    uint8_t report_data[64];
+    int err;
+
+    if ((err = clo_bind_cpu(w->batch.root, w->e->sec[CLO_SEC_KEYS].digest,
+                            w->e->sec[CLO_SEC_MANIFEST].digest, w->e->sec[CLO_SEC_DEVICES].digest,
+                            report_data)) != 0 ||
+        (err = clo_snp_appraise(&in, report_data, w->policy, roots, w->now, &w->vb)) != 0)
+        return err;
+    w->bound = clo_vb_status(&w->vb, CLOISTER_CHECK_BINDING_REPORT_DATA) == CLOISTER_CHECK_PASS;
+    w->measured = w->bound &&
+                  clo_vb_status(&w->vb, CLOISTER_CHECK_SNP_MEASUREMENT) == CLOISTER_CHECK_PASS;
+    return 0;
+}
+
+/* ---- what the bound sections say ---- */
+
+static void check_epoch(struct work *w)
+{
+    const int64_t lifetime = w->keys.expires - w->keys.created;
+    const int64_t margin = lifetime / 5 < MARGIN_S ? lifetime / 5 : MARGIN_S;
+    const int64_t until = w->keys.expires - margin;
+    char expected[TEXT], actual[TEXT], from[CLO_DATE_LEN], to[CLO_DATE_LEN];
+    const char *wrong = NULL;
+
+    if (w->keys.created > w->now + CLOCK_SKEW_S)
+        wrong = "the keys are from the future: is this machine's clock right?";
+    else if (w->now >= until)
+        wrong = "the keys have expired, or are about to: is this machine's clock right?";
+    else if (lifetime > EPOCH_MAX_S)
+        wrong = "the keys live longer than a day";
+    clo_date(w->keys.created, from);
+    clo_date(until, to);
+    (void)snprintf(expected, sizeof expected, "%s to %s", from, to);
+    clo_date(w->now, actual);
+    clo_vb_until(&w->vb, until);
+    clo_vb_claim(&w->vb, CLOISTER_CHECK_EPOCH_TIME, wrong == NULL, w->bound, expected, actual, wrong);
+}
+
+static int check_freshness(struct work *w, enum cloister_freshness *ret)
+{
+    const enum cloister_check_id id = CLOISTER_CHECK_FRESHNESS_NONCE;
+    char expected[TEXT], actual[TEXT];
+    const char *wrong = NULL;
+    int64_t age;
+    int err;
+
+    if (w->nonce == NULL) {
+        clo_vb_set(&w->vb, id, CLOISTER_CHECK_NOT_APPLICABLE, NULL, NULL,
+                   "not asked: no nonce was given, so this may be old evidence");
+        *ret = CLOISTER_FRESHNESS_NOT_CHECKED;
+        return 0;
+    }
+    age = w->now - w->nonce->sent_at;
+    err = clo_batch_check(&w->batch, w->nonce->bytes);
+    if (err != 0 && err != CLOISTER_E_AUTH)
+        return err;
+    if (err != 0)
+        wrong = "our nonce isn't among those that the report covers";
+    else if (age < 0)
+        wrong = "the nonce is from the future: this machine's clock went back";
+    else if (age >= w->policy->max_age_s)
+        wrong = "the nonce was sent too long ago";
+    (void)snprintf(expected, sizeof expected, "less than %" PRId64 " s old", w->policy->max_age_s);
+    (void)snprintf(actual, sizeof actual, "%" PRId64 " s, nonce %" PRIu32 " of %" PRIu32, age,
+                   w->batch.index + 1, w->batch.size);
+    clo_vb_until(&w->vb, w->nonce->sent_at + w->policy->max_age_s);
+    clo_vb_claim(&w->vb, id, wrong == NULL, w->bound, expected, actual, wrong);
+    *ret = clo_vb_status(&w->vb, id) == CLOISTER_CHECK_PASS ? CLOISTER_FRESH : CLOISTER_NOT_FRESH;
+    return 0;
+}
+
+static bool offers(const struct clo_ohttp_keyconf *k, const struct cloister_policy *policy)
+{
+    for (size_t s = 0; s < k->suites; s++)
+        for (size_t i = 0; i < policy->aeads; i++)
+            if (k->suite[s].kdf == CLO_KDF_HKDF_SHA256 && k->suite[s].aead == policy->aead[i])
+                return true;
+    return false;
+}
+
+/* Exactly one key of a KEM, so that nobody chooses by place, and an AEAD that the policy admits. */
+static void check_suite(struct work *w)
+{
+    const bool x25519 = w->policy->x25519 && w->manifest.x25519;
+    size_t n = 0, xwing = 0, classic = 0, usable = 0;
+    int err = clo_ohttp_keys_parse(w->keys.ohttp_keys, w->keys.ohttp_keys_n, w->keyconf, KEYCONFS_MAX, &n);
+    const char *wrong = NULL;
+    char actual[TEXT];
+
+    for (size_t i = 0; err == 0 && i < n; i++) {
+        const struct clo_ohttp_keyconf *k = &w->keyconf[i];
+
+        xwing += k->kem == CLO_KEM_XWING;
+        classic += k->kem == CLO_KEM_X25519;
+        if (offers(k, w->policy) && (k->kem == CLO_KEM_XWING || (x25519 && k->kem == CLO_KEM_X25519)))
+            usable++;
+    }
+    if (err != 0)
+        wrong = "the list of keys breaks its format";
+    else if (xwing > 1 || classic > 1)
+        wrong = "there are several keys of one kind";
+    else if (classic > 0 && !w->manifest.x25519)
+        wrong = "there is a key of a kind that the manifest doesn't name";
+    else if (usable == 0)
+        wrong = "no key can be used with a suite that the policy admits";
+    (void)snprintf(actual, sizeof actual, "X-Wing %zu, X25519 %zu", xwing, classic);
+    clo_vb_claim(&w->vb, CLOISTER_CHECK_KEYS_SUITE, wrong == NULL, w->bound,
+                 x25519 ? "X-Wing or X25519" : "X-Wing", actual, wrong);
+}
+
+static void check_model(struct work *w)
+{
+    const enum cloister_check_id id = CLOISTER_CHECK_MANIFEST_MODEL;
+    char hex[TEXT] = "none";
+
+    if (w->manifest.managed)
+        clo_hex(w->manifest.model_sha256, 32, hex);
+    if (!w->policy->models.given)
+        clo_vb_set(&w->vb, id, CLOISTER_CHECK_NOT_APPLICABLE, NULL, hex,
+                   "the policy names no model: the one that the measured code reports is taken");
+    else
+        clo_vb_claim(&w->vb, id,
+                     w->manifest.managed &&
+                         clo_policy_list_has(&w->policy->models, w->manifest.model_sha256),
+                     w->measured, "listed in the policy", hex, "the policy doesn't list this model");
+}
+
+static void check_manifest(struct work *w)
+{
+    const struct clo_manifest *m = &w->manifest;
+
+    check_model(w);
+    clo_vb_claim(&w->vb, CLOISTER_CHECK_MANIFEST_UPSTREAM,
+                 strcmp(m->upstream, "unix") == 0 || strcmp(m->upstream, "loopback") == 0, w->measured,
+                 "unix or loopback", m->upstream, "text leaves the protected machine");
+    clo_vb_claim(&w->vb, CLOISTER_CHECK_MANIFEST_MANAGED, m->managed || w->policy->allow_unmanaged,
+                 w->measured, w->policy->allow_unmanaged ? "any" : "managed",
+                 m->managed ? "managed" : "unmanaged",
+                 "an engine that Cloister didn't start, and the policy doesn't allow that");
+    if (!w->policy->releases.given)
+        clo_vb_set(&w->vb, CLOISTER_CHECK_MANIFEST_RELEASE, CLOISTER_CHECK_NOT_APPLICABLE, NULL,
+                   m->release, "the policy names no release: the measurement decides");
+    else
+        clo_vb_claim(&w->vb, CLOISTER_CHECK_MANIFEST_RELEASE,
+                     clo_policy_texts_have(&w->policy->releases, m->release), w->measured,
+                     "listed in the policy", m->release, "the policy doesn't list this release");
+}
+
+static void check_devices(struct work *w)
+{
+    char expected[TEXT], actual[TEXT];
+
+    (void)snprintf(expected, sizeof expected, "at least %" PRIu32, w->policy->min_devices);
+    (void)snprintf(actual, sizeof actual, "%zu", w->devices);
+    clo_vb_claim(&w->vb, CLOISTER_CHECK_DEVICES_COUNT, w->devices >= w->policy->min_devices, w->bound,
+                 expected, actual, "too few devices are listed");
+    if (w->devices == 0 && w->policy->min_devices == 0)
+        clo_vb_set(&w->vb, CLOISTER_CHECK_DEVICES_APPRAISED, CLOISTER_CHECK_NOT_APPLICABLE, NULL, NULL,
+                   "the policy asks for no device, and none is listed");
+    else
+        clo_vb_set(&w->vb, CLOISTER_CHECK_DEVICES_APPRAISED, CLOISTER_CHECK_MISSING, NULL, actual,
+                   "this version can't appraise devices");
+}
+
+/* ---- the verdict ---- */
+
+static int digests(const struct work *w, struct cloister_verdict *v)
+{
+    struct clo_slice in[CLO_SEC_COUNT];
+
+    for (size_t i = 0; i < CLO_SEC_COUNT; i++)
+        in[i] = (struct clo_slice){w->e->sec[i].digest, 32};
+    memcpy(v->keys_digest, w->e->sec[CLO_SEC_KEYS].digest, 32);
+    memcpy(v->manifest_digest, w->e->sec[CLO_SEC_MANIFEST].digest, 32);
+    cloister_policy_digest(w->policy, v->policy_digest);
+    return clo_hash(CLO_SHA256, in, CLO_SEC_COUNT, v->evidence_digest);
+}
+
+/* What a channel needs is handed out together with "verified", and never otherwise. */
+static void hand_over(const struct work *w, struct cloister_verdict *v)
+{
+    memcpy(v->ohttp_keys, w->keys.ohttp_keys, w->keys.ohttp_keys_n);
+    v->ohttp_keys_n = w->keys.ohttp_keys_n;
+    strcpy(v->gateway, w->keys.gateway);
+    memcpy(v->receipt_key, w->keys.receipt_key, sizeof v->receipt_key);
+    memcpy(v->aead, w->policy->aead, sizeof v->aead);
+    v->aeads = w->policy->aeads;
+    v->allow_x25519 = w->policy->x25519 && w->manifest.x25519;
+    strcpy(v->model, w->manifest.model);
+}
+
+static int judge(struct work *w, const struct cloister_roots *roots, struct cloister_verdict *v)
+{
+    bool ok = false;
+    int err;
+
+    if (!complete(w)) {
+        clo_vb_skip(&w->vb, FIRST_CHECK, LAST_CHECK, "not judged, because sections are missing");
+        return 0;
+    }
+    err = readable(w, &ok);
+    strcpy(v->type, w->cpu.type);
+    if (err != 0 || !ok)
+        return err;
+    v->simulated = strcmp(w->cpu.type, "simulated") == 0;
+    if (!check_policy(w, v->simulated)) {
+        clo_vb_skip(&w->vb, CLOISTER_CHECK_SNP_FORMAT, CLOISTER_CHECK_SNP_GUEST_SVN,
+                    "not judged, because the policy doesn't admit this kind of evidence");
+        clo_vb_skip(&w->vb, CLOISTER_CHECK_BINDING_REPORT_DATA, CLOISTER_CHECK_BINDING_REPORT_DATA,
+                    "not judged, because the policy doesn't admit this kind of evidence");
+    } else if ((err = appraise(w, v->simulated, roots)) != 0) {
+        return err;
+    }
+    check_epoch(w);
+    if ((err = check_freshness(w, &v->freshness)) != 0)
+        return err;
+    check_suite(w);
+    check_manifest(w);
+    check_devices(w);
+    return 0;
+}
+
+static int outcome_error(enum cloister_outcome o)
+{
+    switch (o) {
+    case CLOISTER_VERIFIED: return 0;
+    case CLOISTER_INDETERMINATE: return CLOISTER_E_INDETERMINATE;
+    case CLOISTER_MALFORMED: return CLOISTER_E_MALFORMED;
+    case CLOISTER_REFUSED:
+    case CLOISTER_NOT_VERIFIED: break;
+    }
+    return CLOISTER_E_REFUSED;
+}
+
+int cloister_evidence_verify(const struct cloister_evidence *e, const struct cloister_nonce *nonce,
+                             const struct cloister_policy *policy,
+                             const struct cloister_roots *roots, int64_t now,
+                             struct cloister_verdict *ret)
+{
+    struct work *w = NULL;
+    int err = 0;
+
+    if (ret == NULL)
+        return CLOISTER_E_ARGUMENT;
+    memset(ret, 0, sizeof *ret);
+    if (e == NULL || policy == NULL || roots == NULL || now < 0 ||
+        (nonce != NULL && nonce->sent_at < 0))
+        return CLOISTER_E_ARGUMENT;
+    if ((w = calloc(1, sizeof *w)) == NULL)
+        return CLOISTER_E_MEMORY;
+    w->e = e;
+    w->nonce = nonce;
+    w->policy = policy;
+    w->now = now;
+    clo_vb_init(&w->vb);
+    ret->checked_at = now;
+    if (nonce != NULL)
+        ret->freshness = CLOISTER_NOT_FRESH;
+    if ((err = digests(w, ret)) != 0 || (err = judge(w, roots, ret)) != 0) {
+        memset(ret, 0, sizeof *ret);
+        goto out;
+    }
+    clo_vb_finish(&w->vb, ret);
+    if (ret->outcome == CLOISTER_VERIFIED)
+        hand_over(w, ret);
+    err = outcome_error(ret->outcome);
+out:
+    clo_cpu_section_clear(&w->cpu);
+    clo_collateral_clear(&w->collateral);
+    free(w);
+    return err;
+}
