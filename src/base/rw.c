@@ -69,6 +69,7 @@ static int rd_uint(struct clo_rd *rd, size_t n, bool be, uint64_t *ret)
     return 0;
 }
 
+/* The macros' `type` and `name` can't stand in parentheses. NOLINTBEGIN(bugprone-macro-parentheses) */
 #define RD(name, type, be)                           \
     int name(struct clo_rd *rd, type *ret)           \
     {                                                \
@@ -86,6 +87,7 @@ RD(clo_rd_u64be, uint64_t, true)
 RD(clo_rd_u16le, uint16_t, false)
 RD(clo_rd_u32le, uint32_t, false)
 RD(clo_rd_u64le, uint64_t, false)
+/* NOLINTEND(bugprone-macro-parentheses) */
 
 int clo_rd_varint(struct clo_rd *rd, uint64_t *ret)
 {

@@ -51,7 +51,6 @@ int clo_guard_init(size_t slots)
     if (pool.map != NULL || slots == 0 || slots > SIZE_MAX / CLO_GUARD_SLOT / 2)
         return CLOISTER_E_ARGUMENT;
     body = (slots * CLO_GUARD_SLOT + page - 1) / page * page;
-    slots = body /
     map = mmap(NULL, body + 2 * page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (map == MAP_FAILED)
         return CLOISTER_E_MEMORY;
