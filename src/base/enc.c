@@ -35,7 +35,8 @@ int clo_unhex(const char *s, size_t len, void *dst, size_t n)
         if (unhex_digit(s[i]) < 0)
             return CLOISTER_E_MALFORMED;
     for (size_t i = 0; i < n; i++)
-        b[i] = (uint8_t)(unhex_digit(s[2 * i]) << 4 | unhex_digit(s[2 * i + 1]));
+        b[i] = (uint8_t)((unsigned)unhex_digit(s[2 * i]) << 4 |
+                         (unsigned)unhex_digit(s[2 * i + 1]));
     return 0;
 }
 

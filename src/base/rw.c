@@ -100,7 +100,7 @@ int clo_rd_varint(struct clo_rd *rd, uint64_t *ret)
     n = (size_t)1 << (rd->p[0] >> 6);
     if ((err = rd_uint(rd, n, true, &v)) != 0)
         return err;
-    *ret = v & (UINT64_MAX >> (66 - 8 * n)); /* drop the two length bits: n is 1, 2, 4 or 8 */
+    *ret = v & (((uint64_t)1 << (8 * n - 2)) - 1); /* without the two length bits */
     return 0;
 }
 
