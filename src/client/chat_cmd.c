@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* `cloister chat`: a conversation at a terminal, or one question for scripts. */
+#include "client/commands.h"
+
+#include <string.h>
+#include <unistd.h>
+
+#include "client/chat.h"
+#include "client/file.h"
+#include "client/say.h"
+
+enum {
+    QUESTION_MAX = 8 << 20,
+    KEY_MAX = 1024
+};
+
+/*
+ * The question from the command line or standard input; none: a conversation. Standard input is read only if it was asked for, or is no
+ * terminal and there is no other question.
+ */
+static int find_question(const struct clo_options *o, struct clo_buf *text, const char **ret)
+{
+    const bool piped = isatty(STDIN_FILENO) != 1;
+    int err;
+
+    if (o->operands > 1) {
+        clo_say_problem("one question at a time: put it into quotes");
+        return CLOISTER_E_ARGUMENT;
+    }
+    if (o->operands == 1 && strcmp(o->operand[0], "-") != 0) {
+        *ret = o->operand[0];
+        return 0;
+    }
+    if (o->operands == 0 && !piped && isatty(STDOUT_FILENO) == 1)
+        return 0;
+    if ((err = clo_file_read("-", text)) != 0) {
+        clo_say_file("the question", "read", err);
+        return err;
+    }
+    while (text->len > 0 && text->p[text->len - 1] == '\n')
+        text->len--;
+    if (text->len == 0 || memchr(text->p, '\0', text->len) != NULL) {
+        clo_say_problem(text->len == 0
+                            ? "there is no question: give one as an argument or on standard input"
+                            : "the question is not text in UTF-8");
+        return CLOISTER_E_ARGUMENT;
+    }
+    if ((err = clo_buf_append(text, "", 1)) == 0)
+        *ret = (const char *)text->p;
+    return err;
+}
+
+static int find_key(const struct clo_options *o, struct clo_buf *key)
+{
+    int err;
+
+    if (o->key_file == NULL)
+        return 0;
+    err = clo_file_read_key(o->key_file, key);
+    if (err == CLOISTER_E_MALFORMED)
+        clo_say_problem("%s does not hold an API key: one line of printable characters",
+                        o->key_file);
+    else if (err != 0)
+        clo_say_file(o->key_file, "read", err);
+    return err;
+}
+
+int clo_command_chat(const struct clo_options *o)
+{
+    struct clo_buf text = clo_buf_init(QUESTION_MAX + 1), key = clo_buf_init(KEY_MAX);
+    struct clo_chat_setup setup = {.options = o, .model = o->model};
+    struct cloister_policy *policy = NULL;
+    int code = CLO_EXIT_ERROR;
+
+    if (clo_common_policy(o->policy, &policy, &code) != 0 ||
+        clo_common_transport(o, &setup.transport, &code) != 0 || find_key(o, &key) != 0 ||
+        find_question(o, &text, &setup.question) != 0 ||
+        clo_session_new(setup.transport, policy, cloister_roots_builtin(),
+                        key.len > 0 ? (const char *)key.p : NULL, &setup.session) != 0)
+        goto out;
+    code = clo_chat_run(&setup);
+out:
+    clo_session_free(setup.session);
+    clo_transport_free(setup.transport);
+    cloister_policy_free(policy);
+    clo_buf_clear(&key);
+    clo_buf_clear(&text);
+    return code;
+}

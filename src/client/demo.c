@@ -1,0 +1,412 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * `cloister demo`: a cloisterd of its own on this machine, with the simulated TEE, verified and talked to over the same path as
+ * any other. It dies with this process; its folder, made here, is removed at the end.
+ */
+#include "client/commands.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <limits.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/enc.h"
+#include "base/secret.h"
+#include "client/chat.h"
+#include "client/file.h"
+#include "client/policy_text.h"
+#include "client/say.h"
+#include "client/stop.h"
+#include "codec/json.h"
+#include "crypto/crypto.h"
+#include "platform/process.h"
+
+#define WARNING          "SIMULATED TEE: this demo protects nothing; it shows how it works"
+#define DEFAULT_QUESTION "What is a cloister? Answer in one short sentence."
+
+enum {
+    START_S = 300, /* hashing and loading a large model takes its time */
+    END_S = 10,
+    TICK_MS = 100,
+    PATH_MAX_ = 4096,
+};
+
+struct demo {
+    const struct clo_options *o;
+    char dir[PATH_MAX_ / 2]; /* "" until it is made */
+    char daemon[PATH_MAX_];
+    char key[CLO_B64_LEN(32) + 2];
+    pid_t pid;  /* 0: not running */
+    int events; /* ready lines come from here; -1 */
+    struct clo_buf line;
+    unsigned port;
+    struct cloister_policy *policy;
+    struct clo_session *session;
+};
+
+/* ---- files ---- */
+
+static void path_in(const struct demo *d, const char *name, char *ret, size_t cap)
+{
+    (void)snprintf(ret, cap, "%s/%s", d->dir, name);
+}
+
+static int make_dir(struct demo *d)
+{
+    const char *base = getenv("XDG_RUNTIME_DIR");
+    struct stat st = {0};
+
+    if (base == NULL || base[0] != '/' || stat(base, &st) != 0 || access(base, W_OK) != 0)
+        base = "/tmp";
+    if (snprintf(d->dir, sizeof(d->dir), "%s/cloister-demo-XXXXXX", base) >=
+        64) /* sockets' names are short */
+        (void)strcpy(d->dir, "/tmp/cloister-demo-XXXXXX");
+    if (mkdtemp(d->dir) != NULL)
+        return 0;
+    clo_say_file(d->dir, "made", CLOISTER_E_IO);
+    d->dir[0] = '\0';
+    return CLOISTER_E_IO;
+}
+
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *at)
+{
+    (void)st;
+    (void)type;
+    (void)at;
+    (void)remove(path);
+    return 0;
+}
+
+/* Beside this program, or where the build and the installation put it. */
+static int find_daemon(struct demo *d)
+{
+    static const char *const places[] = {"cloisterd", "../daemon/cloisterd", "../sbin/cloisterd"};
+    char self[PATH_MAX_ / 2] = {0};
+    const ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+    char *slash = n > 0 ? strrchr(self, '/') : NULL;
+
+    if (d->o->daemon != NULL) {
+        (void)snprintf(d->daemon, sizeof(d->daemon), "%s", d->o->daemon);
+        if (access(d->daemon, X_OK) == 0)
+            return 0;
+        clo_say_file(d->daemon, "run", CLOISTER_E_IO);
+        return CLOISTER_E_IO;
+    }
+    for (size_t i = 0; slash != NULL && i < CLO_ARRAY_LEN(places); i++) {
+        (void)snprintf(d->daemon, sizeof(d->daemon), "%.*s/%s", (int)(slash - self), self,
+                       places[i]);
+        if (access(d->daemon, X_OK) == 0)
+            return 0;
+    }
+    clo_say_problem(
+        "cloisterd is not beside this program: build it, or name it with --daemon FILE");
+    return CLOISTER_E_NOT_FOUND;
+}
+
+static int check_file(const char *path, int mode, const char *option)
+{
+    if (path == NULL) {
+        clo_say_problem("demo needs %s FILE (`make demo` brings in everything by itself)", option);
+        return CLOISTER_E_ARGUMENT;
+    }
+    if (access(path, mode) != 0) {
+        clo_say_file(path, mode == X_OK ? "run" : "read", CLOISTER_E_IO);
+        return CLOISTER_E_IO;
+    }
+    return 0;
+}
+
+static int make_key(struct demo *d)
+{
+    char path[PATH_MAX_], lined[sizeof(d->key) + 1];
+    CLO_SECRET(raw, 32);
+    const mode_t mask = umask(077);
+    int err;
+
+    if ((err = clo_rng_fill(clo_rng_system(), raw, sizeof(raw))) == 0) {
+        clo_b64(raw, sizeof(raw), d->key);
+        (void)snprintf(lined, sizeof(lined), "%s\n", d->key);
+        path_in(d, "keys", path, sizeof(path));
+        err = clo_file_write(path, lined, strlen(lined));
+        clo_wipe(lined, sizeof(lined));
+    }
+    umask(mask);
+    if (err != 0)
+        clo_say_file(d->dir, "written", err);
+    return err;
+}
+
+/* ---- the daemon's ready lines ---- */
+
+static int take_policy(struct demo *d, const char *root, const char *measurement)
+{
+    const struct clo_policy_want w = {.root = root, .measurement = measurement};
+    struct cloister_policy *p = NULL;
+    json_t *doc = NULL;
+    char *text = NULL;
+    int err;
+
+    if ((err = clo_policy_text(&w, &doc)) != 0)
+        goto out;
+    text = json_dumps(doc, 0);
+    err = text != NULL ? cloister_policy_parse(text, strlen(text), &p) : CLOISTER_E_MEMORY;
+    if (err != 0)
+        goto out;
+    if (d->session != NULL)
+        clo_session_policy(d->session, p);
+    cloister_policy_free(d->policy);
+    d->policy = p;
+out:
+    clo_wipe_free(text);
+    json_decref(doc);
+    return err;
+}
+
+/*
+ * {"v":1,"event":"ready","port":N,"gateway":"/r/...","simulated_root":HEX,"measurement":HEX}: again whenever the
+ * simulated machine is another one. Other events are none of ours.
+ */
+static int take_line(struct demo *d, const char *p, size_t n)
+{
+    struct clo_json_obj o;
+    json_t *v = NULL;
+    int err;
+
+    if ((err = clo_json_parse(p, n, 65536, &v)) != 0)
+        return err;
+    o = clo_json_obj_init(v);
+    if (strcmp(clo_json_obj_str(&o, "event", 64), "ready") == 0) {
+        const char *root = clo_json_obj_str(&o, "simulated_root", 64);
+        const char *measurement = clo_json_obj_str(&o, "measurement", 96);
+
+        d->port = (unsigned)clo_json_obj_int(&o, "port", 1, 65535);
+        err = o.err != 0 ? o.err : take_policy(d, root, measurement);
+    }
+    json_decref(v);
+    return err;
+}
+
+/* Whatever has come; never waits. */
+static int take_events(struct demo *d)
+{
+    char piece[1024];
+    ssize_t n;
+    int err = 0;
+
+    while (err == 0 && (n = read(d->events, piece, sizeof(piece))) > 0)
+        err = clo_buf_append(&d->line, piece, (size_t)n);
+    while (err == 0 && d->line.len > 0) {
+        const uint8_t *end = memchr(d->line.p, '\n', d->line.len);
+        const size_t len = end != NULL ? (size_t)(end - d->line.p) : 0;
+
+        if (end == NULL)
+            break;
+        err = take_line(d, (const char *)d->line.p, len);
+        clo_buf_consume(&d->line, len + 1);
+    }
+    return err;
+}
+
+static bool has_died(struct demo *d)
+{
+    if (d->pid != 0 && waitpid(d->pid, NULL, WNOHANG) == d->pid)
+        d->pid = 0;
+    return d->pid == 0;
+}
+
+/* The log is a closed table of events, so it may be shown. */
+static void show_log(const struct demo *d)
+{
+    struct clo_buf log = clo_buf_init(1 << 20);
+    char path[PATH_MAX_];
+    size_t at;
+
+    path_in(d, "log", path, sizeof(path));
+    if (clo_file_read(path, &log) == 0 && clo_buf_append(&log, "", 1) == 0) {
+        at = log.len - 1;
+        for (int lines = 0; at > 0 && lines <= 10; at--)
+            lines += log.p[at - 1] == '\n';
+        clo_say_note("%s", (const char *)log.p + at);
+    }
+    clo_buf_clear(&log);
+}
+
+/* Called before each question. */
+static int before_question(void *ctx)
+{
+    struct demo *d = ctx;
+
+    if (has_died(d)) {
+        clo_say_problem("cloisterd has ended: start the demo again; its last words:");
+        show_log(d);
+        return CLOISTER_E_ENGINE;
+    }
+    return take_events(d);
+}
+
+/* ---- start and end ---- */
+
+static int spawn(struct demo *d)
+{
+    char model[PATH_MAX_], engine[PATH_MAX_], keys[PATH_MAX_], run[PATH_MAX_], state[PATH_MAX_],
+        log[PATH_MAX_];
+    const char *argv[] = {
+        "cloisterd", "--tee",          "simulated", "--listen",   "127.0.0.1:0", "--model",
+        model,       "--llama-server", engine,      "--api-keys", keys,          "--runtime-dir",
+        run,         "--state-dir",    state,       "--ready-fd", "3",           NULL};
+    int pipe_fd[2] = {-1, -1}, log_fd = -1, stderr_fd = -1, err = CLOISTER_E_IO;
+
+    path_in(d, "keys", keys, sizeof(keys));
+    path_in(d, "run", run, sizeof(run));
+    path_in(d, "state", state, sizeof(state));
+    path_in(d, "log", log, sizeof(log));
+    if (realpath(d->o->model, model) == NULL || realpath(d->o->engine, engine) == NULL ||
+        mkdir(run, 0700) != 0 || mkdir(state, 0700) != 0 || pipe2(pipe_fd, O_CLOEXEC) != 0 ||
+        fcntl(pipe_fd[0], F_SETFL, O_NONBLOCK) != 0 ||
+        (log_fd = open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600)) < 0 ||
+        (stderr_fd = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3)) < 0)
+        goto out;
+    /* A child inherits standard error: it gets the log instead of the terminal. */
+    (void)dup2(log_fd, STDERR_FILENO);
+    err = clo_process_spawn(d->daemon, (char *const *)(uintptr_t)argv, NULL, pipe_fd[1], &d->pid);
+    (void)dup2(stderr_fd, STDERR_FILENO);
+    d->events = pipe_fd[0];
+    pipe_fd[0] = -1;
+out:
+    if (err != 0)
+        clo_say_file(err == CLOISTER_E_IO ? d->dir : d->daemon, "used", err);
+    for (size_t i = 0; i < 2; i++) {
+        if (pipe_fd[i] >= 0)
+            close(pipe_fd[i]);
+    }
+    if (log_fd >= 0)
+        close(log_fd);
+    if (stderr_fd >= 0)
+        close(stderr_fd);
+    return err;
+}
+
+static int wait_ready(struct demo *d)
+{
+    const int64_t start = clo_clock_mono_us();
+    int64_t told = 0;
+
+    clo_say_note("starting cloisterd: it hashes and loads the model");
+    while (d->policy == NULL) {
+        struct pollfd fds[2] = {{.fd = d->events, .events = POLLIN},
+                                {.fd = clo_stop_fd(), .events = POLLIN}};
+        const int64_t waited = (clo_clock_mono_us() - start) / 1000000;
+
+        if (waited >= told + 5) {
+            told = waited;
+            clo_say_note("still waiting for cloisterd to be ready (%lld s)", (long long)waited);
+        }
+        if (poll(fds, 2, TICK_MS) < 0 && errno != EINTR)
+            return CLOISTER_E_IO;
+        if (clo_stop_signal() != 0)
+            return CLOISTER_E_CANCELLED;
+        if (take_events(d) != 0) {
+            clo_say_problem("cloisterd said something that this version doesn't understand");
+            return CLOISTER_E_PROTOCOL;
+        }
+        if (d->policy == NULL && (has_died(d) || waited >= START_S)) {
+            clo_say_problem(d->pid == 0 ? "cloisterd could not start; its last words:"
+                                        : "cloisterd did not get ready in time; its last words:");
+            show_log(d);
+            return CLOISTER_E_ENGINE;
+        }
+    }
+    return 0;
+}
+
+static void end(struct demo *d)
+{
+    const int64_t start = clo_clock_mono_us();
+    bool killed = false;
+
+    if (d->pid != 0)
+        (void)kill(d->pid, SIGTERM);
+    while (!has_died(d)) {
+        if (!killed && clo_clock_mono_us() - start > (int64_t)END_S * 1000000) {
+            (void)kill(d->pid, SIGKILL); /* what it started dies with it */
+            killed = true;
+        }
+        (void)poll(NULL, 0, 10);
+    }
+    if (d->events >= 0)
+        close(d->events);
+    clo_buf_clear(&d->line);
+    clo_wipe(d->key, sizeof(d->key));
+    if (d->dir[0] != '\0')
+        (void)nftw(d->dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+static int talk(struct demo *d)
+{
+    const bool interactive = d->o->operands == 0 && isatty(STDIN_FILENO) == 1 &&
+                             isatty(STDOUT_FILENO) == 1;
+    struct clo_chat_setup setup = {
+        .options = d->o,
+        .question = d->o->operands > 0 ? d->o->operand[0]
+                    : interactive      ? NULL
+                                       : DEFAULT_QUESTION,
+        .banner = WARNING,
+        .before = before_question,
+        .ctx = d,
+    };
+    char url[64];
+    int code = CLO_EXIT_ERROR;
+
+    (void)snprintf(url, sizeof(url), "http://127.0.0.1:%u", d->port);
+    if (clo_transport_new(url, &setup.transport) != 0 ||
+        clo_session_new(setup.transport, d->policy, cloister_roots_builtin(), d->key,
+                        &d->session) != 0) {
+        clo_say_problem("not enough memory");
+        goto out;
+    }
+    setup.session = d->session;
+    if (!interactive && d->o->operands == 0)
+        clo_say_note("asking: %s", DEFAULT_QUESTION);
+    code = clo_chat_run(&setup);
+out:
+    clo_session_free(d->session);
+    d->session = NULL;
+    clo_transport_free(setup.transport);
+    return code;
+}
+
+int clo_command_demo(const struct clo_options *o)
+{
+    struct demo *d = calloc(1, sizeof(*d));
+    int code = CLO_EXIT_ERROR;
+
+    if (d == NULL)
+        return code;
+    d->o = o;
+    d->events = -1;
+    d->line = clo_buf_init(65536);
+    fprintf(stderr, "%s%s%s\n", clo_style(stderr, CLO_YELLOW), WARNING,
+            clo_style(stderr, CLO_PLAIN));
+    if (o->operands > 1) {
+        clo_say_problem("one question at a time: put it into quotes");
+        goto out;
+    }
+    if (check_file(o->engine, X_OK, "--engine") != 0 ||
+        check_file(o->model, R_OK, "--model") != 0 || find_daemon(d) != 0 || make_dir(d) != 0 ||
+        make_key(d) != 0 || spawn(d) != 0 || wait_ready(d) != 0)
+        goto out;
+    code = talk(d);
+out:
+    end(d);
+    cloister_policy_free(d->policy);
+    free(d);
+    return code;
+}

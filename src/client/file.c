@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Whole files in, whole files out: see file.h. */
+#include "client/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum {
+    PIECE = 16384
+};
+
+static int read_fd(int fd, struct clo_buf *out)
+{
+    for (;;) {
+        const size_t room = out->max - out->len;
+        uint8_t *dst = NULL, extra = 0;
+        ssize_t n;
+        int err;
+
+        if (room == 0) { /* is there more? */
+            n = read(fd, &extra, 1);
+            if (n == 0)
+                return 0;
+            if (n > 0)
+                return CLOISTER_E_LIMIT;
+        } else {
+            if ((err = clo_buf_reserve(out, room < PIECE ? room : PIECE, &dst)) != 0)
+                return err;
+            n = read(fd, dst, room < PIECE ? room : PIECE);
+            if (n == 0)
+                return 0;
+            if (n > 0)
+                clo_buf_commit(out, (size_t)n);
+        }
+        if (n < 0 && errno != EINTR)
+            return CLOISTER_E_IO;
+    }
+}
+
+int clo_file_read(const char *path, struct clo_buf *out)
+{
+    int fd, err, saved;
+
+    if (strcmp(path, "-") == 0)
+        return read_fd(STDIN_FILENO, out);
+    fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return CLOISTER_E_IO;
+    err = read_fd(fd, out);
+    saved = errno;
+    close(fd);
+    errno = saved;
+    return err;
+}
+
+int clo_file_read_key(const char *path, struct clo_buf *out)
+{
+    struct stat st = {0};
+    int fd, err = CLOISTER_E_IO, saved;
+
+    fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return CLOISTER_E_IO;
+    /* Of the open file, so that what was checked is what is read. */
+    if (fstat(fd, &st) != 0)
+        goto out;
+    if ((st.st_mode & (S_IRWXG | S_IRWXO)) != 0 || (st.st_uid != geteuid() && geteuid() != 0)) {
+        err = CLOISTER_E_CREDENTIAL;
+        goto out;
+    }
+    if ((err = read_fd(fd, out)) != 0)
+        goto out;
+    while (out->len > 0 && (out->p[out->len - 1] == '\n' || out->p[out->len - 1] == '\r'))
+        out->len--;
+    err = out->len > 0 ? 0 : CLOISTER_E_MALFORMED;
+    for (size_t i = 0; i < out->len; i++) {
+        if (out->p[i] <= ' ' || out->p[i] > '~')
+            err = CLOISTER_E_MALFORMED;
+    }
+    if (err == 0)
+        err = clo_buf_append(out, "", 1);
+out:
+    saved = errno;
+    close(fd);
+    errno = saved;
+    return err;
+}
+
+int clo_write_all(int fd, const void *p, size_t n)
+{
+    const char *at = p;
+
+    while (n > 0) {
+        const ssize_t wrote = write(fd, at, n);
+
+        if (wrote < 0 && errno != EINTR)
+            return CLOISTER_E_IO;
+        if (wrote > 0) {
+            at += wrote;
+            n -= (size_t)wrote;
+        }
+    }
+    return 0;
+}
+
+int clo_file_write(const char *path, const void *p, size_t n)
+{
+    char *tmp = NULL;
+    int fd = -1, err = CLOISTER_E_IO, saved;
+    mode_t mask;
+
+    if (strcmp(path, "-") == 0)
+        return clo_write_all(STDOUT_FILENO, p, n);
+    if (asprintf(&tmp, "%s.XXXXXX", path) < 0)
+        return CLOISTER_E_MEMORY;
+    if ((fd = mkostemp(tmp, O_CLOEXEC)) < 0)
+        goto out;
+    mask = umask(0);
+    umask(mask);
+    if (fchmod(fd, 0666 & ~mask) == 0 && clo_write_all(fd, p, n) == 0 && fsync(fd) == 0 &&
+        rename(tmp, path) == 0)
+        err = 0;
+    saved = errno;
+    if (err != 0)
+        (void)unlink(tmp);
+    close(fd);
+    errno = saved;
+out:
+    free(tmp);
+    return err;
+}

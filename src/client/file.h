@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Files of the client: read whole with a cap, written whole or not at all. On failure errno says why where the error is
+ * CLOISTER_E_IO.
+ */
+#ifndef CLO_CLIENT_FILE_H
+#define CLO_CLIENT_FILE_H
+
+#include "base/rw.h"
+
+/* Append a file to out ("-": standard input). CLOISTER_E_IO, or E_LIMIT beyond out->max. */
+CLO_MUST_USE int clo_file_read(const char *path, struct clo_buf *out);
+/*
+ * An API key: one line of printable ASCII without spaces, in a regular file of ours that nobody else may read: CLOISTER_E_CREDENTIAL
+ * if others may, E_MALFORMED if it holds something else. *ret is zero-terminated; out wipes it.
+ */
+CLO_MUST_USE int clo_file_read_key(const char *path, struct clo_buf *out);
+/* Through a temporary file beside it, so that a full disk never leaves half a file ("-": standard output). */
+CLO_MUST_USE int clo_file_write(const char *path, const void *p, size_t n);
+/* All of it, whatever interrupts. */
+CLO_MUST_USE int clo_write_all(int fd, const void *p, size_t n);
+
+#endif

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* `cloister`: chat with a machine that has been verified, and the commands around that. */
+#include <langinfo.h>
+#include <locale.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "client/commands.h"
+#include "client/say.h"
+#include "client/stop.h"
+#include "codec/json.h"
+#include "platform/process.h"
+
+static const struct command {
+    const char *name;
+    int (*run)(const struct clo_options *o);
+    const char *synopsis;
+    const char *summary;
+    const char *more;
+} commands[CLO_CMD_COUNT] = {
+    [CLO_CMD_CHAT] =
+        {"chat", clo_command_chat, "[options] [QUESTION | -]",
+         "talk to a server that your policy admits",
+         "Without QUESTION: a conversation at the terminal, or the question from standard "
+         "input.\n"},
+    [CLO_CMD_VERIFY] = {"verify", clo_command_verify, "[options]",
+                        "judge a server's or a saved file's evidence", ""},
+    [CLO_CMD_EVIDENCE] = {"evidence", clo_command_evidence, "[options] --out FILE",
+                          "save a server's evidence", ""},
+    [CLO_CMD_POLICY] = {"policy", clo_command_policy, "init [options] | show FILE",
+                        "write a policy to standard output, or say what one admits", ""},
+    [CLO_CMD_DEMO] = {"demo", clo_command_demo, "[options] --engine FILE --model FILE [QUESTION]",
+                      "try it all on this machine with a simulated TEE, which protects nothing",
+                      ""},
+};
+
+static void help(void)
+{
+    puts("cloister: chat with a language model that its operator can't read, and prove it\n");
+    for (size_t i = 0; i < CLO_ARRAY_LEN(commands); i++)
+        printf("  cloister %-9s %s\n", commands[i].name, commands[i].summary);
+    puts("\n`cloister COMMAND --help` tells the options, `man cloister` the rest.\n\n"
+         "exit status: 0 verified, done; 10 refused by verification; 20 unsupported or\n"
+         "indeterminate; 30 malformed input; 1 anything else");
+}
+
+static int command_help(enum clo_command c)
+{
+    printf("cloister %s %s\n\n%s.\n%s\n", commands[c].name, commands[c].synopsis,
+           commands[c].summary, commands[c].more);
+    clo_options_help(c);
+    return CLO_EXIT_OK;
+}
+
+static int run(enum clo_command c, int argc, char **argv)
+{
+    struct clo_options o = {0};
+    int code;
+
+    clo_say_init(false);
+    if (clo_options_parse(c, argc, argv, &o) != 0)
+        return CLO_EXIT_ERROR;
+    clo_say_init(o.no_color);
+    code = o.help ? command_help(c) : commands[c].run(&o);
+    clo_options_clear(&o);
+    return code;
+}
+
+/* No core file, no other process looking in; but files are made as the user's own mask says. */
+static int harden(void)
+{
+    const mode_t mask = umask(077);
+    const int err = clo_process_harden(0);
+
+    umask(mask);
+    return err != 0 ? err : clo_stop_init();
+}
+
+int main(int argc, char **argv)
+{
+    const char *name = argc > 1 ? argv[1] : "--help";
+    int code = CLO_EXIT_ERROR;
+
+    if (harden() != 0) {
+        fputs("cloister: this process could not be protected from being dumped\n", stderr);
+        return CLO_EXIT_ERROR;
+    }
+    clo_json_use_wiping_heap();
+    /* Line editing needs to know what a character is; everything here is UTF-8. */
+    if (setlocale(LC_CTYPE, "") == NULL || strcmp(nl_langinfo(CODESET), "UTF-8") != 0)
+        (void)setlocale(LC_CTYPE, "C.UTF-8");
+
+    if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 || strcmp(name, "help") == 0) {
+        help();
+        return argc > 1 ? CLO_EXIT_OK : CLO_EXIT_ERROR;
+    }
+    if (strcmp(name, "--version") == 0) {
+        puts("cloister " CLO_VERSION);
+        return CLO_EXIT_OK;
+    }
+    for (size_t i = 0; i < CLO_ARRAY_LEN(commands); i++) {
+        if (strcmp(name, commands[i].name) != 0)
+            continue;
+        code = run((enum clo_command)i, argc - 1, argv + 1);
+        clo_stop_obey();
+        return code;
+    }
+    clo_say_init(false);
+    clo_say_problem("there is no command \"%s\": `cloister --help` lists them", name);
+    return code;
+}

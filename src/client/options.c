@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Options and configuration: see options.h. */
+#include "client/options.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "client/file.h"
+#include "client/say.h"
+
+enum kind {
+    TEXT,
+    FLAG,
+    NUMBER,
+    REAL,
+    TIME
+};
+
+#define C(command) (1u << CLO_CMD_##command)
+#define ONLINE     (C(CHAT) | C(VERIFY) | C(EVIDENCE) | C(POLICY))
+#define ALL        (ONLINE | C(DEMO))
+#define AT(field)  offsetof(struct clo_options, field)
+
+static const struct opt {
+    const char *name;
+    unsigned commands;
+    enum kind kind;
+    size_t at;
+    const char *arg;
+    const char *help;
+} opts[] = {
+    {"server", ONLINE, TEXT, AT(server), "URL", "the server (default " CLO_DEFAULT_SERVER ")"},
+    {"relay", ONLINE, TEXT, AT(relay), "URL", "send everything, evidence too, through this relay"},
+    {"policy", C(CHAT) | C(VERIFY), TEXT, AT(policy), "FILE", "what you admit (no default)"},
+    {"key-file", C(CHAT), TEXT, AT(key_file), "FILE", "API key, in a file that only you can read"},
+    {"model", C(CHAT), TEXT, AT(model), "NAME", "model (default: the one that was verified)"},
+    {"engine", C(DEMO), TEXT, AT(engine), "FILE", "llama.cpp's llama-server"},
+    {"model", C(DEMO), TEXT, AT(model), "FILE", "the model, in GGUF"},
+    {"daemon", C(DEMO), TEXT, AT(daemon), "FILE", "cloisterd, if not beside this program"},
+    {"system", C(CHAT) | C(DEMO), TEXT, AT(system), "TEXT", "a system message"},
+    {"max-tokens", C(CHAT) | C(DEMO), NUMBER, AT(max_tokens), "N", "longest answer"},
+    {"temperature", C(CHAT) | C(DEMO), REAL, AT(temperature), "X", "0 to 2"},
+    {"seed", C(CHAT) | C(DEMO), NUMBER, AT(seed), "N", "for repeatable answers"},
+    {"evidence", C(VERIFY), TEXT, AT(evidence), "FILE",
+     "judge saved evidence (- for standard input)"},
+    {"nonce", C(VERIFY), TEXT, AT(nonce), "B64", "the nonce that the saved evidence answers"},
+    {"no-freshness", C(VERIFY), FLAG, AT(no_freshness), NULL,
+     "accept saved evidence without its nonce"},
+    {"at", C(VERIFY), TIME, AT(at), "TIME", "judge as of then: RFC 3339 in UTC, or Unix seconds"},
+    {"json", C(VERIFY), FLAG, AT(json), NULL, "print the verdict as JSON"},
+    {"verbose", C(VERIFY) | C(DEMO), FLAG, AT(verbose), NULL, "say more (also -v)"},
+    {"out", C(EVIDENCE), TEXT, AT(out), "FILE", "where to (- for standard output)"},
+    {"nonce-out", C(EVIDENCE), TEXT, AT(nonce_out), "FILE", "write the nonce there as well"},
+    {"from-server", C(POLICY), FLAG, AT(from_server), NULL,
+     "init: pin what a live server shows now"},
+    {"simulated-root", C(POLICY), TEXT, AT(root), "HEX", "init: admit this simulated machine"},
+    {"sev-snp", C(POLICY), TEXT, AT(sev_snp), "PRODUCT",
+     "init: admit AMD SEV-SNP on milan, genoa or turin"},
+    {"min-tcb", C(POLICY), TEXT, AT(min_tcb), "BL.TEE.SNP.UCODE[.FMC]",
+     "init: firmware floor (FMC: turin)"},
+    {"min-firmware", C(POLICY), TEXT, AT(min_firmware), "A.B.C", "init: firmware version floor"},
+    {"measurement", C(POLICY), TEXT, AT(measurement), "HEX", "init: the launch measurement to pin"},
+    {"no-color", ALL, FLAG, AT(no_color), NULL, "no colours (as does NO_COLOR)"},
+    {"help", ALL, FLAG, AT(help), NULL, "this text (also -h)"},
+};
+
+enum {
+    LETTER_BASE = 256 /* long options' values: above every letter */
+};
+
+/* ---- values ---- */
+
+static bool parse_number(const char *s, int64_t *ret)
+{
+    char *end = NULL;
+    long long v;
+
+    errno = 0;
+    v = strtoll(s, &end, 10);
+    if (errno != 0 || end == s || *end != '\0' || v < 0)
+        return false;
+    *ret = v;
+    return true;
+}
+
+static bool parse_real(const char *s, double *ret)
+{
+    char *end = NULL;
+    double v;
+
+    errno = 0;
+    v = strtod(s, &end);
+    if (errno != 0 || end == s || *end != '\0' || !isfinite(v) || v < 0 || v > 2)
+        return false;
+    *ret = v;
+    return true;
+}
+
+static bool parse_time(const char *s, int64_t *ret)
+{
+    struct tm tm = {0};
+    const char *end;
+
+    if (parse_number(s, ret))
+        return *ret > 0;
+    end = strptime(s, "%Y-%m-%dT%H:%M:%SZ", &tm);
+    if (end == NULL || *end != '\0')
+        return false;
+    *ret = timegm(&tm);
+    return *ret > 0;
+}
+
+static int set_text(char **dst, const char *s)
+{
+    char *copy = strdup(s);
+
+    if (copy == NULL)
+        return CLOISTER_E_MEMORY;
+    free(*dst);
+    *dst = copy;
+    return 0;
+}
+
+static int set(struct clo_options *o, const struct opt *opt, const char *s)
+{
+    void *at = (char *)o + opt->at;
+    bool ok = true;
+
+    switch (opt->kind) {
+    case TEXT: return set_text(at, s);
+    case FLAG: *(bool *)at = true; break;
+    case NUMBER: ok = parse_number(s, at); break;
+    case REAL: ok = parse_real(s, at); break;
+    case TIME: ok = parse_time(s, at); break;
+    }
+    if (!ok)
+        clo_say_problem(
+            "--%s doesn't take \"%s\": `cloister --help` and the manual page say what it takes",
+            opt->name, s);
+    return ok ? 0 : CLOISTER_E_ARGUMENT;
+}
+
+/* ---- the configuration file ---- */
+
+static const struct {
+    const char *keyword;
+    size_t at;
+    bool file;
+} keywords[] = {
+    {"Server", AT(server), false},   {"Relay", AT(relay), false}, {"Policy", AT(policy), true},
+    {"KeyFile", AT(key_file), true}, {"Model", AT(model), false},
+};
+
+static char *config_path(void)
+{
+    const char *xdg = getenv("XDG_CONFIG_HOME"), *home = getenv("HOME");
+    char *path = NULL;
+    int n = -1;
+
+    if (xdg != NULL && xdg[0] == '/') /* the specification: relative ones are to be ignored */
+        n = asprintf(&path, "%s/cloister/config", xdg);
+    else if (home != NULL && home[0] == '/')
+        n = asprintf(&path, "%s/.config/cloister/config", home);
+    return n < 0 ? NULL : path;
+}
+
+/* Files are named from the configuration's own folder. */
+static int set_keyword(struct clo_options *o, size_t i, const char *path, const char *value)
+{
+    char **dst = (char **)(void *)((char *)o + keywords[i].at);
+    char *full = NULL;
+
+    if (!keywords[i].file || value[0] == '/')
+        return set_text(dst, value);
+    if (asprintf(&full, "%.*s/%s", (int)(strrchr(path, '/') - path), path, value) < 0)
+        return CLOISTER_E_MEMORY;
+    free(*dst);
+    *dst = full;
+    return 0;
+}
+
+static int config_line(struct clo_options *o, const char *path, unsigned number, char *line)
+{
+    char *keyword = line + strspn(line, " \t"), *value, *end;
+
+    end = keyword + strlen(keyword);
+    while (end > keyword && (end[-1] == ' ' || end[-1] == '\t' || end[-1] == '\r'))
+        *--end = '\0';
+    if (*keyword == '\0' || *keyword == '#')
+        return 0;
+    value = keyword + strcspn(keyword, " \t");
+    if (*value != '\0')
+        *value++ = '\0';
+    value += strspn(value, " \t");
+    for (size_t i = 0; i < CLO_ARRAY_LEN(keywords); i++) {
+        if (strcmp(keyword, keywords[i].keyword) != 0)
+            continue;
+        if (*value != '\0')
+            return set_keyword(o, i, path, value);
+        clo_say_problem("%s, line %u: %s needs a value", path, number, keyword);
+        return CLOISTER_E_CONFIG;
+    }
+    clo_say_problem(
+        "%s, line %u: unknown keyword (there are Server, Relay, Policy, KeyFile, Model)", path,
+        number);
+    return CLOISTER_E_CONFIG;
+}
+
+static int read_config(struct clo_options *o)
+{
+    char *path = config_path(), *line = NULL;
+    struct clo_buf file = clo_buf_init(65536);
+    unsigned number = 0;
+    int err = 0;
+
+    if (path == NULL)
+        return 0;
+    err = clo_file_read(path, &file);
+    if (err != 0 && (err != CLOISTER_E_IO || (errno != ENOENT && errno != ENOTDIR))) {
+        clo_say_problem("%s can't be read: %s", path,
+                        err == CLOISTER_E_IO ? strerror(errno) : cloister_strerror(err));
+        err = CLOISTER_E_CONFIG;
+        goto out;
+    }
+    if (err != 0) {
+        err = 0; /* there is none */
+        goto out;
+    }
+    if ((err = clo_buf_append(&file, "", 1)) != 0)
+        goto out;
+    line = (char *)file.p;
+    while (err == 0 && line != NULL)
+        err = config_line(o, path, ++number, strsep(&line, "\n"));
+out:
+    clo_buf_clear(&file);
+    free(path);
+    return err;
+}
+
+/* ---- the command line ---- */
+
+int clo_options_parse(enum clo_command c, int argc, char **argv, struct clo_options *ret)
+{
+    struct clo_options o = {.seed = -1, .temperature = -1};
+    struct option longs[CLO_ARRAY_LEN(opts) + 1] = {{0}};
+    size_t n = 0;
+    int got, err = 0;
+
+    for (size_t i = 0; i < CLO_ARRAY_LEN(opts); i++) {
+        if ((opts[i].commands & 1u << c) != 0)
+            longs[n++] = (struct option){opts[i].name, opts[i].kind != FLAG, NULL,
+                                         LETTER_BASE + (int)i};
+    }
+    opterr = 0;
+    optind = 1;
+    if (c != CLO_CMD_DEMO && (err = read_config(&o)) != 0)
+        goto out;
+    while (err == 0 && (got = getopt_long(argc, argv, ":hv", longs, NULL)) != -1) {
+        if (got >= LETTER_BASE)
+            err = set(&o, &opts[got - LETTER_BASE], optarg);
+        else if (got == 'h')
+            o.help = true;
+        else if (got == 'v')
+            o.verbose = true;
+        else {
+            clo_say_problem(got == ':' ? "%s needs a value: see `cloister %s --help`"
+                                       : "unknown option %s: see `cloister %s --help`",
+                            argv[optind - 1], argv[0]);
+            err = CLOISTER_E_ARGUMENT;
+        }
+    }
+    for (; err == 0 && optind < argc; optind++) {
+        if (o.operands == (int)CLO_ARRAY_LEN(o.operand)) {
+            clo_say_problem("too many arguments (a question of several words needs quotes): see "
+                            "`cloister %s --help`",
+                            argv[0]);
+            err = CLOISTER_E_ARGUMENT;
+        } else {
+            o.operand[o.operands++] = argv[optind];
+        }
+    }
+out:
+    if (err != 0)
+        clo_options_clear(&o);
+    else
+        *ret = o;
+    return err;
+}
+
+void clo_options_clear(struct clo_options *o)
+{
+    for (size_t i = 0; i < CLO_ARRAY_LEN(opts); i++) {
+        if (opts[i].kind == TEXT) {
+            char **text = (char **)(void *)((char *)o + opts[i].at);
+
+            free(*text);
+            *text = NULL;
+        }
+    }
+}
+
+void clo_options_help(enum clo_command c)
+{
+    char left[40];
+
+    for (size_t i = 0; i < CLO_ARRAY_LEN(opts); i++) {
+        if ((opts[i].commands & 1u << c) == 0)
+            continue;
+        (void)snprintf(left, sizeof(left), "--%s%s%s", opts[i].name, opts[i].arg != NULL ? " " : "",
+                       opts[i].arg != NULL ? opts[i].arg : "");
+        printf("  %-22s %s\n", left, opts[i].help);
+    }
+}

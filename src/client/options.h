@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The command line and the configuration file of `cloister`. One table names every option, the commands that take it and its
+ * help, so that they can't differ. What a command line says outweighs the file. No environment variable takes part,
+ * except for XDG_CONFIG_HOME and HOME, which say where the file is, and NO_COLOR.
+ */
+#ifndef CLO_CLIENT_OPTIONS_H
+#define CLO_CLIENT_OPTIONS_H
+
+#include "base/base.h"
+
+enum clo_command {
+    CLO_CMD_CHAT,
+    CLO_CMD_VERIFY,
+    CLO_CMD_EVIDENCE,
+    CLO_CMD_POLICY,
+    CLO_CMD_DEMO,
+    CLO_CMD_COUNT
+};
+
+struct clo_options {
+    char *server, *relay, *policy, *key_file, *model; /* may come from the configuration file */
+    char *system, *evidence, *nonce, *out, *nonce_out, *root, *measurement, *engine, *daemon;
+    char *sev_snp, *min_tcb, *min_firmware;
+    int64_t max_tokens, seed; /* 0, -1: not given */
+    double temperature;       /* -1: not given */
+    int64_t at;               /* 0: now */
+    bool json, verbose, no_freshness, no_color, from_server, help;
+    const char *operand[2]; /* what isn't an option */
+    int operands;
+};
+
+#define CLO_DEFAULT_SERVER "http://127.0.0.1:8080"
+
+/*
+ * Read the configuration file, then argv[1...] of this command. On failure one sentence has been said on standard error:
+ * CLOISTER_E_ARGUMENT or CLOISTER_E_CONFIG. With `help` set nothing else counts.
+ */
+CLO_MUST_USE int clo_options_parse(enum clo_command c, int argc, char **argv,
+                                   struct clo_options *ret);
+void clo_options_clear(struct clo_options *o);
+/* The options of a command, one a line. */
+void clo_options_help(enum clo_command c);
+
+#endif

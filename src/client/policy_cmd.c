@@ -1,0 +1,382 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * `cloister policy`: say in plain language what a policy admits (show), or write one (init): from values that the user knows, or from
+ * what a live server shows now, which trusts that server on first use.
+ */
+#include "client/commands.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "attest/policy.h"
+#include "attest/sections.h"
+#include "base/enc.h"
+#include "base/secret.h"
+#include "client/file.h"
+#include "client/policy_text.h"
+#include "client/say.h"
+
+/* ---- show ---- */
+
+static void show_list(const char *what, const struct clo_policy_list *l)
+{
+    char hex[129];
+
+    for (size_t i = 0; i < l->count; i++) {
+        clo_hex(l->item + i * l->width, l->width, hex);
+        printf("  %s %s\n", what, hex);
+    }
+}
+
+static void show_tcb(const char *what, const struct clo_snp_tcb *t, bool fmc)
+{
+    printf("    %s: bootloader %u, TEE %u, SNP %u, microcode %u", what, t->bl, t->tee, t->snp,
+           t->ucode);
+    if (fmc)
+        printf(", FMC %u", t->fmc);
+    putchar('\n');
+}
+
+static void show_snp(const struct clo_policy_snp *s)
+{
+    for (enum clo_snp_product p = CLO_SNP_MILAN; p < CLO_SNP_PRODUCTS; p++) {
+        const struct clo_policy_product *q = &s->product[p];
+
+        if (!q->admitted)
+            continue;
+        printf("  AMD %s, firmware %u.%u.%u or later\n", clo_snp_product_name(p),
+               q->min_firmware.major, q->min_firmware.minor, q->min_firmware.build);
+        show_tcb("at least", &q->min_tcb, p == CLO_SNP_TURIN);
+        show_tcb("at launch at least", &q->min_launch_tcb, p == CLO_SNP_TURIN);
+    }
+    printf("  report from privilege level VMPL %u; signed by%s%s keys\n", s->vmpl,
+           s->vcek ? " chip (VCEK)" : "", s->vlek ? " provider (VLEK)" : "");
+    for (size_t i = 0; i < s->csp_ids.count; i++)
+        printf("  provider %s\n", s->csp_ids.text[i]);
+    printf("  hyperthreading %s; CXL memory %s; provisional firmware %s; hidden chip id %s\n",
+           s->allow_smt ? "allowed" : "refused", s->allow_cxl ? "allowed" : "refused",
+           s->allow_provisional ? "allowed" : "refused",
+           s->allow_masked_chip ? "allowed" : "refused");
+    show_list("chip", &s->chip_ids);
+    show_list("host data", &s->host_data);
+    show_list("image owner's key", &s->id_keys);
+    show_list("author's key", &s->author_keys);
+    if (s->min_guest_svn > 0)
+        printf("  guest security version %u or later\n", s->min_guest_svn);
+}
+
+static int show(const char *path)
+{
+    struct cloister_policy *p = NULL;
+    char hex[65];
+    int code = CLO_EXIT_OK;
+
+    if (clo_common_policy(path, &p, &code) != 0)
+        return code;
+    clo_hex(p->digest, sizeof(p->digest), hex);
+    printf("policy \"%s\"\n  sha256 %s\n\n", p->name, hex);
+    if (p->measurements.count == 0 || (!p->sev_snp && !p->simulated)) {
+        puts("admits NOTHING: it names no kind of machine, or pins no measurement");
+        goto out;
+    }
+    if (p->simulated) {
+        puts("admits SIMULATED machines, which protect nothing, with");
+        show_list("root certificate", &p->roots);
+    } else {
+        puts("admits AMD SEV-SNP machines, with");
+        show_snp(&p->snp);
+    }
+    puts("that started exactly");
+    show_list("measurement", &p->measurements);
+    if (p->min_devices > 0)
+        printf("  at least %u verified GPU(s)\n", p->min_devices);
+    else
+        puts("  GPUs: none asked for");
+    puts("\nand of what runs there");
+    show_list("model", &p->models);
+    if (!p->models.given)
+        puts("  any model that the measured image runs");
+    for (size_t i = 0; i < p->releases.count; i++)
+        printf("  release %s\n", p->releases.text[i]);
+    if (!p->releases.given)
+        puts("  any release of Cloister");
+    printf("  an engine that the measured code did not start itself: %s\n",
+           p->allow_unmanaged ? "allowed" : "refused");
+    printf("  X25519 without ML-KEM: %s; evidence at most %lld s old\n",
+           p->x25519 ? "allowed" : "refused", (long long)p->max_age_s);
+out:
+    cloister_policy_free(p);
+    return code;
+}
+
+/* ---- init ---- */
+
+/* A written policy must be one: found out here, not when it is used. */
+static int emit(json_t *doc)
+{
+    char *text = json_dumps(doc, JSON_INDENT(2)), why[256] = {0};
+    int code = CLO_EXIT_ERROR, err;
+
+    if (text == NULL) {
+        clo_say_problem("not enough memory");
+    } else if (cloister_policy_check(text, strlen(text), why, sizeof(why)) != 0) {
+        clo_say_problem("no policy comes of these values: %s", why);
+    } else if ((err = clo_write_all(STDOUT_FILENO, text, strlen(text))) != 0 ||
+               (err = clo_write_all(STDOUT_FILENO, "\n", 1)) != 0) {
+        clo_say_file("the policy", "written", err);
+    } else {
+        code = CLO_EXIT_OK;
+    }
+    clo_wipe_free(text); /* jansson's, so from the wiping heap */
+    return code;
+}
+
+/* "1.2.3" into numbers 0..255; how many, 0 if it isn't that. */
+static size_t dotted(const char *s, uint8_t *ret, size_t cap)
+{
+    for (size_t n = 0; n < cap; n++) {
+        char *end = NULL;
+        const unsigned long v = strtoul(s, &end, 10);
+
+        if (end == s || v > 255 || *s < '0' || *s > '9')
+            return 0;
+        ret[n] = (uint8_t)v;
+        if (*end == '\0')
+            return n + 1;
+        if (*end != '.')
+            return 0;
+        s = end + 1;
+    }
+    return 0;
+}
+
+static int init_snp(const struct clo_options *o, json_t **ret)
+{
+    struct clo_policy_want w = {.vmpl = 0, .no_devices = true};
+    uint8_t tcb[5] = {0}, firmware[3] = {0};
+    const size_t levels = o->min_tcb != NULL ? dotted(o->min_tcb, tcb, 5) : 0;
+
+    for (enum clo_snp_product p = CLO_SNP_MILAN; p < CLO_SNP_PRODUCTS; p++) {
+        if (strcasecmp(o->sev_snp, clo_snp_product_name(p)) == 0)
+            w.product = p;
+    }
+    if (w.product == CLO_SNP_UNKNOWN || levels != (w.product == CLO_SNP_TURIN ? 5 : 4) ||
+        o->min_firmware == NULL || dotted(o->min_firmware, firmware, 3) != 3) {
+        clo_say_problem(
+            "--sev-snp takes milan, genoa or turin, and needs --min-tcb "
+            "BL.TEE.SNP.UCODE (turin: .FMC) and --min-firmware A.B.C: AMD's security bulletins "
+            "tell the levels");
+        return CLOISTER_E_ARGUMENT;
+    }
+    w.tcb = (struct clo_snp_tcb){
+        .bl = tcb[0], .tee = tcb[1], .snp = tcb[2], .ucode = tcb[3], .fmc = tcb[4]};
+    w.firmware = (struct clo_snp_firmware){firmware[0], firmware[1], firmware[2]};
+    w.measurement = o->measurement;
+    clo_say_note("GPUs are not asked for (\"devices\": {\"min\": 0}): this version appraises none");
+    return clo_policy_text(&w, ret);
+}
+
+/* ---- init from what a server shows ---- */
+
+/* The bytes of a section, out of a bundle that has them all. */
+static int section(const json_t *bundle, enum clo_section s, struct clo_buf *out)
+{
+    const json_t *sec = json_object_get(json_object_get(bundle, "sections"), clo_section_name(s));
+    struct clo_json_obj o = clo_json_obj_init(sec);
+
+    clo_json_obj_b64(&o, "bytes", CLO_SECTION_MAX, out);
+    return clo_json_obj_end(&o);
+}
+
+struct shown {
+    struct clo_cpu_section cpu;
+    struct clo_manifest manifest;
+    struct clo_snp_report report;
+    char measurement[97], root[65], model[65];
+};
+
+static int read_shown(const struct cloister_evidence *e, struct shown *s)
+{
+    struct clo_buf cpu = clo_buf_init(CLO_SECTION_MAX), manifest = clo_buf_init(CLO_SECTION_MAX);
+    json_t *bundle = NULL;
+    uint8_t digest[32];
+    char *text = NULL;
+    size_t n = 0;
+    int err;
+
+    if ((err = cloister_evidence_save(e, &text, &n)) != 0 ||
+        (err = clo_json_parse(text, n, 2 * CLOISTER_EVIDENCE_MAX, &bundle)) != 0 ||
+        (err = section(bundle, CLO_SEC_CPU, &cpu)) != 0 ||
+        (err = section(bundle, CLO_SEC_MANIFEST, &manifest)) != 0 ||
+        (err = clo_cpu_section_parse(cpu.p, cpu.len, &s->cpu)) != 0 ||
+        (err = clo_manifest_parse(manifest.p, manifest.len, &s->manifest)) != 0 ||
+        (err = clo_snp_report_parse(s->cpu.report, s->cpu.report_n, &s->report)) != 0)
+        goto out;
+    clo_hex(s->report.measurement, sizeof(s->report.measurement), s->measurement);
+    if (s->manifest.managed)
+        clo_hex(s->manifest.model_sha256, 32, s->model);
+    if (s->cpu.chain_n > 0) {
+        const struct clo_buf *last = &s->cpu.chain[s->cpu.chain_n - 1];
+
+        if ((err = clo_sha256(last->p, last->len, digest)) != 0)
+            goto out;
+        clo_hex(digest, sizeof(digest), s->root);
+    }
+out:
+    free(text);
+    json_decref(bundle);
+    clo_buf_clear(&cpu);
+    clo_buf_clear(&manifest);
+    return err;
+}
+
+static int shown_policy(const struct shown *s, json_t **ret)
+{
+    static const uint8_t zero[48];
+    struct clo_policy_want w = {
+        .measurement = s->measurement,
+        .model = s->model[0] != '\0' ? s->model : NULL,
+        .allow_unmanaged = !s->manifest.managed,
+        .no_devices = true,
+    };
+    char host_data[65], id_key[97], author_key[97];
+    int err;
+
+    if (strcmp(s->cpu.type, "simulated") == 0) {
+        w.root = s->root;
+        return clo_policy_text(&w, ret);
+    }
+    w.product = clo_snp_report_product(&s->report);
+    w.vmpl = s->report.vmpl;
+    w.allow_smt = (s->report.policy & CLO_SNP_POLICY_SMT) != 0;
+    w.firmware = s->report.committed;
+    if (w.product == CLO_SNP_UNKNOWN)
+        return CLOISTER_E_UNSUPPORTED;
+    if ((err = clo_snp_tcb_decode(w.product, s->report.reported_tcb, &w.tcb)) != 0)
+        return err;
+    if (memcmp(s->report.host_data, zero, sizeof(s->report.host_data)) != 0) {
+        clo_hex(s->report.host_data, sizeof(s->report.host_data), host_data);
+        w.host_data = host_data;
+    }
+    if (memcmp(s->report.id_key_digest, zero, sizeof(zero)) != 0) {
+        clo_hex(s->report.id_key_digest, sizeof(zero), id_key);
+        w.id_key = id_key;
+    }
+    if (memcmp(s->report.author_key_digest, zero, sizeof(zero)) != 0) {
+        clo_hex(s->report.author_key_digest, sizeof(zero), author_key);
+        w.author_key = author_key;
+    }
+    return clo_policy_text(&w, ret);
+}
+
+/* Pin what is shown, then hold the evidence against that: everything but the pinned values is checked even on first use. */
+static int verify_shown(const struct cloister_evidence *e, const struct cloister_nonce *nonce,
+                        const json_t *doc, int *code)
+{
+    char *text = json_dumps(doc, JSON_INDENT(2));
+    struct cloister_verdict *v = calloc(1, sizeof(*v));
+    struct cloister_policy *p = NULL;
+    int err = CLOISTER_E_MEMORY;
+
+    if (text != NULL && v != NULL && (err = cloister_policy_parse(text, strlen(text), &p)) == 0)
+        err = cloister_evidence_verify(e, nonce, p, cloister_roots_builtin(), time(NULL), v);
+    if (err != 0) {
+        clo_say_problem("even a policy that pins what this server shows does not admit it:");
+        if (v != NULL) {
+            clo_print_verdict(stderr, v, false);
+            *code = cloister_verdict_exit(v);
+        }
+    }
+    cloister_policy_free(p);
+    clo_wipe_free(text);
+    free(v);
+    return err;
+}
+
+static int init_from_server(const struct clo_options *o)
+{
+    struct cloister_evidence *e = NULL;
+    struct clo_transport *t = NULL;
+    struct cloister_nonce nonce = {0};
+    struct clo_fault fault = {0};
+    struct shown s = {0};
+    json_t *doc = NULL;
+    int code = CLO_EXIT_ERROR, err;
+
+    if (clo_common_transport(o, &t, &code) != 0)
+        goto out;
+    if (clo_evidence_fetch(t, &e, &nonce, &fault) != 0) {
+        clo_say_fault(&fault, NULL, clo_transport_url(t));
+        code = clo_fault_exit(&fault, NULL);
+        goto out;
+    }
+    if ((err = read_shown(e, &s)) != 0 || (err = shown_policy(&s, &doc)) != 0) {
+        clo_say_problem("no policy can be made of this server's evidence: %s",
+                        cloister_strerror(err));
+        code = err == CLOISTER_E_UNSUPPORTED ? CLO_EXIT_UNSUPPORTED : CLO_EXIT_MALFORMED;
+        goto out;
+    }
+    if (verify_shown(e, &nonce, doc, &code) != 0)
+        goto out;
+    clo_say_problem(
+        "WARNING: this policy trusts what %s shows now. It notices later changes, but can't tell whether "
+        "this image is a good one: compare the measurement with a source you trust",
+        clo_transport_url(t));
+    if (s.cpu.type[0] == 's' && strcmp(s.cpu.type, "simulated") == 0)
+        clo_say_problem("WARNING: " CLO_SIMULATED_WARNING);
+    code = emit(doc);
+out:
+    json_decref(doc);
+    clo_cpu_section_clear(&s.cpu);
+    cloister_evidence_free(e);
+    clo_transport_free(t);
+    return code;
+}
+
+static int init(const struct clo_options *o)
+{
+    const int sources = o->from_server + (o->root != NULL) + (o->sev_snp != NULL);
+    json_t *doc = NULL;
+    int code = CLO_EXIT_ERROR;
+
+    if (sources != 1 || (!o->from_server && o->measurement == NULL)) {
+        clo_say_problem(
+            "policy init takes one of --from-server; --simulated-root HEX --measurement HEX; "
+            "--sev-snp PRODUCT --measurement HEX --min-tcb LEVELS --min-firmware VERSION");
+        return code;
+    }
+    if (o->from_server)
+        return init_from_server(o);
+    if (o->sev_snp != NULL) {
+        if (init_snp(o, &doc) != 0)
+            return code;
+    } else {
+        const struct clo_policy_want w = {.root = o->root, .measurement = o->measurement};
+
+        if (clo_policy_text(&w, &doc) != 0) {
+            clo_say_problem("not enough memory");
+            return code;
+        }
+        clo_say_problem("WARNING: " CLO_SIMULATED_WARNING);
+    }
+    code = emit(doc);
+    json_decref(doc);
+    return code;
+}
+
+int clo_command_policy(const struct clo_options *o)
+{
+    const char *what = o->operands > 0 ? o->operand[0] : "";
+
+    if (strcmp(what, "show") == 0 && o->operands == 2)
+        return show(o->operand[1]);
+    if (strcmp(what, "init") == 0 && o->operands == 1)
+        return init(o);
+    clo_say_problem(
+        "policy takes `init` with options, or `show FILE`: see `cloister policy --help`");
+    return CLO_EXIT_ERROR;
+}
