@@ -24,9 +24,9 @@
 /* ---- faults ---- */
 enum clo_api_code {
     CLO_API_OK,
-    CLO_API_MALFORMED,    /* not a Binary HTTP request, or one that isn't allowed to look so */
-    CLO_API_BAD_FIELD,    /* a header field with a value that isn't allowed, or twice */
-    CLO_API_BAD_KEY,      /* no API key, or not one of ours */
+    CLO_API_MALFORMED, /* not a Binary HTTP request, or one that isn't allowed to look so */
+    CLO_API_BAD_FIELD, /* a header field with a value that isn't allowed, or twice */
+    CLO_API_BAD_KEY,   /* no API key, or not one of ours */
     CLO_API_NO_SUCH_PATH,
     CLO_API_BAD_METHOD,
     CLO_API_TOO_LARGE, /* body beyond request_max */

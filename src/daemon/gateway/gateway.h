@@ -39,6 +39,7 @@ enum clo_gw_state {
 #define CLO_GW_ANSWER_MAX    ((size_t)32 << 20) /* an answer that isn't streamed */
 #define CLO_GW_EVENT_MAX     ((size_t)1 << 20)  /* one event of a stream */
 #define CLO_GW_UPLOAD_S      120                /* from a request's first byte to its last */
+#define CLO_GW_QUOTE_S       30                 /* for the attester's or the keeper's answer */
 #define CLO_GW_IDLE_S        60                 /* a connection on which nothing moves */
 #define CLO_GW_SILENCE_S     120                /* an engine in the middle of a stream */
 #define CLO_GW_SILENCE_ALL_S 600                /* an engine that was asked for a whole answer */
@@ -200,7 +201,7 @@ void clo_requests_keeper_lost(struct clo_gw *gw);
 void clo_requests_pump(struct clo_gw *gw);
 /* The engine went away: those that wait for it needn't. */
 void clo_requests_engine_lost(struct clo_gw *gw);
-/* Once a second: uploads that take too long. */
+/* Once a second: what takes too long ends. */
 void clo_requests_tick(struct clo_gw *gw);
 
 #endif

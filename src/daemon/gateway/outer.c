@@ -121,6 +121,8 @@ void clo_outer_wake(struct clo_request *r)
     if (r->suspended) {
         r->suspended = false;
         MHD_resume_connection(r->conn);
+        /* Without threads of its own the server isn't told: it has to be run. */
+        event_active(r->gw->http_timer, EV_TIMEOUT, 0);
     }
 }
 
@@ -351,39 +353,26 @@ static enum MHD_Result post(struct clo_gw *gw, struct MHD_Connection *conn, cons
     return open_request(gw, conn, CLO_REQ_OHTTP, state, &r);
 }
 
+/* Stands for a GET between the call with its head and the one after its body, where the answer doesn't cost the connection. */
+static char get_pending;
+
 static enum MHD_Result first_call(struct clo_gw *gw, struct MHD_Connection *conn, const char *path,
                                   const char *method, void **state)
 {
-    if (strcmp(method, MHD_HTTP_METHOD_GET) == 0 || strcmp(method, MHD_HTTP_METHOD_HEAD) == 0)
-        return get(gw, conn, path, state);
+    if (strcmp(method, MHD_HTTP_METHOD_GET) == 0 || strcmp(method, MHD_HTTP_METHOD_HEAD) == 0) {
+        *state = &get_pending;
+        return MHD_YES;
+    }
     if (strcmp(method, MHD_HTTP_METHOD_POST) == 0)
         return post(gw, conn, path, state);
     return answer(gw, conn, FIXED_METHOD);
 }
 
-/*
- * Called with the head, with each piece of the body, after the body, and after each wake. A piece that can't be taken yet stays with
- * the HTTP server, which then stops reading.
- */
-static enum MHD_Result on_access(void *arg, struct MHD_Connection *conn, const char *path,
-                                 const char *method, const char *version, const char *data,
-                                 size_t *n, void **state)
+/* A piece that can't be taken yet stays with the HTTP server, which then stops reading. */
+static enum MHD_Result take_body(struct clo_request *r, const char *data, size_t *n)
 {
-    struct clo_request *r = *state;
     size_t taken = 0;
 
-    (void)version;
-    if (r == NULL)
-        return first_call(arg, conn, path, method, state);
-    if (r->gone || r->refusal == CLO_REFUSE_DROP)
-        return MHD_NO;
-    if (*n == 0) {
-        if (r->kind == CLO_REQ_OHTTP)
-            clo_request_body_ended(r);
-        return proceed(r);
-    }
-    if (r->kind == CLO_REQ_EVIDENCE)
-        return MHD_NO; /* a GET with a body */
     while (taken < *n) {
         const size_t step = clo_request_feed(r, data + taken, *n - taken);
 
@@ -397,6 +386,29 @@ static enum MHD_Result on_access(void *arg, struct MHD_Connection *conn, const c
     return *n == 0 ? MHD_YES : wait_for_wake(r);
 }
 
+/* Called with the head, with each piece of the body, after the body, and after each wake. */
+static enum MHD_Result on_access(void *arg, struct MHD_Connection *conn, const char *path,
+                                 const char *method, const char *version, const char *data,
+                                 size_t *n, void **state)
+{
+    struct clo_request *r = *state;
+
+    (void)version;
+    if (r == NULL)
+        return first_call(arg, conn, path, method, state);
+    if (*state == &get_pending) {
+        *state = NULL;
+        return *n == 0 ? get(arg, conn, path, state) : MHD_NO;
+    }
+    if (r->gone || r->refusal == CLO_REFUSE_DROP)
+        return MHD_NO;
+    if (*n > 0)
+        return r->kind == CLO_REQ_OHTTP ? take_body(r, data, n) : MHD_NO;
+    if (r->kind == CLO_REQ_OHTTP)
+        clo_request_body_ended(r);
+    return proceed(r);
+}
+
 static void on_completed(void *arg, struct MHD_Connection *conn, void **state,
                          enum MHD_RequestTerminationCode why)
 {
@@ -405,7 +417,7 @@ static void on_completed(void *arg, struct MHD_Connection *conn, void **state,
     (void)arg;
     (void)conn;
     (void)why;
-    if (r == NULL)
+    if (r == NULL || *state == &get_pending)
         return;
     *state = NULL;
     if (r->watch != NULL)
@@ -469,4 +481,5 @@ void clo_outer_quiesce(struct clo_gw *gw)
         return;
     /* The descriptor is left open until the end of the process: closing it would race with the server's epoll set. */
     (void)MHD_quiesce_daemon(gw->http);
+    event_active(gw->http_timer, EV_TIMEOUT, 0);
 }

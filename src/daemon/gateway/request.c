@@ -23,7 +23,8 @@
 #define STREAM_TYPE "text/event-stream"
 #define SSE_DONE    "[DONE]"
 #define SSE_ERROR \
-    "{\"error\""        /* how llama-server, vLLM and SGLang begin an error inside a stream */
+    "{\"error\"" /* how llama-server, vLLM and SGLang begin an error inside a stream */
+#define MICRO     INT64_C(1000000)
 #define ERROR_MAX 65536 /* bytes of an engine's error answer that are kept */
 
 static const uint8_t nobodys_credential[32]; /* everyone's, where no key is asked for */
@@ -767,6 +768,36 @@ void clo_requests_engine_lost(struct clo_gw *gw)
     }
 }
 
+/* Nothing waits for ever: neither for the network's bytes nor for a process of our own that is stuck. */
+static void check_time(struct clo_request *r, int64_t age_us)
+{
+    switch (r->state) {
+    case CLO_RS_HEADER:
+    case CLO_RS_OPENING:
+    case CLO_RS_BODY:
+    case CLO_RS_REFUSED:
+        if (age_us < CLO_GW_UPLOAD_S * MICRO)
+            return;
+        clo_log("gateway", CLO_EV_LIMIT, CLO_GW_LIMIT_UPLOAD, r->received, 0, 0);
+        clo_request_refuse(r, CLO_REFUSE_DROP);
+        clo_outer_hang_up(r);
+        return;
+    case CLO_RS_QUOTING:
+        if (age_us < CLO_GW_QUOTE_S * MICRO)
+            return;
+        r->gw->quotes--;
+        clo_request_refuse(r, CLO_REFUSE_BUSY);
+        break;
+    case CLO_RS_COMMITTING:
+        if (age_us < (CLO_GW_UPLOAD_S + CLO_GW_QUOTE_S) * MICRO)
+            return;
+        fail(r, CLO_API_NO_KEEPER);
+        break;
+    case CLO_RS_ANSWERING: return;
+    }
+    clo_outer_wake(r);
+}
+
 void clo_requests_tick(struct clo_gw *gw)
 {
     const int64_t now = clo_clock_mono_us();
@@ -774,13 +805,7 @@ void clo_requests_tick(struct clo_gw *gw)
     for (uint32_t i = 0; i < gw->cfg.connections_max && gw->requests > 0; i++) {
         struct clo_request *r = gw->request[i];
 
-        if (r == NULL || r->kind != CLO_REQ_OHTTP || r->gone ||
-            now - r->began_us < (int64_t)CLO_GW_UPLOAD_S * 1000000 ||
-            (r->state != CLO_RS_HEADER && r->state != CLO_RS_OPENING && r->state != CLO_RS_BODY &&
-             r->state != CLO_RS_REFUSED))
-            continue;
-        clo_log("gateway", CLO_EV_LIMIT, CLO_GW_LIMIT_UPLOAD, r->received, 0, 0);
-        clo_request_refuse(r, CLO_REFUSE_DROP);
-        clo_outer_hang_up(r);
+        if (r != NULL && !r->gone)
+            check_time(r, now - r->began_us);
     }
 }
