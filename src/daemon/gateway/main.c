@@ -49,6 +49,13 @@ void clo_gw_request_ended(struct clo_gw *gw)
     check_drained(gw);
 }
 
+/* That a process went away is its parent's to tell. */
+static void log_lost(enum clo_role role, int err)
+{
+    if (err != CLOISTER_E_NETWORK)
+        clo_log("gateway", CLO_EV_IPC_BAD, role, 0, 0, (uint64_t)-err);
+}
+
 /* ---- keeper ---- */
 
 static int on_keeper(void *ctx, struct clo_ipc_msg *m)
@@ -65,7 +72,7 @@ static void drop_keeper(struct clo_gw *gw)
 
 static void on_keeper_lost(void *ctx, int err)
 {
-    clo_log("gateway", CLO_EV_IPC_BAD, CLO_ROLE_KEEPER, 0, 0, (uint64_t)-err);
+    log_lost(CLO_ROLE_KEEPER, err);
     drop_keeper(ctx);
 }
 
@@ -92,7 +99,7 @@ static void drop_attester(struct clo_gw *gw)
 
 static void on_attester_lost(void *ctx, int err)
 {
-    clo_log("gateway", CLO_EV_IPC_BAD, CLO_ROLE_ATTESTER, 0, 0, (uint64_t)-err);
+    log_lost(CLO_ROLE_ATTESTER, err);
     drop_attester(ctx);
 }
 
@@ -273,8 +280,7 @@ static int on_parent(void *ctx, struct clo_ipc_msg *m)
 
 static void on_parent_lost(void *ctx, int err)
 {
-    if (err != CLOISTER_E_NETWORK)
-        clo_log("gateway", CLO_EV_IPC_BAD, CLO_ROLE_PARENT, 0, 0, (uint64_t)-err);
+    log_lost(CLO_ROLE_PARENT, err);
     stop(ctx, 1);
 }
 

@@ -1,0 +1,511 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The inner API: which requests are read, which body members pass, and what an error looks like. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "codec/json.h"
+#include "crypto/crypto.h"
+#include "daemon/gateway/api.h"
+
+#define ID    "AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA" /* bytes 1 to 32 */
+#define CHAT  "/v1/chat/completions"
+#define HELLO "\"messages\":[{\"role\":\"user\",\"content\":\"hello\"}]"
+enum {
+    BODY_MAX = 4096
+};
+
+static const struct clo_api_engine ours = {.managed = true, .model = "m"};
+static const struct clo_api_engine theirs = {.managed = false, .model = "m"};
+
+/* ---- requests ---- */
+
+static struct clo_budget budget = {.max = 1 << 20};
+
+struct request {
+    const char *method, *scheme, *path;
+    struct clo_bhttp_field f[8];
+    size_t fields;
+    const char *body;
+};
+static const struct request good = {
+    .method = "POST",
+    .scheme = "https",
+    .path = CHAT,
+    .f = {{"authorization", "Bearer key"}, {"content-type", "application/json"}},
+    .fields = 2,
+    .body = "{}"};
+
+static struct request with(const char *name, const char *value)
+{
+    struct request r = good;
+
+    r.f[r.fields++] = (struct clo_bhttp_field){name, value};
+    return r;
+}
+
+/* Decode a request with padding behind it, one byte at a time. */
+static enum clo_api_code read_request(const struct request *r, struct clo_inner *in)
+{
+    static const uint8_t padding[64];
+    struct clo_buf b = clo_buf_init(1 << 20);
+    enum clo_api_code code = CLO_API_OK;
+
+    assert_int_equal(clo_bhttp_write_request(r->method, r->scheme, "", r->path, r->f, r->fields,
+                                             r->body, strlen(r->body), &b),
+                     0);
+    assert_int_equal(clo_inner_init(in, BODY_MAX, &budget), 0);
+    for (size_t i = 0; i < b.len; i++)
+        clo_inner_feed(in, b.p + i, 1);
+    clo_inner_feed(in, padding, sizeof(padding));
+    code = clo_inner_end(in);
+    clo_buf_clear(&b);
+    return code;
+}
+
+static void assert_fault(struct request r, enum clo_api_code fault, enum clo_api_code late)
+{
+    struct clo_inner in = {0};
+
+    assert_int_equal(read_request(&r, &in), fault);
+    assert_int_equal(in.late, late);
+    clo_inner_clear(&in);
+    assert_int_equal(budget.used, 0);
+}
+
+static void a_good_request_is_read(void **state)
+{
+    struct request r = with("cloister-request", ID);
+    struct clo_inner in = {0};
+    uint8_t digest[32] = {0};
+
+    (void)state;
+    r.f[r.fields++] = (struct clo_bhttp_field){"cloister-shape", "wide"};
+    assert_int_equal(read_request(&r, &in), CLO_API_OK);
+    assert_int_equal(in.late, CLO_API_OK);
+    assert_int_equal(in.endpoint, CLO_EP_CHAT);
+    assert_int_equal(in.shape, CLO_SHAPE_WIDE);
+    assert_int_equal(clo_sha256("key", 3, digest), 0);
+    assert_true(in.has_token && in.has_request);
+    assert_memory_equal(in.token, digest, 32);
+    assert_int_equal(in.request[31], 32);
+    assert_memory_equal(in.body.p, "{}", 2);
+    assert_int_equal(budget.used, 2);
+    clo_inner_clear(&in);
+    assert_int_equal(budget.used, 0);
+}
+
+static void other_header_fields_are_dropped(void **state)
+{
+    struct request r = with("x-forwarded-for", "10.0.0.1");
+
+    (void)state;
+    r.f[r.fields++] = (struct clo_bhttp_field){"x-forwarded-for", "10.0.0.2"};
+    r.f[r.fields++] = (struct clo_bhttp_field){"host", "elsewhere"};
+    assert_fault(r, CLO_API_OK, CLO_API_OK);
+}
+
+static void a_singleton_that_comes_twice_is_refused(void **state)
+{
+    static const char *const name[] = {"authorization", "content-type", "cloister-shape",
+                                       "cloister-request"};
+    static const char *const value[] = {"Bearer key", "application/json", "chat", ID};
+
+    (void)state;
+    for (size_t i = 0; i < CLO_ARRAY_LEN(name); i++) {
+        struct request r = with(name[i], value[i]);
+
+        r.f[r.fields++] = (struct clo_bhttp_field){name[i], value[i]};
+        assert_fault(r, CLO_API_BAD_FIELD, CLO_API_OK);
+    }
+}
+
+static void an_unknown_shape_is_refused(void **state)
+{
+    (void)state;
+    assert_fault(with("cloister-shape", "Chat"), CLO_API_BAD_FIELD, CLO_API_OK);
+    assert_fault(with("cloister-shape", ""), CLO_API_BAD_FIELD, CLO_API_OK);
+    assert_fault(with("cloister-shape", "chat, wide"), CLO_API_BAD_FIELD, CLO_API_OK);
+}
+
+static void a_request_id_is_32_bytes_of_canonical_base64url(void **state)
+{
+    (void)state;
+    assert_fault(with("cloister-request", "AQID"), CLO_API_BAD_FIELD, CLO_API_OK);
+    assert_fault(with("cloister-request", ID "="), CLO_API_BAD_FIELD, CLO_API_OK);
+    assert_fault(with("cloister-request", "AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyB"),
+                 CLO_API_BAD_FIELD, CLO_API_OK); /* left-over bits */
+}
+
+static void a_missing_or_other_authorization_is_no_key(void **state)
+{
+    static const char *const value[] = {"Basic a2V5", "Bearer", "Bearerkey", "key"};
+    struct request r = good;
+    struct clo_inner in = {0};
+
+    (void)state;
+    for (size_t i = 0; i < CLO_ARRAY_LEN(value); i++) {
+        r.f[0].value = value[i];
+        assert_int_equal(read_request(&r, &in), CLO_API_OK);
+        assert_false(in.has_token);
+        clo_inner_clear(&in);
+    }
+}
+
+static void another_scheme_or_a_cut_message_is_malformed(void **state)
+{
+    struct request r = good;
+    struct clo_inner in = {0};
+
+    (void)state;
+    r.scheme = "http";
+    assert_fault(r, CLO_API_MALFORMED, CLO_API_OK);
+    assert_int_equal(clo_inner_init(&in, BODY_MAX, &budget), 0);
+    clo_inner_feed(&in, "\0\4POST", 6);
+    assert_int_equal(clo_inner_end(&in), CLO_API_MALFORMED);
+    clo_inner_clear(&in);
+}
+
+static void path_and_method_are_judged_after_the_credential(void **state)
+{
+    static const char *const wrong[] = {"/v1/chat/completions/",
+                                        "/v1/chat/completions?x=1",
+                                        "/slots",
+                                        "/",
+                                        "/v1/../slots",
+                                        "/V1/models"};
+    struct request r = good;
+
+    (void)state;
+    for (size_t i = 0; i < CLO_ARRAY_LEN(wrong); i++) {
+        r.path = wrong[i];
+        assert_fault(r, CLO_API_OK, CLO_API_NO_SUCH_PATH);
+    }
+    r = good;
+    r.method = "GET";
+    assert_fault(r, CLO_API_OK, CLO_API_BAD_METHOD);
+    r.path = "/v1/models";
+    assert_fault(r, CLO_API_OK, CLO_API_OK);
+}
+
+static void a_body_that_is_not_json_by_its_type_is_refused(void **state)
+{
+    struct request r = good;
+
+    (void)state;
+    r.f[1].value = "text/plain";
+    assert_fault(r, CLO_API_OK, CLO_API_BAD_TYPE);
+    r.f[1].value = "application/json; charset=utf-8";
+    assert_fault(r, CLO_API_OK, CLO_API_OK);
+}
+
+static void a_body_beyond_the_limit_is_dropped_at_once(void **state)
+{
+    char big[BODY_MAX + 2] = "";
+    struct request r = good;
+
+    (void)state;
+    memset(big, ' ', sizeof(big) - 1);
+    r.body = big;
+    assert_fault(r, CLO_API_OK, CLO_API_TOO_LARGE);
+}
+
+static void a_body_beyond_what_all_may_hold_is_dropped_at_once(void **state)
+{
+    (void)state;
+    budget.max = 1;
+    assert_fault(good, CLO_API_OK, CLO_API_BUSY);
+    budget.max = 1 << 20;
+}
+
+/* ---- bodies ---- */
+
+static struct clo_api_fault check_body(enum clo_endpoint e, const char *body,
+                                       const struct clo_api_engine *engine)
+{
+    struct clo_buf out = clo_buf_init(1 << 16);
+    struct clo_api_fault fault = {0};
+    bool stream = false;
+
+    clo_api_body(e, body, strlen(body), engine, &stream, &out, &fault);
+    if (fault.code != CLO_API_OK)
+        assert_int_equal(out.len, 0);
+    clo_buf_clear(&out);
+    return fault;
+}
+
+static void assert_body(const char *body, const struct clo_api_engine *engine, const char *sent)
+{
+    struct clo_buf out = clo_buf_init(1 << 16);
+    struct clo_api_fault fault = {0};
+    bool stream = false;
+
+    clo_api_body(CLO_EP_CHAT, body, strlen(body), engine, &stream, &out, &fault);
+    assert_int_equal(fault.code, CLO_API_OK);
+    assert_int_equal(clo_api_body_close(engine->managed, 3, true, &out), 0);
+    assert_int_equal(out.len, strlen(sent));
+    assert_memory_equal(out.p, sent, out.len);
+    assert_int_equal(stream, strstr(body, "\"stream\":true") != NULL);
+    clo_buf_clear(&out);
+}
+
+static void slot_and_cache_are_set_by_us(void **state)
+{
+    (void)state;
+    assert_body("{" HELLO "}", &ours,
+                "{" HELLO ",\"model\":\"m\",\"id_slot\":3,\"cache_prompt\":true}");
+}
+
+static void an_engine_that_is_not_ours_gets_no_members_of_ours(void **state)
+{
+    (void)state;
+    assert_body("{\"model\":\"m\"," HELLO ",\"stream\":true}", &theirs,
+                "{\"model\":\"m\"," HELLO ",\"stream\":true}");
+}
+
+static void members_that_concern_openai_alone_are_dropped(void **state)
+{
+    (void)state;
+    assert_body("{" HELLO ",\"user\":\"u\",\"metadata\":{\"a\":\"b\"},\"store\":true}", &theirs,
+                "{" HELLO ",\"model\":\"m\"}");
+}
+
+static void members_outside_the_list_are_refused_by_name(void **state)
+{
+    static const char *const name[] = {
+        "id_slot",    "cache_prompt",    "slot_id",          "lora",        "grammar",
+        "n_predict",  "samplers",        "n_keep",           "prompt",      "input",
+        "nonsense",   "return_progress", "n_probs",          "json_schema", "best_of",
+        "cache_salt", "response_fields", "timings_per_token"};
+
+    (void)state;
+    for (size_t i = 0; i < CLO_ARRAY_LEN(name); i++) {
+        char body[256] = "";
+        struct clo_api_fault fault = {0};
+
+        snprintf(body, sizeof(body), "{" HELLO ",\"%s\":1}", name[i]);
+        fault = check_body(CLO_EP_CHAT, body, &ours);
+        assert_int_equal(fault.code, CLO_API_BAD_MEMBER);
+        assert_string_equal(fault.param, name[i]);
+    }
+}
+
+static void a_name_that_is_long_or_unprintable_is_not_repeated(void **state)
+{
+    (void)state;
+    assert_string_equal(check_body(CLO_EP_CHAT, "{\"a\\u001b[31m\":1}", &ours).param, "");
+    assert_string_equal(
+        check_body(CLO_EP_CHAT,
+                   "{\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+                   "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\":1}",
+                   &ours)
+            .param,
+        "");
+}
+
+static void what_is_not_one_json_object_is_refused(void **state)
+{
+    static const char *const body[] = {
+        "", "[]", "{", "{} {}", "null", "{\"n\":1,\"n\":1}", "{\"n\":NaN}", "\xff"};
+
+    (void)state;
+    for (size_t i = 0; i < CLO_ARRAY_LEN(body); i++)
+        assert_int_equal(check_body(CLO_EP_CHAT, body[i], &ours).code, CLO_API_BAD_JSON);
+}
+
+static void more_answers_at_once_would_take_slots_that_are_not_leased(void **state)
+{
+    (void)state;
+    assert_string_equal(check_body(CLO_EP_CHAT, "{" HELLO ",\"n\":2}", &ours).param, "n");
+    assert_int_equal(check_body(CLO_EP_CHAT, "{" HELLO ",\"n\":1}", &ours).code, CLO_API_OK);
+    assert_int_equal(check_body(CLO_EP_CHAT, "{" HELLO ",\"n\":2}", &theirs).code, CLO_API_OK);
+}
+
+static void another_model_is_not_found(void **state)
+{
+    const struct clo_api_fault fault = check_body(CLO_EP_CHAT, "{" HELLO ",\"model\":\"gpt-5\"}",
+                                                  &ours);
+
+    (void)state;
+    assert_int_equal(fault.code, CLO_API_NO_SUCH_MODEL);
+    assert_int_equal(clo_api_status(fault.code), 404);
+    assert_string_equal(fault.param, "model");
+}
+
+static void pictures_come_along_as_data_or_not_at_all(void **state)
+{
+    static const char part[] =
+        "{\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":\"x\"},%s]}]}";
+    static const struct {
+        const char *part;
+        enum clo_api_code code;
+    } table[] = {
+        {"{\"type\":\"image_url\",\"image_url\":{\"url\":\"data:image/png;base64,AA\"}}",
+         CLO_API_OK},
+        {"{\"type\":\"image_url\",\"image_url\":{\"url\":\"http://x/\"}}", CLO_API_BAD_VALUE},
+        {"{\"type\":\"image_url\",\"image_url\":{\"url\":\"file:///etc/passwd\"}}",
+         CLO_API_BAD_VALUE},
+        {"{\"type\":\"image_url\"}", CLO_API_BAD_VALUE},
+        {"{\"type\":\"video_url\"}", CLO_API_BAD_VALUE},
+        {"1", CLO_API_BAD_VALUE},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < CLO_ARRAY_LEN(table); i++) {
+        char body[512] = "";
+
+        snprintf(body, sizeof(body), part, table[i].part);
+        assert_int_equal(check_body(CLO_EP_CHAT, body, &ours).code, table[i].code);
+    }
+}
+
+static void a_chat_without_messages_is_refused(void **state)
+{
+    static const char *const body[] = {"{}", "{\"messages\":[]}", "{\"messages\":\"x\"}",
+                                       "{\"messages\":[1]}"};
+
+    (void)state;
+    for (size_t i = 0; i < CLO_ARRAY_LEN(body); i++)
+        assert_int_equal(check_body(CLO_EP_CHAT, body[i], &ours).code, CLO_API_BAD_VALUE);
+}
+
+static void each_endpoint_has_its_own_list(void **state)
+{
+    (void)state;
+    assert_int_equal(check_body(CLO_EP_COMPLETIONS, "{\"prompt\":\"x\"}", &ours).code, CLO_API_OK);
+    assert_int_equal(check_body(CLO_EP_COMPLETIONS, "{" HELLO "}", &ours).code, CLO_API_BAD_MEMBER);
+    assert_int_equal(check_body(CLO_EP_EMBEDDINGS, "{\"input\":\"x\"}", &theirs).code, CLO_API_OK);
+    assert_int_equal(
+        check_body(CLO_EP_EMBEDDINGS, "{\"input\":\"x\",\"stream\":true}", &theirs).code,
+        CLO_API_BAD_MEMBER);
+}
+
+static void a_cancellation_names_one_request_and_nothing_else(void **state)
+{
+    static const struct {
+        const char *body;
+        enum clo_api_code code;
+    } table[] = {
+        {"{\"request\":\"" ID "\"}", CLO_API_OK},
+        {"{\"request\":\"" ID "\",\"all\":true}", CLO_API_BAD_VALUE},
+        {"{\"request\":\"AQID\"}", CLO_API_BAD_VALUE},
+        {"{}", CLO_API_BAD_VALUE},
+        {"[]", CLO_API_BAD_VALUE},
+        {"", CLO_API_BAD_JSON},
+    };
+    uint8_t id[CLO_REQUEST_ID] = {0};
+
+    (void)state;
+    for (size_t i = 0; i < CLO_ARRAY_LEN(table); i++) {
+        struct clo_api_fault fault = {0};
+
+        clo_api_cancel_body(table[i].body, strlen(table[i].body), id, &fault);
+        assert_int_equal(fault.code, table[i].code);
+    }
+    assert_int_equal(id[31], 32);
+}
+
+/* ---- errors ---- */
+
+static void every_error_has_openais_shape(void **state)
+{
+    (void)state;
+    for (unsigned c = CLO_API_MALFORMED; c < CLO_API_CODES; c++) {
+        const struct clo_api_fault fault = {.code = (enum clo_api_code)c, .param = "p\"q"};
+        struct clo_buf b = clo_buf_init(4096);
+        struct clo_json_obj top = {0}, error = {0};
+        json_t *v = NULL;
+
+        assert_int_equal(clo_api_error_write(&fault, &b), 0);
+        assert_int_equal(clo_json_parse(b.p, b.len, 4096, &v), 0);
+        top = clo_json_obj_init(v);
+        error = clo_json_obj_init(clo_json_obj_need(&top, "error", JSON_OBJECT));
+        assert_true(strlen(clo_json_obj_str(&error, "message", 512)) > 10);
+        assert_true(strlen(clo_json_obj_str(&error, "type", 64)) > 0);
+        assert_string_equal(clo_json_obj_str(&error, "param", 64), "p\"q");
+        assert_true(strlen(clo_json_obj_str(&error, "code", 64)) > 0);
+        assert_int_equal(clo_json_obj_end(&top), 0);
+        assert_int_equal(clo_json_obj_end(&error), 0);
+        assert_true(clo_api_status(fault.code) >= 400);
+        json_decref(v);
+        clo_buf_clear(&b);
+    }
+}
+
+static struct clo_api_fault engine_says(unsigned status, const char *body)
+{
+    struct clo_api_fault fault = {0};
+
+    clo_api_engine_fault(status, body, strlen(body), &fault);
+    return fault;
+}
+
+static void a_prompt_beyond_the_context_is_told_with_both_numbers(void **state)
+{
+    const struct clo_api_fault fault = engine_says(
+        400, "{\"error\":{\"code\":400,\"message\":\"m\",\"type\":"
+             "\"exceed_context_size_error\",\"n_prompt_tokens\":9000,\"n_ctx\":2048}}");
+
+    (void)state;
+    assert_int_equal(fault.code, CLO_API_CONTEXT);
+    assert_non_null(strstr(fault.text, "9000"));
+    assert_non_null(strstr(fault.text, "2048"));
+}
+
+static void the_engines_words_about_itself_are_not_passed_on(void **state)
+{
+    const struct clo_api_fault fault = engine_says(
+        500, "{\"error\":{\"message\":\"slot 3: /srv/model.gguf\"}}");
+
+    (void)state;
+    assert_int_equal(fault.code, CLO_API_ENGINE_FAILED);
+    assert_string_equal(fault.text, "");
+}
+
+static void the_engines_refusal_is_passed_on_if_it_is_printable(void **state)
+{
+    (void)state;
+    assert_string_equal(engine_says(400, "{\"error\":{\"message\":\"bad tool\"}}").text,
+                        "bad tool");
+    assert_string_equal(engine_says(400, "{\"error\":{\"message\":\"\\u001b[2J\"}}").text, "");
+    assert_string_equal(engine_says(400, "<html>").text, "");
+    assert_int_equal(engine_says(404, "").code, CLO_API_ENGINE_SAYS);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_good_request_is_read),
+        cmocka_unit_test(other_header_fields_are_dropped),
+        cmocka_unit_test(a_singleton_that_comes_twice_is_refused),
+        cmocka_unit_test(an_unknown_shape_is_refused),
+        cmocka_unit_test(a_request_id_is_32_bytes_of_canonical_base64url),
+        cmocka_unit_test(a_missing_or_other_authorization_is_no_key),
+        cmocka_unit_test(another_scheme_or_a_cut_message_is_malformed),
+        cmocka_unit_test(path_and_method_are_judged_after_the_credential),
+        cmocka_unit_test(a_body_that_is_not_json_by_its_type_is_refused),
+        cmocka_unit_test(a_body_beyond_the_limit_is_dropped_at_once),
+        cmocka_unit_test(a_body_beyond_what_all_may_hold_is_dropped_at_once),
+        cmocka_unit_test(slot_and_cache_are_set_by_us),
+        cmocka_unit_test(an_engine_that_is_not_ours_gets_no_members_of_ours),
+        cmocka_unit_test(members_that_concern_openai_alone_are_dropped),
+        cmocka_unit_test(members_outside_the_list_are_refused_by_name),
+        cmocka_unit_test(a_name_that_is_long_or_unprintable_is_not_repeated),
+        cmocka_unit_test(what_is_not_one_json_object_is_refused),
+        cmocka_unit_test(more_answers_at_once_would_take_slots_that_are_not_leased),
+        cmocka_unit_test(another_model_is_not_found),
+        cmocka_unit_test(pictures_come_along_as_data_or_not_at_all),
+        cmocka_unit_test(a_chat_without_messages_is_refused),
+        cmocka_unit_test(each_endpoint_has_its_own_list),
+        cmocka_unit_test(a_cancellation_names_one_request_and_nothing_else),
+        cmocka_unit_test(every_error_has_openais_shape),
+        cmocka_unit_test(a_prompt_beyond_the_context_is_told_with_both_numbers),
+        cmocka_unit_test(the_engines_words_about_itself_are_not_passed_on),
+        cmocka_unit_test(the_engines_refusal_is_passed_on_if_it_is_printable),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
