@@ -4,7 +4,7 @@
  * opens and commits requests, the attester is told which keys new evidence shows. It opens no file and no socket.
  *
  * Keys are shown on a channel that was made for one manifest: RESET drops it together with the keys, and the parent hands over
- * the next one only after the attester has taken the next manifest (src/daemon/parent/link.h).
+ * the next one only after the attester has taken the next manifest (src/daemon/parent/main.c).
  */
 #include <poll.h>
 #include <unistd.h>

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The configuration: the command line, then a file of `Keyword value` lines for whatever the command line left open.
+ * Whatever is wrong becomes one sentence that says where and what to do; nothing is guessed, nothing unknown is ignored.
+ */
+#ifndef CLO_DAEMON_CONFIG_H
+#define CLO_DAEMON_CONFIG_H
+
+#include <sys/socket.h>
+
+#include "base/event.h"
+#include "daemon/messages.h"
+
+#define CLO_CONFIG_FILE "/etc/cloister/cloisterd.conf"
+
+/* A sentence for people, without a final stop. */
+struct clo_problem {
+    char text[1024];
+};
+/* Sets it and returns CLOISTER_E_CONFIG. */
+int clo_problem_set(struct clo_problem *p, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+struct clo_config {
+    struct sockaddr_storage listen;
+    socklen_t listen_n;
+    char listen_text[CLO_STR_MAX]; /* as given */
+    bool loopback;
+    enum clo_tee tee;
+    bool managed;
+    char model[CLO_STR_MAX];    /* managed */
+    char server[CLO_STR_MAX];   /* managed; "" to look for it */
+    char upstream[CLO_STR_MAX]; /* otherwise, as in struct clo_engine_start */
+    char model_name[128];       /* "": the engine's own */
+    uint32_t slots, context, threads;
+    char api_keys[CLO_STR_MAX];                            /* "": none */
+    char runtime_dir[CLO_STR_MAX], state_dir[CLO_STR_MAX]; /* "": the default place */
+    uint32_t key_lifetime, quota, epoch_requests;
+    bool x25519;
+    uint32_t request_max, memory_max, connections_max, parallel, queue_max;
+    uint32_t drain_timeout;
+    int ready_fd; /* -1: none */
+    enum clo_level log_level;
+};
+
+enum clo_config_want {
+    CLO_WANT_RUN,
+    CLO_WANT_HELP,
+    CLO_WANT_VERSION
+};
+/*
+ * Read the command line and the file that it names (or CLO_CONFIG_FILE, if that exists). With *ret_want other than
+ * CLO_WANT_RUN the rest of *ret is not filled.
+ */
+CLO_MUST_USE int clo_config_read(int argc, char *const argv[], struct clo_config *ret,
+                                 enum clo_config_want *ret_want, struct clo_problem *problem);
+/* The text of --help, to standard output. */
+void clo_config_help(void);
+
+#endif

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the parent finds and makes in the file system and takes from it: its folders, its lock, this replica's path, the API keys,
+ * the helpers, llama-server, the listening socket. Each failure is one sentence (struct clo_problem).
+ */
+#ifndef CLO_DAEMON_FILES_H
+#define CLO_DAEMON_FILES_H
+
+#include "daemon/parent/config.h"
+
+/* The runtime folder: made if need be, private, locked for this process, cleared of what a crash left there. */
+struct clo_runtime {
+    char dir[CLO_STR_MAX];
+    bool made; /* by this process: goes at the end */
+    int lock;
+};
+CLO_MUST_USE int clo_runtime_open(const char *dir, struct clo_runtime *ret,
+                                  struct clo_problem *problem);
+void clo_runtime_close(struct clo_runtime *r);
+
+/* This replica's path: read from the state folder, made there at the first start. */
+CLO_MUST_USE int clo_gateway_path_load(const char *state_dir, const struct clo_rng *rng,
+                                       char ret[CLO_GATEWAY_PATH_LEN + 1],
+                                       struct clo_problem *problem);
+
+/* SHA-256 of each key in the file. The keys themselves are wiped before this returns. */
+struct clo_key_digests {
+    uint16_t count;
+    uint8_t digest[CLO_CREDENTIALS_MAX][32];
+};
+CLO_MUST_USE int clo_api_keys_load(const char *file, struct clo_key_digests *ret,
+                                   struct clo_problem *problem);
+
+/* Path of a helper: beside this program, or in the folder of the installation. */
+CLO_MUST_USE int clo_helper_find(enum clo_role role, char ret[CLO_STR_MAX],
+                                 struct clo_problem *problem);
+/* llama-server: as configured, on PATH, or the newest in Cloister's cache. */
+CLO_MUST_USE int clo_engine_find(const char *configured, char ret[CLO_STR_MAX],
+                                 struct clo_problem *problem);
+/* The model is a regular, readable file; its absolute path. */
+CLO_MUST_USE int clo_model_check(const char *file, char ret[CLO_STR_MAX],
+                                 struct clo_problem *problem);
+/* The listening socket and its port. */
+CLO_MUST_USE int clo_listen_open(const struct clo_config *c, int *ret_fd, uint16_t *ret_port,
+                                 struct clo_problem *problem);
+
+#endif
