@@ -16,10 +16,10 @@
 #define LEVELS (CLO_BATCH_PATH_MAX + 1)
 
 struct clo_batch_tree {
-    size_t count;           /* leaves */
-    size_t levels;          /* in use; the last has one node */
-    size_t size[LEVELS];    /* nodes of a level */
-    size_t first[LEVELS];   /* where a level starts in node[] */
+    size_t count;         /* leaves */
+    size_t levels;        /* in use; the last has one node */
+    size_t size[LEVELS];  /* nodes of a level */
+    size_t first[LEVELS]; /* where a level starts in node[] */
     uint8_t node[][32];
 };
 

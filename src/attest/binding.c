@@ -22,7 +22,9 @@ int clo_bind_cpu(const uint8_t root[32], const uint8_t keys[32], const uint8_t m
 int clo_bind_gpu(const uint8_t keys[32], const uint8_t manifest[32], uint8_t nonce[32])
 {
     const struct clo_slice in[] = {
-        {gpu_label, sizeof gpu_label}, {keys, 32}, {manifest, 32},
+        {gpu_label, sizeof gpu_label},
+        {keys, 32},
+        {manifest, 32},
     };
 
     return clo_hash(CLO_SHA256, in, CLO_ARRAY_LEN(in), nonce);

@@ -18,7 +18,8 @@ static void note_gateway(struct cloister_evidence *e)
     struct clo_keys_section k = {0};
 
     if (e->sec[CLO_SEC_KEYS].present &&
-        clo_keys_section_parse(e->sec[CLO_SEC_KEYS].bytes.p, e->sec[CLO_SEC_KEYS].bytes.len, &k) == 0)
+        clo_keys_section_parse(e->sec[CLO_SEC_KEYS].bytes.p, e->sec[CLO_SEC_KEYS].bytes.len, &k) ==
+            0)
         memcpy(e->gateway, k.gateway, sizeof e->gateway);
 }
 

@@ -9,7 +9,7 @@
 
 struct cloister_evidence {
     struct {
-        bool present;        /* bytes are here, and `digest` is theirs */
+        bool present; /* bytes are here, and `digest` is theirs */
         uint8_t digest[32];
         struct clo_buf bytes;
     } sec[CLO_SEC_COUNT];

@@ -165,7 +165,7 @@ static void text_list(struct place *p, const char *name, struct clo_policy_texts
             fault(p, name, "has a value that isn't a short text", CLOISTER_E_MALFORMED);
             return;
         }
-        strcpy(l->text[l->count++], s);
+        memcpy(l->text[l->count++], s, strlen(s) + 1);
     }
 }
 
@@ -360,11 +360,9 @@ static void snp_read(struct place *parent, const json_t *v, struct clo_policy_sn
     snp->allow_cxl = flag(&p, "allow_cxl");
     snp->allow_provisional = flag(&p, "allow_provisional");
     snp->allow_masked_chip = flag(&p, "allow_masked_chip");
-    snp->require_guest =
-        bit_words(&p, "require_guest", guest_words, CLO_ARRAY_LEN(guest_words), 0);
-    snp->require_platform =
-        bit_words(&p, "require_platform", platform_words, CLO_ARRAY_LEN(platform_words),
-                  CLO_SNP_PLATFORM_ALIAS_CHECK);
+    snp->require_guest = bit_words(&p, "require_guest", guest_words, CLO_ARRAY_LEN(guest_words), 0);
+    snp->require_platform = bit_words(&p, "require_platform", platform_words,
+                                      CLO_ARRAY_LEN(platform_words), CLO_SNP_PLATFORM_ALIAS_CHECK);
     signing_keys_read(&p, snp);
     hex_list(&p, "chip_ids", 64, &snp->chip_ids);
     hex_list(&p, "host_data", 32, &snp->host_data);
@@ -490,7 +488,7 @@ static void document_read(struct place *p, struct cloister_policy *pol)
         if (strpbrk(name, "\n\t") != NULL || !clo_text_is_printable(name, strlen(name)))
             fault(p, "name", "must be printable text on one line", CLOISTER_E_MALFORMED);
         else
-            strcpy(pol->name, name);
+            memcpy(pol->name, name, strlen(name) + 1);
     }
     tee_read(p, pol);
     hex_list(p, "measurements", 48, &pol->measurements);

@@ -10,8 +10,8 @@
 
 #include "attest/snp_report.h"
 
-#define CLO_POLICY_MAX (1u << 20)
-#define CLO_POLICY_LIST_MAX 1024
+#define CLO_POLICY_MAX       (1u << 20)
+#define CLO_POLICY_LIST_MAX  1024
 #define CLO_POLICY_TEXTS_MAX 16
 
 /* Values of one length: digests and ids. */

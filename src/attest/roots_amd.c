@@ -330,11 +330,12 @@ static const uint8_t ark_turin[] = {
 
 /* The one place that says which root is whose. */
 static const struct cloister_roots builtin = {
-    .amd = {
-        [CLO_SNP_MILAN] = {ark_milan, sizeof ark_milan},
-        [CLO_SNP_GENOA] = {ark_genoa, sizeof ark_genoa},
-        [CLO_SNP_TURIN] = {ark_turin, sizeof ark_turin},
-    },
+    .amd =
+        {
+            [CLO_SNP_MILAN] = {ark_milan, sizeof ark_milan},
+            [CLO_SNP_GENOA] = {ark_genoa, sizeof ark_genoa},
+            [CLO_SNP_TURIN] = {ark_turin, sizeof ark_turin},
+        },
 };
 
 const struct cloister_roots *cloister_roots_builtin(void)

@@ -14,12 +14,12 @@
 #include "base/enc.h"
 #include "crypto/x509.h"
 
-#define TIME_MAX 253402300799 /* the last second of the year 9999 */
+#define TIME_MAX    253402300799 /* the last second of the year 9999 */
 #define DEVICES_MAX 64
 
 static const char *const section_name[CLO_SEC_COUNT] = {
-    [CLO_SEC_KEYS] = "keys", [CLO_SEC_MANIFEST] = "manifest",     [CLO_SEC_DEVICES] = "devices",
-    [CLO_SEC_CPU] = "cpu",   [CLO_SEC_BATCH] = "batch", [CLO_SEC_COLLATERAL] = "collateral",
+    [CLO_SEC_KEYS] = "keys", [CLO_SEC_MANIFEST] = "manifest", [CLO_SEC_DEVICES] = "devices",
+    [CLO_SEC_CPU] = "cpu",   [CLO_SEC_BATCH] = "batch",       [CLO_SEC_COLLATERAL] = "collateral",
 };
 
 const char *clo_section_name(enum clo_section s)
@@ -376,7 +376,11 @@ int clo_manifest_parse(const void *p, size_t n, struct clo_manifest *ret)
 
 /* ---- cpu ---- */
 
-enum cpu_kind { CPU_UNKNOWN, CPU_SNP, CPU_UNSUPPORTED };
+enum cpu_kind {
+    CPU_UNKNOWN,
+    CPU_SNP,
+    CPU_UNSUPPORTED
+};
 
 static enum cpu_kind cpu_kind(const char *type)
 {

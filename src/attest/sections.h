@@ -10,16 +10,26 @@
 #include "codec/json.h"
 #include "crypto/crypto.h"
 
-enum clo_section { CLO_SEC_KEYS, CLO_SEC_MANIFEST, CLO_SEC_DEVICES, CLO_SEC_CPU, CLO_SEC_BATCH, CLO_SEC_COLLATERAL, CLO_SEC_COUNT };
+enum clo_section {
+    CLO_SEC_KEYS,
+    CLO_SEC_MANIFEST,
+    CLO_SEC_DEVICES,
+    CLO_SEC_CPU,
+    CLO_SEC_BATCH,
+    CLO_SEC_COLLATERAL,
+    CLO_SEC_COUNT
+};
 #define CLO_SECTION_MAX 262144 /* bytes of one section */
 const char *clo_section_name(enum clo_section s);
 
 /* ---- binding ---- */
 /* SHA-512("cloister cpu v1" 00 || R || H(keys) || H(manifest) || H(devices)) */
-CLO_MUST_USE int clo_bind_cpu(const uint8_t root[32], const uint8_t keys[32], const uint8_t manifest[32],
-                              const uint8_t devices[32], uint8_t report_data[64]);
+CLO_MUST_USE int clo_bind_cpu(const uint8_t root[32], const uint8_t keys[32],
+                              const uint8_t manifest[32], const uint8_t devices[32],
+                              uint8_t report_data[64]);
 /* SHA-256("cloister gpu v1" 00 || H(keys) || H(manifest)) */
-CLO_MUST_USE int clo_bind_gpu(const uint8_t keys[32], const uint8_t manifest[32], uint8_t nonce[32]);
+CLO_MUST_USE int clo_bind_gpu(const uint8_t keys[32], const uint8_t manifest[32],
+                              uint8_t nonce[32]);
 
 /* ---- keys ---- */
 #define CLO_GATEWAY_PATH_LEN 19 /* "/r/" and 16 hex digits */
@@ -36,20 +46,20 @@ CLO_MUST_USE bool clo_gateway_path_ok(const char *path);
 
 /* ---- manifest ---- */
 struct clo_manifest {
-    char release[64];         /* Cloister's version */
-    char engine_name[64];     /* "llama-server" */
+    char release[64];     /* Cloister's version */
+    char engine_name[64]; /* "llama-server" */
     char engine_version[64];
-    bool managed;             /* started by Cloister; the next three are set only then */
-    uint8_t engine_args[32];  /* SHA-256 over the engine's arguments, each followed by a zero byte */
+    bool managed;            /* started by Cloister; the next three are set only then */
+    uint8_t engine_args[32]; /* SHA-256 over the engine's arguments, each followed by a zero byte */
     uint8_t model_sha256[32];
-    char upstream[128];       /* "unix" or "loopback": where the engine is reached */
+    char upstream[128]; /* "unix" or "loopback": where the engine is reached */
     char model[128];
-    bool x25519;              /* DHKEM(X25519) keys are offered as well */
-    char prefix_cache[16];    /* "credential", "off" or "upstream" */
+    bool x25519;           /* DHKEM(X25519) keys are offered as well */
+    char prefix_cache[16]; /* "credential", "off" or "upstream" */
     /* limits */
-    uint32_t context_tokens;  /* 0: unknown */
+    uint32_t context_tokens; /* 0: unknown */
     uint32_t slots;
-    uint32_t request_bytes;   /* largest request body */
+    uint32_t request_bytes; /* largest request body */
 };
 /* The shape classes are an array, empty until a shape is promised. */
 CLO_MUST_USE int clo_manifest_write(const struct clo_manifest *m, struct clo_buf *out);
@@ -57,12 +67,13 @@ CLO_MUST_USE int clo_manifest_parse(const void *p, size_t n, struct clo_manifest
 
 /* ---- cpu (sev-snp and simulated), devices, collateral ---- */
 #define CLO_SNP_REPORT_LEN 1184
-#define CLO_CHAIN_MAX 4
+#define CLO_CHAIN_MAX      4
 struct clo_cpu_section {
     char type[24];
     uint8_t report[CLO_SNP_REPORT_LEN];
     size_t report_n;
-    struct clo_buf chain[CLO_CHAIN_MAX]; /* DER, leaf first; `simulated` has its root last, because nobody else has it */
+    /* DER, leaf first; `simulated` has its root last, because nobody else has it */
+    struct clo_buf chain[CLO_CHAIN_MAX];
     size_t chain_n;
 };
 CLO_MUST_USE int clo_cpu_section_write(const struct clo_cpu_section *c, struct clo_buf *out);
@@ -84,7 +95,7 @@ CLO_MUST_USE int clo_collateral_parse(const void *p, size_t n, struct clo_collat
 void clo_collateral_clear(struct clo_collateral *c);
 
 /* ---- batch: RFC 6962 tree over nonces ---- */
-#define CLO_BATCH_MAX 4096
+#define CLO_BATCH_MAX      4096
 #define CLO_BATCH_PATH_MAX 12
 struct clo_batch_section {
     uint8_t root[32];
@@ -94,11 +105,14 @@ struct clo_batch_section {
 };
 /* The tree of a batch, for taking many clients' sections out of it: each costs a walk, no hash. */
 struct clo_batch_tree;
-CLO_MUST_USE int clo_batch_tree_new(const uint8_t (*nonce)[32], size_t count, struct clo_batch_tree **ret);
-CLO_MUST_USE int clo_batch_tree_section(const struct clo_batch_tree *t, size_t index, struct clo_batch_section *ret);
+CLO_MUST_USE int clo_batch_tree_new(const uint8_t (*nonce)[32], size_t count,
+                                    struct clo_batch_tree **ret);
+CLO_MUST_USE int clo_batch_tree_section(const struct clo_batch_tree *t, size_t index,
+                                        struct clo_batch_section *ret);
 void clo_batch_tree_free(struct clo_batch_tree *t);
 /* Root and the audit path of leaf `index` over count (1..CLO_BATCH_MAX) nonces; leaf = SHA-256(00 || nonce). */
-CLO_MUST_USE int clo_batch_make(const uint8_t (*nonce)[32], size_t count, size_t index, struct clo_batch_section *ret);
+CLO_MUST_USE int clo_batch_make(const uint8_t (*nonce)[32], size_t count, size_t index,
+                                struct clo_batch_section *ret);
 /* The root alone. */
 CLO_MUST_USE int clo_batch_root(const uint8_t (*nonce)[32], size_t count, uint8_t root[32]);
 /* Does the nonce's path lead to the root? 0 or CLOISTER_E_AUTH; path length must be exact for (index, size). */
@@ -108,10 +122,11 @@ CLO_MUST_USE int clo_batch_section_parse(const void *p, size_t n, struct clo_bat
 
 /* ---- the evidence document ---- */
 struct clo_section_ref {
-    const void *p;   /* bytes inside, or NULL: */
+    const void *p; /* bytes inside, or NULL: */
     size_t n;
     const uint8_t *digest; /* by digest (32 bytes) */
 };
-CLO_MUST_USE int clo_evidence_write(const struct clo_section_ref sec[CLO_SEC_COUNT], struct clo_buf *out);
+CLO_MUST_USE int clo_evidence_write(const struct clo_section_ref sec[CLO_SEC_COUNT],
+                                    struct clo_buf *out);
 
 #endif

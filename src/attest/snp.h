@@ -27,7 +27,9 @@ struct clo_snp_input {
  * the earliest end of certificates and CRL. Returns 0 when the checks could be made (pass or fail: the verdict says), an
  * error only for E_MEMORY/E_CRYPTO.
  */
-CLO_MUST_USE int clo_snp_appraise(const struct clo_snp_input *in, const uint8_t report_data[64], const struct cloister_policy *policy,
-                                  const struct cloister_roots *roots, int64_t now, struct clo_verdict_builder *vb);
+CLO_MUST_USE int clo_snp_appraise(const struct clo_snp_input *in, const uint8_t report_data[64],
+                                  const struct cloister_policy *policy,
+                                  const struct cloister_roots *roots, int64_t now,
+                                  struct clo_verdict_builder *vb);
 
 #endif

@@ -16,8 +16,8 @@
 #include "base/secret.h"
 
 #define SIMULATED_SUFFIX "-SIMULATED"
-#define RSA_BITS_MIN 2048
-#define TEXT CLOISTER_CHECK_TEXT
+#define RSA_BITS_MIN     2048
+#define TEXT             CLOISTER_CHECK_TEXT
 
 struct appraisal {
     const struct clo_snp_input *in;
@@ -34,7 +34,7 @@ struct appraisal {
     struct clo_cert *leaf, *ask; /* both or none */
     struct clo_cert *root;       /* pinned, or NULL */
     struct clo_snp_endorsement e;
-    bool vlek; /* the leaf's name says so; its extensions have to agree */
+    bool vlek;           /* the leaf's name says so; its extensions have to agree */
     struct clo_crl *crl; /* signed by root, or NULL */
 
     bool root_ok, chain_ok, signature_ok;
@@ -56,7 +56,8 @@ static void set(struct appraisal *a, enum cloister_check_id id, enum cloister_ch
 static void fact(struct appraisal *a, enum cloister_check_id id, bool ok, const char *expected,
                  const char *actual, const char *reason)
 {
-    set(a, id, ok ? CLOISTER_CHECK_PASS : CLOISTER_CHECK_FAIL, expected, actual, ok ? NULL : reason);
+    set(a, id, ok ? CLOISTER_CHECK_PASS : CLOISTER_CHECK_FAIL, expected, actual,
+        ok ? NULL : reason);
 }
 
 static void claim(struct appraisal *a, enum cloister_check_id id, bool right, const char *expected,
@@ -247,7 +248,8 @@ static void check_product(struct appraisal *a)
     else if (a->product == CLO_SNP_UNKNOWN)
         fact(a, id, false, NULL, actual, "this chip family isn't known");
     else if (a->floor == NULL)
-        fact(a, id, false, NULL, actual, "the policy has no floor for this product, so admits none");
+        fact(a, id, false, NULL, actual,
+             "the policy has no floor for this product, so admits none");
     else if (a->leaf == NULL)
         missing(a, id, "there is no certificate to compare");
     else
@@ -271,10 +273,12 @@ static void check_chain(struct appraisal *a)
         missing(a, root, "no product, no root");
     else if (a->root == NULL)
         fact(a, root, false, NULL, NULL,
-             a->in->simulated ? "the policy doesn't pin this root" : "no root is pinned for this product");
+             a->in->simulated ? "the policy doesn't pin this root"
+                              : "no root is pinned for this product");
     else
         fact(a, root, a->root_ok, NULL, NULL, "the intermediate isn't signed by the pinned root");
-    fact(a, chain, a->chain_ok, NULL, NULL, "the report key's certificate isn't signed by the intermediate");
+    fact(a, chain, a->chain_ok, NULL, NULL,
+         "the report key's certificate isn't signed by the intermediate");
 }
 
 static void check_dates(struct appraisal *a)
@@ -337,7 +341,8 @@ static void check_crl(struct appraisal *a)
     if (a->ask == NULL)
         missing(a, revoked, "there is no certificate to look up");
     else
-        fact(a, revoked, !clo_crl_revokes(a->crl, a->ask), NULL, NULL, "the intermediate is revoked");
+        fact(a, revoked, !clo_crl_revokes(a->crl, a->ask), NULL, NULL,
+             "the intermediate is revoked");
 }
 
 static void check_signing_key(struct appraisal *a)
@@ -408,7 +413,8 @@ static void tcb_text(const struct appraisal *a, const struct clo_snp_tcb *t, cha
 
     if (a->product == CLO_SNP_TURIN)
         (void)snprintf(fmc, sizeof fmc, "fmc %u ", t->fmc);
-    (void)snprintf(dst, TEXT, "%sbl %u tee %u snp %u ucode %u", fmc, t->bl, t->tee, t->snp, t->ucode);
+    (void)snprintf(dst, TEXT, "%sbl %u tee %u snp %u ucode %u", fmc, t->bl, t->tee, t->snp,
+                   t->ucode);
 }
 
 static void check_cert_tcb(struct appraisal *a)
@@ -417,8 +423,9 @@ static void check_cert_tcb(struct appraisal *a)
     char expected[TEXT] = "", actual[TEXT] = "";
 
     if (a->leaf == NULL || (a->e.tcb_err == 0 && !a->tcb_ok)) {
-        missing(a, id, a->leaf == NULL ? "there is no certificate to compare"
-                                       : "the report's firmware levels can't be read");
+        missing(a, id,
+                a->leaf == NULL ? "there is no certificate to compare"
+                                : "the report's firmware levels can't be read");
         return;
     }
     if (a->e.tcb_err == 0) {
@@ -466,8 +473,8 @@ static void check_tcb(struct appraisal *a)
               clo_snp_tcb_at_least(&a->current, &a->committed),
           both, current, "a level is below one that it can't be below");
     if (a->policy->snp.allow_provisional && !same && a->authentic)
-        set(a, CLOISTER_CHECK_SNP_TCB_PROVISIONAL, CLOISTER_CHECK_NOT_APPLICABLE, committed, current,
-            "the policy allows provisional firmware");
+        set(a, CLOISTER_CHECK_SNP_TCB_PROVISIONAL, CLOISTER_CHECK_NOT_APPLICABLE, committed,
+            current, "the policy allows provisional firmware");
     else
         claim(a, CLOISTER_CHECK_SNP_TCB_PROVISIONAL, same || a->policy->snp.allow_provisional,
               committed, current, "firmware runs that was not committed, and can be taken back");
@@ -526,7 +533,8 @@ static void check_guest_policy(struct appraisal *a)
     const struct clo_policy_snp *p = &a->policy->snp;
     const uint64_t g = a->r.policy, info = a->r.platform_info;
     const unsigned abi_major = g >> 8 & 0xff, abi_minor = g & 0xff;
-    const bool smt_allowed = (g & CLO_SNP_POLICY_SMT) != 0, smt_on = (info & CLO_SNP_PLATFORM_SMT) != 0;
+    const bool smt_allowed = (g & CLO_SNP_POLICY_SMT) != 0,
+               smt_on = (info & CLO_SNP_PLATFORM_SMT) != 0;
     char expected[TEXT], actual[TEXT];
 
     (void)snprintf(expected, sizeof expected, "%u.%u", p->min_abi_major, p->min_abi_minor);
@@ -534,7 +542,8 @@ static void check_guest_policy(struct appraisal *a)
     claim(a, CLOISTER_CHECK_SNP_POLICY_ABI,
           abi_major > p->min_abi_major ||
               (abi_major == p->min_abi_major && abi_minor >= p->min_abi_minor),
-          expected, actual, "the guest would run on an older firmware interface than the policy wants");
+          expected, actual,
+          "the guest would run on an older firmware interface than the policy wants");
     claim(a, CLOISTER_CHECK_SNP_DEBUG, (g & CLO_SNP_POLICY_DEBUG) == 0, "off",
           (g & CLO_SNP_POLICY_DEBUG) == 0 ? "off" : "on", "the host may read the guest's memory");
     claim(a, CLOISTER_CHECK_SNP_MIGRATION, (g & CLO_SNP_POLICY_MIGRATE_MA) == 0, "none",
@@ -542,7 +551,8 @@ static void check_guest_policy(struct appraisal *a)
           "a migration agent may be given the guest's memory");
     (void)snprintf(actual, sizeof actual, "%s, %s", smt_allowed ? "allowed" : "forbidden",
                    smt_on ? "on" : "off");
-    claim(a, CLOISTER_CHECK_SNP_SMT, p->allow_smt ? smt_allowed || !smt_on : !smt_allowed && !smt_on,
+    claim(a, CLOISTER_CHECK_SNP_SMT,
+          p->allow_smt ? smt_allowed || !smt_on : !smt_allowed && !smt_on,
           p->allow_smt ? "allowed" : "forbidden, off", actual,
           "other guests may share this guest's cores, and the policy doesn't allow that");
     bits_claim(a, CLOISTER_CHECK_SNP_GUEST_POLICY,
@@ -589,7 +599,8 @@ static void check_identity(struct appraisal *a)
                clo_policy_list_has(&a->policy->measurements, r->measurement),
                &a->policy->measurements, r->measurement, 48, "another image was started");
     list_claim(a, CLOISTER_CHECK_SNP_HOST_DATA, listed(&p->host_data, r->host_data, 32),
-               &p->host_data, r->host_data, 32, "the host gave the guest data that the policy doesn't list");
+               &p->host_data, r->host_data, 32,
+               "the host gave the guest data that the policy doesn't list");
     list_claim(a, CLOISTER_CHECK_SNP_ID_KEY, listed(&p->id_keys, r->id_key_digest, 48), &p->id_keys,
                r->id_key_digest, 48, "the policy doesn't list this key");
     list_claim(a, CLOISTER_CHECK_SNP_AUTHOR_KEY,

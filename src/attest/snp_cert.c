@@ -7,10 +7,10 @@
 
 #include <string.h>
 
-#define OID(last) "1.3.6.1.4.1.3704.1." last
-#define DER_INTEGER 0x02
+#define OID(last)        "1.3.6.1.4.1.3704.1." last
+#define DER_INTEGER      0x02
 #define DER_OCTET_STRING 0x04
-#define DER_IA5STRING 0x16
+#define DER_IA5STRING    0x16
 
 static int ext(const struct clo_cert *c, const char *oid, struct clo_rd *ret)
 {
@@ -100,7 +100,8 @@ static int tcb_read(const struct clo_cert *c, enum clo_snp_product p, struct clo
     int err;
 
     if ((err = ext_u8(c, OID("3.1"), &t->bl)) != 0 || (err = ext_u8(c, OID("3.2"), &t->tee)) != 0 ||
-        (err = ext_u8(c, OID("3.3"), &t->snp)) != 0 || (err = ext_u8(c, OID("3.8"), &t->ucode)) != 0)
+        (err = ext_u8(c, OID("3.3"), &t->snp)) != 0 ||
+        (err = ext_u8(c, OID("3.8"), &t->ucode)) != 0)
         return err;
     for (size_t i = 0; i < CLO_ARRAY_LEN(reserved); i++)
         if ((err = ext_reserved(c, reserved[i])) != 0)

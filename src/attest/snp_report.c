@@ -123,38 +123,37 @@ int clo_snp_report_parse(const void *p, size_t n, struct clo_snp_report *ret)
 
     if (n != CLO_SNP_REPORT_LEN)
         return n < CLO_SNP_REPORT_LEN ? CLOISTER_E_TRUNCATED : CLOISTER_E_TRAILING;
-    if ((err = clo_rd_u32le(&rd, &r.version)) != 0 ||           /* 0x000 */
-        (err = clo_rd_u32le(&rd, &r.guest_svn)) != 0 ||         /* 0x004 */
-        (err = clo_rd_u64le(&rd, &r.policy)) != 0 ||            /* 0x008 */
-        (err = clo_rd_skip(&rd, 32)) != 0 ||                    /* 0x010 FAMILY_ID, IMAGE_ID: the owner's */
-        (err = clo_rd_u32le(&rd, &r.vmpl)) != 0 ||              /* 0x030 */
-        (err = clo_rd_u32le(&rd, &r.signature_algo)) != 0 ||    /* 0x034 */
-        (err = clo_rd_u64le(&rd, &r.current_tcb)) != 0 ||       /* 0x038 */
-        (err = clo_rd_u64le(&rd, &r.platform_info)) != 0 ||     /* 0x040 */
-        (err = clo_rd_u32le(&rd, &r.flags)) != 0 ||             /* 0x048 */
-        (err = reserved(&rd, 4, zero)) != 0 ||                  /* 0x04c */
-        (err = clo_rd_bytes(&rd, r.report_data, 64)) != 0 ||    /* 0x050 */
-        (err = clo_rd_bytes(&rd, r.measurement, 48)) != 0 ||    /* 0x090 */
-        (err = clo_rd_bytes(&rd, r.host_data, 32)) != 0 ||      /* 0x0c0 */
-        (err = clo_rd_bytes(&rd, r.id_key_digest, 48)) != 0 ||  /* 0x0e0 */
+    if ((err = clo_rd_u32le(&rd, &r.version)) != 0 ||   /* 0x000 */
+        (err = clo_rd_u32le(&rd, &r.guest_svn)) != 0 || /* 0x004 */
+        (err = clo_rd_u64le(&rd, &r.policy)) != 0 ||    /* 0x008 */
+        (err = clo_rd_skip(&rd, 32)) != 0 ||            /* 0x010 FAMILY_ID, IMAGE_ID: the owner's */
+        (err = clo_rd_u32le(&rd, &r.vmpl)) != 0 ||      /* 0x030 */
+        (err = clo_rd_u32le(&rd, &r.signature_algo)) != 0 ||       /* 0x034 */
+        (err = clo_rd_u64le(&rd, &r.current_tcb)) != 0 ||          /* 0x038 */
+        (err = clo_rd_u64le(&rd, &r.platform_info)) != 0 ||        /* 0x040 */
+        (err = clo_rd_u32le(&rd, &r.flags)) != 0 ||                /* 0x048 */
+        (err = reserved(&rd, 4, zero)) != 0 ||                     /* 0x04c */
+        (err = clo_rd_bytes(&rd, r.report_data, 64)) != 0 ||       /* 0x050 */
+        (err = clo_rd_bytes(&rd, r.measurement, 48)) != 0 ||       /* 0x090 */
+        (err = clo_rd_bytes(&rd, r.host_data, 32)) != 0 ||         /* 0x0c0 */
+        (err = clo_rd_bytes(&rd, r.id_key_digest, 48)) != 0 ||     /* 0x0e0 */
         (err = clo_rd_bytes(&rd, r.author_key_digest, 48)) != 0 || /* 0x110 */
-        (err = clo_rd_skip(&rd, 64)) != 0 ||                    /* 0x140 REPORT_ID, REPORT_ID_MA */
-        (err = clo_rd_u64le(&rd, &r.reported_tcb)) != 0 ||      /* 0x180 */
-        (err = clo_rd_u8(&rd, &r.family)) != 0 ||               /* 0x188 */
-        (err = clo_rd_u8(&rd, &r.model)) != 0 ||
-        (err = clo_rd_u8(&rd, &stepping)) != 0 ||
-        (err = reserved(&rd, 21, zero)) != 0 ||                 /* 0x18b */
-        (err = clo_rd_bytes(&rd, r.chip_id, 64)) != 0 ||        /* 0x1a0 */
-        (err = clo_rd_u64le(&rd, &r.committed_tcb)) != 0 ||     /* 0x1e0 */
-        (err = firmware(&rd, &r.current, zero)) != 0 ||         /* 0x1e8 */
-        (err = firmware(&rd, &r.committed, zero)) != 0 ||       /* 0x1ec */
-        (err = clo_rd_u64le(&rd, &r.launch_tcb)) != 0 ||        /* 0x1f0 */
-        (err = clo_rd_u64le(&rd, &r.launch_mit)) != 0 ||        /* 0x1f8 */
-        (err = clo_rd_u64le(&rd, &r.current_mit)) != 0 ||       /* 0x200 */
-        (err = reserved(&rd, 152, zero)) != 0 ||                /* 0x208 */
-        (err = scalar(&rd, r.r, zero)) != 0 ||                  /* 0x2a0 */
-        (err = scalar(&rd, r.s, zero)) != 0 ||                  /* 0x2e8 */
-        (err = reserved(&rd, 368, zero)) != 0 ||                /* 0x330 */
+        (err = clo_rd_skip(&rd, 64)) != 0 ||               /* 0x140 REPORT_ID, REPORT_ID_MA */
+        (err = clo_rd_u64le(&rd, &r.reported_tcb)) != 0 || /* 0x180 */
+        (err = clo_rd_u8(&rd, &r.family)) != 0 ||          /* 0x188 */
+        (err = clo_rd_u8(&rd, &r.model)) != 0 || (err = clo_rd_u8(&rd, &stepping)) != 0 ||
+        (err = reserved(&rd, 21, zero)) != 0 ||             /* 0x18b */
+        (err = clo_rd_bytes(&rd, r.chip_id, 64)) != 0 ||    /* 0x1a0 */
+        (err = clo_rd_u64le(&rd, &r.committed_tcb)) != 0 || /* 0x1e0 */
+        (err = firmware(&rd, &r.current, zero)) != 0 ||     /* 0x1e8 */
+        (err = firmware(&rd, &r.committed, zero)) != 0 ||   /* 0x1ec */
+        (err = clo_rd_u64le(&rd, &r.launch_tcb)) != 0 ||    /* 0x1f0 */
+        (err = clo_rd_u64le(&rd, &r.launch_mit)) != 0 ||    /* 0x1f8 */
+        (err = clo_rd_u64le(&rd, &r.current_mit)) != 0 ||   /* 0x200 */
+        (err = reserved(&rd, 152, zero)) != 0 ||            /* 0x208 */
+        (err = scalar(&rd, r.r, zero)) != 0 ||              /* 0x2a0 */
+        (err = scalar(&rd, r.s, zero)) != 0 ||              /* 0x2e8 */
+        (err = reserved(&rd, 368, zero)) != 0 ||            /* 0x330 */
         (err = clo_rd_end(&rd)) != 0)
         return err;
     if (r.version < 3 && stepping != 0)
@@ -169,8 +168,8 @@ enum clo_snp_product clo_snp_report_product(const struct clo_snp_report *r)
 {
     if (r->family == 0x19 && r->model <= 0x0f)
         return CLO_SNP_MILAN;
-    if (r->family == 0x19 && ((r->model >= 0x10 && r->model <= 0x1f) ||
-                              (r->model >= 0xa0 && r->model <= 0xaf)))
+    if (r->family == 0x19 &&
+        ((r->model >= 0x10 && r->model <= 0x1f) || (r->model >= 0xa0 && r->model <= 0xaf)))
         return CLO_SNP_GENOA;
     if (r->family == 0x1a && r->model <= 0x11)
         return CLO_SNP_TURIN;

@@ -9,7 +9,12 @@
 #include "base/rw.h"
 #include "crypto/x509.h"
 
-enum clo_snp_product { CLO_SNP_UNKNOWN, CLO_SNP_MILAN, CLO_SNP_GENOA, CLO_SNP_TURIN };
+enum clo_snp_product {
+    CLO_SNP_UNKNOWN,
+    CLO_SNP_MILAN,
+    CLO_SNP_GENOA,
+    CLO_SNP_TURIN
+};
 #define CLO_SNP_PRODUCTS 4
 /* "Milan"; "unknown" for others. */
 const char *clo_snp_product_name(enum clo_snp_product p);
@@ -53,7 +58,11 @@ enum { /* PLATFORM_INFO; reserved bits are seen set on Turin, and are no fault *
     CLO_SNP_PLATFORM_CIPHERTEXT_HIDING = 1 << 4,
     CLO_SNP_PLATFORM_ALIAS_CHECK = 1 << 5,
 };
-enum clo_snp_key { CLO_SNP_KEY_VCEK = 0, CLO_SNP_KEY_VLEK = 1, CLO_SNP_KEY_NONE = 7 };
+enum clo_snp_key {
+    CLO_SNP_KEY_VCEK = 0,
+    CLO_SNP_KEY_VLEK = 1,
+    CLO_SNP_KEY_NONE = 7
+};
 
 struct clo_snp_report {
     uint32_t version, guest_svn, vmpl, signature_algo, flags;
@@ -65,9 +74,9 @@ struct clo_snp_report {
     uint8_t chip_id[64];
     uint64_t current_tcb, reported_tcb, committed_tcb, launch_tcb; /* for clo_snp_tcb_decode */
     struct clo_snp_firmware current, committed;
-    uint8_t family, model; /* CPUID; zero before version 3 */
-    uint8_t r[48], s[48];  /* big-endian */
-    bool reserved_zero;    /* everything that must be zero is, for this version */
+    uint8_t family, model;             /* CPUID; zero before version 3 */
+    uint8_t r[48], s[48];              /* big-endian */
+    bool reserved_zero;                /* everything that must be zero is, for this version */
     bool author_key_en, mask_chip_key; /* out of flags */
     unsigned signing_key;
 };

@@ -124,12 +124,12 @@ void clo_date(int64_t t, char dst[CLO_DATE_LEN])
     const int month = (int)(mp < 10 ? mp + 3 : mp - 9), s = (int)(t % 86400);
 
     if (t < 0 || t > 253402300799) {
-        strcpy(dst, "-");
+        memcpy(dst, "-", 2);
         return;
     }
     (void)snprintf(dst, CLO_DATE_LEN, "%04d-%02d-%02dT%02d:%02d:%02dZ",
-                   (int)(yoe + era * 400 + (month <= 2)), month, (int)(doy - (153 * mp + 2) / 5 + 1),
-                   s / 3600, s / 60 % 60, s % 60);
+                   (int)(yoe + era * 400 + (month <= 2)), month,
+                   (int)(doy - (153 * mp + 2) / 5 + 1), s / 3600, s / 60 % 60, s % 60);
 }
 
 void clo_vb_finish(const struct clo_verdict_builder *vb, struct cloister_verdict *ret)
@@ -144,7 +144,8 @@ void clo_vb_finish(const struct clo_verdict_builder *vb, struct cloister_verdict
         if (c->status == CLOISTER_CHECK_NONE) {
             c->id = check_table[i].id;
             c->status = CLOISTER_CHECK_MISSING;
-            set_text(c->reason, "this check was not made: please report this fault of the verifier");
+            set_text(c->reason,
+                     "this check was not made: please report this fault of the verifier");
         }
         count[c->status]++;
     }

@@ -12,7 +12,9 @@
 #include "base/base.h"
 
 #define CLO_CHECK_ONE_(number, id, name, title) +1
-enum { CLO_CHECK_COUNT = 0 CLOISTER_CHECK_LIST(CLO_CHECK_ONE_) };
+enum {
+    CLO_CHECK_COUNT = 0 CLOISTER_CHECK_LIST(CLO_CHECK_ONE_)
+};
 #undef CLO_CHECK_ONE_
 
 struct clo_verdict_builder {
@@ -26,15 +28,17 @@ void clo_vb_init(struct clo_verdict_builder *vb);
  * Texts are cut and made printable ASCII; NULL is "". reason NULL: the check's title, which says what holds when it
  * passes.
  */
-void clo_vb_set(struct clo_verdict_builder *vb, enum cloister_check_id id, enum cloister_check_status status,
-                const char *expected, const char *actual, const char *reason);
+void clo_vb_set(struct clo_verdict_builder *vb, enum cloister_check_id id,
+                enum cloister_check_status status, const char *expected, const char *actual,
+                const char *reason);
 /*
  * A statement of the evidence's own. Wrong: fail, with `reason`. Right: pass, but only if what makes the statement is
  * trusted; else missing.
  */
-void clo_vb_claim(struct clo_verdict_builder *vb, enum cloister_check_id id, bool right, bool trusted,
-                  const char *expected, const char *actual, const char *reason);
-enum cloister_check_status clo_vb_status(const struct clo_verdict_builder *vb, enum cloister_check_id id);
+void clo_vb_claim(struct clo_verdict_builder *vb, enum cloister_check_id id, bool right,
+                  bool trusted, const char *expected, const char *actual, const char *reason);
+enum cloister_check_status clo_vb_status(const struct clo_verdict_builder *vb,
+                                         enum cloister_check_id id);
 /* Every check in [first, last] that wasn't made becomes missing, for this reason. */
 void clo_vb_skip(struct clo_verdict_builder *vb, unsigned first, unsigned last, const char *reason);
 /* The verdict can't outlive t. */

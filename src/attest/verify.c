@@ -16,14 +16,14 @@
 #include "base/enc.h"
 #include "codec/ohttp.h"
 
-#define CLOCK_SKEW_S 300     /* `created` may lie this far ahead of the client's clock */
-#define EPOCH_MAX_S 86400    /* keys that live longer are no epoch */
-#define MARGIN_S 120         /* keys aren't used in the last moments of their epoch */
+#define CLOCK_SKEW_S 300   /* `created` may lie this far ahead of the client's clock */
+#define EPOCH_MAX_S  86400 /* keys that live longer are no epoch */
+#define MARGIN_S     120   /* keys aren't used in the last moments of their epoch */
 #define KEYCONFS_MAX 16
-#define TEXT CLOISTER_CHECK_TEXT
+#define TEXT         CLOISTER_CHECK_TEXT
 
-#define FIRST_CHECK 1
-#define LAST_CHECK UINT16_MAX
+#define FIRST_CHECK  1
+#define LAST_CHECK   UINT16_MAX
 
 struct work {
     const struct cloister_evidence *e;
@@ -74,20 +74,18 @@ static int sections_parse(struct work *w, enum clo_section *which)
 static bool complete(struct work *w)
 {
     char missing[TEXT] = "";
+    size_t n = 0;
 
-    for (unsigned i = 0; i < CLO_SEC_COUNT; i++) {
-        if (w->e->sec[i].present)
-            continue;
-        if (missing[0] != '\0')
-            strcat(missing, ", ");
-        strcat(missing, clo_section_name(i)); /* six short names */
-    }
-    if (missing[0] == '\0')
+    for (unsigned i = 0; i < CLO_SEC_COUNT; i++)
+        if (!w->e->sec[i].present) /* six short names always fit */
+            n += (size_t)snprintf(missing + n, sizeof missing - n, "%s%s", n == 0 ? "" : ", ",
+                                  clo_section_name(i));
+    if (n == 0)
         clo_vb_set(&w->vb, CLOISTER_CHECK_EVIDENCE_COMPLETE, CLOISTER_CHECK_PASS, NULL, NULL, NULL);
     else
         clo_vb_set(&w->vb, CLOISTER_CHECK_EVIDENCE_COMPLETE, CLOISTER_CHECK_MISSING, NULL, missing,
                    "sections that came by digest were not fetched");
-    return missing[0] == '\0';
+    return n == 0;
 }
 
 /* Can the rest be judged? A section of a later version's kind is missing an appraisal; another fault is final. */
@@ -112,7 +110,8 @@ static int readable(struct work *w, bool *ret)
     } else {
         clo_vb_set(&w->vb, CLOISTER_CHECK_EVIDENCE_FORMAT, CLOISTER_CHECK_FAIL, NULL, text,
                    "a section breaks its format");
-        clo_vb_skip(&w->vb, FIRST_CHECK, LAST_CHECK, "not judged, because the evidence is malformed");
+        clo_vb_skip(&w->vb, FIRST_CHECK, LAST_CHECK,
+                    "not judged, because the evidence is malformed");
     }
     return 0;
 }
@@ -126,14 +125,14 @@ static bool check_policy(struct work *w, bool simulated)
                                                 : "none";
     char text[TEXT];
 
-    clo_vb_set(&w->vb, CLOISTER_CHECK_POLICY_TYPE, admitted ? CLOISTER_CHECK_PASS : CLOISTER_CHECK_FAIL,
-               expected, w->cpu.type,
+    clo_vb_set(&w->vb, CLOISTER_CHECK_POLICY_TYPE,
+               admitted ? CLOISTER_CHECK_PASS : CLOISTER_CHECK_FAIL, expected, w->cpu.type,
                admitted ? NULL : "the policy doesn't admit this kind of evidence");
     (void)snprintf(text, sizeof text, "%zu", w->policy->measurements.count);
-    clo_vb_set(&w->vb, CLOISTER_CHECK_POLICY_MEASUREMENTS,
-               w->policy->measurements.count > 0 ? CLOISTER_CHECK_PASS : CLOISTER_CHECK_FAIL,
-               "at least 1", text,
-               w->policy->measurements.count > 0 ? NULL : "a policy that pins no image admits none");
+    clo_vb_set(
+        &w->vb, CLOISTER_CHECK_POLICY_MEASUREMENTS,
+        w->policy->measurements.count > 0 ? CLOISTER_CHECK_PASS : CLOISTER_CHECK_FAIL, "at least 1",
+        text, w->policy->measurements.count > 0 ? NULL : "a policy that pins no image admits none");
     return admitted;
 }
 
@@ -184,7 +183,8 @@ static void check_epoch(struct work *w)
     (void)snprintf(expected, sizeof expected, "%s to %s", from, to);
     clo_date(w->now, actual);
     clo_vb_until(&w->vb, until);
-    clo_vb_claim(&w->vb, CLOISTER_CHECK_EPOCH_TIME, wrong == NULL, w->bound, expected, actual, wrong);
+    clo_vb_claim(&w->vb, CLOISTER_CHECK_EPOCH_TIME, wrong == NULL, w->bound, expected, actual,
+                 wrong);
 }
 
 static int check_freshness(struct work *w, enum cloister_freshness *ret)
@@ -234,7 +234,8 @@ static void check_suite(struct work *w)
 {
     const bool x25519 = w->policy->x25519 && w->manifest.x25519;
     size_t n = 0, xwing = 0, classic = 0, usable = 0;
-    int err = clo_ohttp_keys_parse(w->keys.ohttp_keys, w->keys.ohttp_keys_n, w->keyconf, KEYCONFS_MAX, &n);
+    int err = clo_ohttp_keys_parse(w->keys.ohttp_keys, w->keys.ohttp_keys_n, w->keyconf,
+                                   KEYCONFS_MAX, &n);
     const char *wrong = NULL;
     char actual[TEXT];
 
@@ -243,7 +244,8 @@ static void check_suite(struct work *w)
 
         xwing += k->kem == CLO_KEM_XWING;
         classic += k->kem == CLO_KEM_X25519;
-        if (offers(k, w->policy) && (k->kem == CLO_KEM_XWING || (x25519 && k->kem == CLO_KEM_X25519)))
+        if (offers(k, w->policy) &&
+            (k->kem == CLO_KEM_XWING || (x25519 && k->kem == CLO_KEM_X25519)))
             usable++;
     }
     if (err != 0)
@@ -273,7 +275,8 @@ static void check_model(struct work *w)
         clo_vb_claim(&w->vb, id,
                      w->manifest.managed &&
                          clo_policy_list_has(&w->policy->models, w->manifest.model_sha256),
-                     w->measured, "listed in the policy", hex, "the policy doesn't list this model");
+                     w->measured, "listed in the policy", hex,
+                     "the policy doesn't list this model");
 }
 
 static void check_manifest(struct work *w)
@@ -282,8 +285,8 @@ static void check_manifest(struct work *w)
 
     check_model(w);
     clo_vb_claim(&w->vb, CLOISTER_CHECK_MANIFEST_UPSTREAM,
-                 strcmp(m->upstream, "unix") == 0 || strcmp(m->upstream, "loopback") == 0, w->measured,
-                 "unix or loopback", m->upstream, "text leaves the protected machine");
+                 strcmp(m->upstream, "unix") == 0 || strcmp(m->upstream, "loopback") == 0,
+                 w->measured, "unix or loopback", m->upstream, "text leaves the protected machine");
     clo_vb_claim(&w->vb, CLOISTER_CHECK_MANIFEST_MANAGED, m->managed || w->policy->allow_unmanaged,
                  w->measured, w->policy->allow_unmanaged ? "any" : "managed",
                  m->managed ? "managed" : "unmanaged",
@@ -303,11 +306,11 @@ static void check_devices(struct work *w)
 
     (void)snprintf(expected, sizeof expected, "at least %" PRIu32, w->policy->min_devices);
     (void)snprintf(actual, sizeof actual, "%zu", w->devices);
-    clo_vb_claim(&w->vb, CLOISTER_CHECK_DEVICES_COUNT, w->devices >= w->policy->min_devices, w->bound,
-                 expected, actual, "too few devices are listed");
+    clo_vb_claim(&w->vb, CLOISTER_CHECK_DEVICES_COUNT, w->devices >= w->policy->min_devices,
+                 w->bound, expected, actual, "too few devices are listed");
     if (w->devices == 0 && w->policy->min_devices == 0)
-        clo_vb_set(&w->vb, CLOISTER_CHECK_DEVICES_APPRAISED, CLOISTER_CHECK_NOT_APPLICABLE, NULL, NULL,
-                   "the policy asks for no device, and none is listed");
+        clo_vb_set(&w->vb, CLOISTER_CHECK_DEVICES_APPRAISED, CLOISTER_CHECK_NOT_APPLICABLE, NULL,
+                   NULL, "the policy asks for no device, and none is listed");
     else
         clo_vb_set(&w->vb, CLOISTER_CHECK_DEVICES_APPRAISED, CLOISTER_CHECK_MISSING, NULL, actual,
                    "this version can't appraise devices");
@@ -332,12 +335,12 @@ static void hand_over(const struct work *w, struct cloister_verdict *v)
 {
     memcpy(v->ohttp_keys, w->keys.ohttp_keys, w->keys.ohttp_keys_n);
     v->ohttp_keys_n = w->keys.ohttp_keys_n;
-    strcpy(v->gateway, w->keys.gateway);
+    memcpy(v->gateway, w->keys.gateway, sizeof w->keys.gateway);
     memcpy(v->receipt_key, w->keys.receipt_key, sizeof v->receipt_key);
     memcpy(v->aead, w->policy->aead, sizeof v->aead);
     v->aeads = w->policy->aeads;
     v->allow_x25519 = w->policy->x25519 && w->manifest.x25519;
-    strcpy(v->model, w->manifest.model);
+    memcpy(v->model, w->manifest.model, sizeof v->model);
 }
 
 static int judge(struct work *w, const struct cloister_roots *roots, struct cloister_verdict *v)
@@ -350,7 +353,7 @@ static int judge(struct work *w, const struct cloister_roots *roots, struct cloi
         return 0;
     }
     err = readable(w, &ok);
-    strcpy(v->type, w->cpu.type);
+    memcpy(v->type, w->cpu.type, sizeof v->type);
     if (err != 0 || !ok)
         return err;
     v->simulated = strcmp(w->cpu.type, "simulated") == 0;

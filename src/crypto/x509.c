@@ -23,8 +23,8 @@
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
 
-#define P384_SCALAR 48
-#define DER_INTEGER 0x02
+#define P384_SCALAR  48
+#define DER_INTEGER  0x02
 #define DER_SEQUENCE 0x30
 
 struct clo_cert {
@@ -401,8 +401,8 @@ int clo_spki_verify_p384(const void *spki, size_t spki_n, const void *msg, size_
     return err;
 }
 
-int clo_spki_verify_pss(const void *spki, size_t spki_n, const void *msg, size_t n,
-                        const void *sig, size_t sig_n)
+int clo_spki_verify_pss(const void *spki, size_t spki_n, const void *msg, size_t n, const void *sig,
+                        size_t sig_n)
 {
     EVP_PKEY *key = spki_key(spki, spki_n);
     EVP_MD_CTX *ctx = EVP_MD_CTX_new();

@@ -169,7 +169,8 @@ static bool revoke(X509_CRL *x, uint64_t serial, ASN1_TIME *when)
     bool ok = false;
 
     if (r != NULL && number != NULL && ASN1_INTEGER_set_uint64(number, serial) == 1 &&
-        X509_REVOKED_set_serialNumber(r, number) == 1 && X509_REVOKED_set_revocationDate(r, when) == 1)
+        X509_REVOKED_set_serialNumber(r, number) == 1 &&
+        X509_REVOKED_set_revocationDate(r, when) == 1)
         ok = X509_CRL_add0_revoked(x, r) == 1;
     ASN1_INTEGER_free(number);
     if (!ok)

@@ -17,20 +17,21 @@
 #include "crypto/x509_make.h"
 
 #define ROOT_CN "ARK-Genoa-SIMULATED"
-#define ASK_CN "SEV-Genoa-SIMULATED"
+#define ASK_CN  "SEV-Genoa-SIMULATED"
 #define VCEK_CN "SEV-VCEK-SIMULATED"
-#define HOUR 3600
-#define YEAR (365 * 24 * HOUR)
+#define HOUR    3600
+#define YEAR    (365 * 24 * HOUR)
 
 /* One firmware level for everything: boot loader 10, TEE 0, SNP 27, microcode 84. */
-#define TCB_BL 10
-#define TCB_TEE 0
-#define TCB_SNP 27
+#define TCB_BL    10
+#define TCB_TEE   0
+#define TCB_SNP   27
 #define TCB_UCODE 84
 
-#define GUEST_POLICY 0x30000u /* SMT allowed; bit 17 is always one; no debugging, no migration agent */
-#define PLATFORM_INFO 0x25u   /* SMT, ECC, ALIAS_CHECK_COMPLETE */
-#define SIGNED_LEN 0x2a0
+#define GUEST_POLICY \
+    0x30000u /* SMT allowed; bit 17 is always one; no debugging, no migration agent */
+#define PLATFORM_INFO 0x25u /* SMT, ECC, ALIAS_CHECK_COMPLETE */
+#define SIGNED_LEN    0x2a0
 
 static const char measured_text[] = "cloister simulator v1: this is not protected";
 
@@ -67,29 +68,29 @@ static int write_body(const struct simulator *s, const uint8_t report_data[64], 
     uint8_t none[32];
     int err;
 
-    memset(none, 0xff, sizeof none); /* no migration agent */
-    if ((err = clo_wr_u32le(wr, 5)) != 0 ||                      /* 0x000 VERSION */
-        (err = clo_wr_u32le(wr, 0)) != 0 ||                      /* 0x004 GUEST_SVN */
-        (err = clo_wr_u64le(wr, GUEST_POLICY)) != 0 ||           /* 0x008 POLICY */
-        (err = clo_wr_zero(wr, 32)) != 0 ||                      /* 0x010 FAMILY_ID, IMAGE_ID */
-        (err = clo_wr_u32le(wr, 0)) != 0 ||                      /* 0x030 VMPL */
-        (err = clo_wr_u32le(wr, 1)) != 0 ||                      /* 0x034 ECDSA P-384 */
-        (err = write_tcb(wr)) != 0 ||                            /* 0x038 CURRENT_TCB */
-        (err = clo_wr_u64le(wr, PLATFORM_INFO)) != 0 ||          /* 0x040 */
-        (err = clo_wr_zero(wr, 8)) != 0 ||                       /* 0x048 flags: VCEK */
-        (err = clo_wr_bytes(wr, report_data, 64)) != 0 ||        /* 0x050 */
-        (err = clo_wr_bytes(wr, s->measurement, 48)) != 0 ||     /* 0x090 */
-        (err = clo_wr_zero(wr, 128)) != 0 ||                     /* 0x0c0 HOST_DATA, digests */
-        (err = clo_wr_bytes(wr, s->report_id, 32)) != 0 ||       /* 0x140 */
-        (err = clo_wr_bytes(wr, none, sizeof none)) != 0 ||      /* 0x160 REPORT_ID_MA */
-        (err = write_tcb(wr)) != 0 ||                            /* 0x180 REPORTED_TCB */
-        (err = clo_wr_bytes(wr, cpuid, sizeof cpuid)) != 0 ||    /* 0x188 */
+    memset(none, 0xff, sizeof none);                          /* no migration agent */
+    if ((err = clo_wr_u32le(wr, 5)) != 0 ||                   /* 0x000 VERSION */
+        (err = clo_wr_u32le(wr, 0)) != 0 ||                   /* 0x004 GUEST_SVN */
+        (err = clo_wr_u64le(wr, GUEST_POLICY)) != 0 ||        /* 0x008 POLICY */
+        (err = clo_wr_zero(wr, 32)) != 0 ||                   /* 0x010 FAMILY_ID, IMAGE_ID */
+        (err = clo_wr_u32le(wr, 0)) != 0 ||                   /* 0x030 VMPL */
+        (err = clo_wr_u32le(wr, 1)) != 0 ||                   /* 0x034 ECDSA P-384 */
+        (err = write_tcb(wr)) != 0 ||                         /* 0x038 CURRENT_TCB */
+        (err = clo_wr_u64le(wr, PLATFORM_INFO)) != 0 ||       /* 0x040 */
+        (err = clo_wr_zero(wr, 8)) != 0 ||                    /* 0x048 flags: VCEK */
+        (err = clo_wr_bytes(wr, report_data, 64)) != 0 ||     /* 0x050 */
+        (err = clo_wr_bytes(wr, s->measurement, 48)) != 0 ||  /* 0x090 */
+        (err = clo_wr_zero(wr, 128)) != 0 ||                  /* 0x0c0 HOST_DATA, digests */
+        (err = clo_wr_bytes(wr, s->report_id, 32)) != 0 ||    /* 0x140 */
+        (err = clo_wr_bytes(wr, none, sizeof none)) != 0 ||   /* 0x160 REPORT_ID_MA */
+        (err = write_tcb(wr)) != 0 ||                         /* 0x180 REPORTED_TCB */
+        (err = clo_wr_bytes(wr, cpuid, sizeof cpuid)) != 0 || /* 0x188 */
         (err = clo_wr_zero(wr, 21)) != 0 ||
-        (err = clo_wr_bytes(wr, s->chip_id, 64)) != 0 ||         /* 0x1a0 */
-        (err = write_tcb(wr)) != 0 ||                            /* 0x1e0 COMMITTED_TCB */
-        (err = write_firmware(wr)) != 0 ||                       /* 0x1e8 current */
-        (err = write_firmware(wr)) != 0 ||                       /* 0x1ec committed */
-        (err = write_tcb(wr)) != 0 ||                            /* 0x1f0 LAUNCH_TCB */
+        (err = clo_wr_bytes(wr, s->chip_id, 64)) != 0 || /* 0x1a0 */
+        (err = write_tcb(wr)) != 0 ||                    /* 0x1e0 COMMITTED_TCB */
+        (err = write_firmware(wr)) != 0 ||               /* 0x1e8 current */
+        (err = write_firmware(wr)) != 0 ||               /* 0x1ec committed */
+        (err = write_tcb(wr)) != 0 ||                    /* 0x1f0 LAUNCH_TCB */
         (err = clo_wr_zero(wr, SIGNED_LEN - wr->len)) != 0)
         return err;
     return 0;
@@ -168,7 +169,8 @@ static int make_vcek(struct simulator *s, const struct clo_signer *ask, int64_t 
     static const uint8_t zero[] = {2, 1, 0};
     static const uint8_t bl[] = {2, 1, TCB_BL}, tee[] = {2, 1, TCB_TEE};
     static const uint8_t snp[] = {2, 1, TCB_SNP}, ucode[] = {2, 1, TCB_UCODE};
-    static const char product[] = "\x16\x05" "Genoa";
+    static const char product[] = "\x16\x05"
+                                  "Genoa";
     const struct clo_cert_ext_spec ext[] = {
         {"1.3.6.1.4.1.3704.1.1", zero, 3},
         {"1.3.6.1.4.1.3704.1.2", product, sizeof product - 1},
@@ -222,8 +224,8 @@ static int make_chain(struct simulator *s, const struct clo_signer *root,
     spec.subject_cn = ASK_CN;
     spec.serial = 2;
     spec.subject = ask;
-    if ((err = clo_cert_make(&spec, &s->chain[1])) != 0 ||
-        (err = make_vcek(s, ask, now)) != 0 || (err = clo_crl_make(&crl, &s->crl)) != 0)
+    if ((err = clo_cert_make(&spec, &s->chain[1])) != 0 || (err = make_vcek(s, ask, now)) != 0 ||
+        (err = clo_crl_make(&crl, &s->crl)) != 0)
         return err;
     return clo_sha256(s->chain[2].p, s->chain[2].len, s->root_digest);
 }
@@ -246,8 +248,7 @@ int clo_maker_simulated_new(const struct clo_rng *rng, int64_t now, struct clo_m
         (err = clo_hash(CLO_SHA384, &text, 1, s->measurement)) != 0 ||
         (err = clo_signer_new_p384(&s->vcek)) != 0 ||
         (err = clo_signer_new_rsa(2048, &root)) != 0 ||
-        (err = clo_signer_new_rsa(2048, &ask)) != 0 ||
-        (err = make_chain(s, root, ask, now)) != 0)
+        (err = clo_signer_new_rsa(2048, &ask)) != 0 || (err = make_chain(s, root, ask, now)) != 0)
         goto out;
     *ret = &s->base;
     s = NULL;

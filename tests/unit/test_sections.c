@@ -11,15 +11,17 @@
 #include "attest/sections.h"
 #include "base/enc.h"
 
-#define HEX32 "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"
+#define HEX32  "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"
 #define B64_32 "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8"
-#define KEYS "{\"v\":1,\"ohttp_keys\":\"AQID\",\"created\":1000,\"expires\":2800,"                    \
-             "\"gateway\":\"/r/0123456789abcdef\",\"receipt_key\":\"" B64_32 "\"}"
+#define KEYS                                                              \
+    "{\"v\":1,\"ohttp_keys\":\"AQID\",\"created\":1000,\"expires\":2800," \
+    "\"gateway\":\"/r/0123456789abcdef\",\"receipt_key\":\"" B64_32 "\"}"
 #define LIMITS "\"limits\":{\"context_tokens\":8192,\"slots\":4,\"request_bytes\":1048576}}"
-#define MANIFEST "{\"v\":1,\"release\":\"0.1.0\",\"engine\":{\"name\":\"llama-server\",\"version\":\"b6000\"," \
-                 "\"managed\":true,\"args\":\"" HEX32 "\"},\"upstream\":\"unix\","                       \
-                 "\"model\":{\"name\":\"SmolLM2\",\"sha256\":\"" HEX32 "\"},\"kems\":[\"x-wing\"],"      \
-                 "\"prefix_cache\":\"credential\",\"shape\":[]," LIMITS
+#define MANIFEST                                                                                  \
+    "{\"v\":1,\"release\":\"0.1.0\",\"engine\":{\"name\":\"llama-server\",\"version\":\"b6000\"," \
+    "\"managed\":true,\"args\":\"" HEX32 "\"},\"upstream\":\"unix\","                             \
+    "\"model\":{\"name\":\"SmolLM2\",\"sha256\":\"" HEX32 "\"},\"kems\":[\"x-wing\"],"            \
+    "\"prefix_cache\":\"credential\",\"shape\":[]," LIMITS
 
 static uint8_t count_up[32];
 
@@ -248,19 +250,25 @@ static void malformed_manifests_are_refused(void **state)
     (void)state;
     assert_int_equal(changed(manifest_parse, MANIFEST, "\"unix\"", "\"\""), CLOISTER_E_MALFORMED);
     assert_int_equal(changed(manifest_parse, MANIFEST, "SmolLM2", "a\\nb"), CLOISTER_E_MALFORMED);
-    assert_int_equal(changed(manifest_parse, MANIFEST, "SmolLM2", "a\\u001bb"), CLOISTER_E_MALFORMED);
-    assert_int_equal(changed(manifest_parse, MANIFEST, "SmolLM2", "a\\u202eb"), CLOISTER_E_MALFORMED);
+    assert_int_equal(changed(manifest_parse, MANIFEST, "SmolLM2", "a\\u001bb"),
+                     CLOISTER_E_MALFORMED);
+    assert_int_equal(changed(manifest_parse, MANIFEST, "SmolLM2", "a\\u202eb"),
+                     CLOISTER_E_MALFORMED);
     assert_int_equal(changed(manifest_parse, MANIFEST, "\"x-wing\"", ""), CLOISTER_E_MALFORMED);
-    assert_int_equal(changed(manifest_parse, MANIFEST, "\"x-wing\"", "\"x25519\""), CLOISTER_E_MALFORMED);
-    assert_int_equal(changed(manifest_parse, MANIFEST, "credential", "shared"), CLOISTER_E_MALFORMED);
+    assert_int_equal(changed(manifest_parse, MANIFEST, "\"x-wing\"", "\"x25519\""),
+                     CLOISTER_E_MALFORMED);
+    assert_int_equal(changed(manifest_parse, MANIFEST, "credential", "shared"),
+                     CLOISTER_E_MALFORMED);
     assert_int_equal(changed(manifest_parse, MANIFEST, "\"slots\":4,", ""), CLOISTER_E_MALFORMED);
-    assert_int_equal(changed(manifest_parse, MANIFEST, "\"slots\":4", "\"slots\":4,\"x\":0"), CLOISTER_E_UNKNOWN);
+    assert_int_equal(changed(manifest_parse, MANIFEST, "\"slots\":4", "\"slots\":4,\"x\":0"),
+                     CLOISTER_E_UNKNOWN);
 }
 
 static void a_promised_shape_is_beyond_this_version(void **state)
 {
     (void)state;
-    assert_int_equal(changed(manifest_parse, MANIFEST, "\"shape\":[]", "\"shape\":[{}]"), CLOISTER_E_UNSUPPORTED);
+    assert_int_equal(changed(manifest_parse, MANIFEST, "\"shape\":[]", "\"shape\":[{}]"),
+                     CLOISTER_E_UNSUPPORTED);
 }
 
 static void the_cpu_section_round_trips(void **state)
@@ -307,14 +315,18 @@ static void malformed_cpu_sections_are_refused(void **state)
 {
     (void)state;
     assert_int_equal(cpu_parse(CPU), 0);
-    assert_int_equal(changed(cpu_parse, CPU, "[\"AAAA\"]", "[]"), 0); /* the appraisal will miss it */
+    assert_int_equal(changed(cpu_parse, CPU, "[\"AAAA\"]", "[]"),
+                     0); /* the appraisal will miss it */
     assert_int_equal(changed(cpu_parse, CPU, "[\"AAAA\"]", "[\"\"]"), CLOISTER_E_MALFORMED);
     assert_int_equal(changed(cpu_parse, CPU, "[\"AAAA\"]", "[1]"), CLOISTER_E_MALFORMED);
-    assert_int_equal(changed(cpu_parse, CPU, "[\"AAAA\"]", "[\"AAAA\",\"A\"]"), CLOISTER_E_MALFORMED);
-    assert_int_equal(changed(cpu_parse, CPU, "[\"AAAA\"]", "[\"AAAA\",\"AAAA\",\"AAAA\",\"AAAA\",\"AAAA\"]"),
-                     CLOISTER_E_LIMIT);
+    assert_int_equal(changed(cpu_parse, CPU, "[\"AAAA\"]", "[\"AAAA\",\"A\"]"),
+                     CLOISTER_E_MALFORMED);
+    assert_int_equal(
+        changed(cpu_parse, CPU, "[\"AAAA\"]", "[\"AAAA\",\"AAAA\",\"AAAA\",\"AAAA\",\"AAAA\"]"),
+        CLOISTER_E_LIMIT);
     assert_int_equal(changed(cpu_parse, CPU, "[\"AAAA\"]", "{}"), CLOISTER_E_MALFORMED);
-    assert_int_equal(changed(cpu_parse, CPU, "\"chain\"", "\"quote\":\"AAAA\",\"chain\""), CLOISTER_E_UNKNOWN);
+    assert_int_equal(changed(cpu_parse, CPU, "\"chain\"", "\"quote\":\"AAAA\",\"chain\""),
+                     CLOISTER_E_UNKNOWN);
 }
 
 static void devices_are_counted(void **state)
@@ -371,9 +383,11 @@ static void the_batch_section_round_trips(void **state)
 static void malformed_batches_are_refused(void **state)
 {
     (void)state;
-    assert_int_equal(changed(batch_parse, BATCH, "\"index\":1", "\"index\":2"), CLOISTER_E_MALFORMED);
+    assert_int_equal(changed(batch_parse, BATCH, "\"index\":1", "\"index\":2"),
+                     CLOISTER_E_MALFORMED);
     assert_int_equal(changed(batch_parse, BATCH, "\"size\":2", "\"size\":0"), CLOISTER_E_MALFORMED);
-    assert_int_equal(changed(batch_parse, BATCH, "\"size\":2", "\"size\":4097"), CLOISTER_E_MALFORMED);
+    assert_int_equal(changed(batch_parse, BATCH, "\"size\":2", "\"size\":4097"),
+                     CLOISTER_E_MALFORMED);
     assert_int_equal(changed(batch_parse, BATCH, "1e1f", "1e1F"), CLOISTER_E_MALFORMED);
     assert_int_equal(changed(batch_parse, BATCH, "[\"00", "[\""), CLOISTER_E_MALFORMED);
     assert_int_equal(changed(batch_parse, BATCH, "[\"", "[1,\""), CLOISTER_E_MALFORMED);
@@ -387,9 +401,11 @@ static void a_section_is_bounded(void **state)
     assert_non_null(s);
     memset(s, ' ', CLO_SECTION_MAX + 1);
     memcpy(s, BATCH, strlen(BATCH));
-    assert_int_equal(clo_batch_section_parse(s, CLO_SECTION_MAX, &(struct clo_batch_section){0}), 0);
-    assert_int_equal(clo_batch_section_parse(s, CLO_SECTION_MAX + 1, &(struct clo_batch_section){0}),
-                     CLOISTER_E_LIMIT);
+    assert_int_equal(clo_batch_section_parse(s, CLO_SECTION_MAX, &(struct clo_batch_section){0}),
+                     0);
+    assert_int_equal(
+        clo_batch_section_parse(s, CLO_SECTION_MAX + 1, &(struct clo_batch_section){0}),
+        CLOISTER_E_LIMIT);
     free(s);
 }
 
@@ -426,9 +442,11 @@ static void evidence_holds_sections_by_bytes_or_by_digest(void **state)
         sec[i].digest = count_up;
     sec[CLO_SEC_KEYS] = (struct clo_section_ref){.p = "{}", .n = 2};
     assert_int_equal(clo_evidence_write(sec, &b), 0);
-    assert_text(&b, "{\"v\":1,\"sections\":{\"keys\":{\"bytes\":\"e30\"},\"manifest\":{\"sha256\":\"" HEX32 "\"},"
-                    "\"devices\":{\"sha256\":\"" HEX32 "\"},\"cpu\":{\"sha256\":\"" HEX32 "\"},"
-                    "\"batch\":{\"sha256\":\"" HEX32 "\"},\"collateral\":{\"sha256\":\"" HEX32 "\"}}}");
+    assert_text(
+        &b, "{\"v\":1,\"sections\":{\"keys\":{\"bytes\":\"e30\"},\"manifest\":{\"sha256\":\"" HEX32
+            "\"},"
+            "\"devices\":{\"sha256\":\"" HEX32 "\"},\"cpu\":{\"sha256\":\"" HEX32 "\"},"
+            "\"batch\":{\"sha256\":\"" HEX32 "\"},\"collateral\":{\"sha256\":\"" HEX32 "\"}}}");
     sec[CLO_SEC_CPU] = (struct clo_section_ref){0};
     assert_int_equal(clo_evidence_write(sec, &b), CLOISTER_E_ARGUMENT);
 }
