@@ -8,7 +8,7 @@
 
 #if defined(__GNUC__)
 #define CLOISTER_MUST_USE __attribute__((warn_unused_result))
-#define CLOISTER_API __attribute__((visibility("default")))
+#define CLOISTER_API      __attribute__((visibility("default")))
 #else
 #define CLOISTER_MUST_USE
 #define CLOISTER_API
