@@ -69,7 +69,7 @@ static void copy_printable(const char *s, char *dst, size_t cap)
 {
     size_t n = 0;
 
-    /* One line of what a terminal may see; what doesn't fit is left out. */
+    /* One line of what a terminal may see, without a final stop; what doesn't fit is left out. */
     if (s == NULL || !clo_text_is_printable(s, strlen(s)))
         s = "";
     while (s[n] != '\0' && n < cap - 1) {
@@ -78,6 +78,8 @@ static void copy_printable(const char *s, char *dst, size_t cap)
     }
     /* ... and no half of a character */
     while (n > 0 && s[n] != '\0' && ((unsigned char)s[n] & 0xc0) == 0x80)
+        n--;
+    if (n > 0 && dst[n - 1] == '.')
         n--;
     dst[n] = '\0';
 }

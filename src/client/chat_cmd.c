@@ -11,7 +11,7 @@
 
 enum {
     QUESTION_MAX = 8 << 20,
-    KEY_MAX = 1024
+    KEY_MAX = 513 /* 512 characters and a zero */
 };
 
 /*

@@ -198,8 +198,8 @@ void clo_say_answer_error(const struct clo_answer_error *e)
 
     if (strstr(e->code, "context") != NULL)
         clo_say_problem(
-            "the conversation no longer fits the model's context and nothing was cut: %s "
-            "(/reset begins a new one; or ask something shorter)",
+            "the conversation does not fit the model's context, and nothing was cut to make it fit: %s "
+            "(/reset begins a new one)",
             text);
     else if (e->status == 401 || e->status == 403)
         clo_say_problem("the API key was not accepted: %s (--key-file names the file with yours)",
