@@ -179,7 +179,7 @@ void clo_runtime_close(struct clo_runtime *r)
 
 static int read_path(const char *file, char ret[CLO_GATEWAY_PATH_LEN + 1])
 {
-    char text[CLO_GATEWAY_PATH_LEN + 2] = {0};
+    char text[CLO_GATEWAY_PATH_LEN + 3] = {0};
     int fd = open(file, O_RDONLY | O_CLOEXEC);
     ssize_t n;
 

@@ -1,0 +1,417 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cloisterd's configuration: what is understood, and that everything else is one sentence. */
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include "daemon/parent/files.h"
+
+static struct clo_config config;
+static struct clo_problem problem;
+static char dir[64];
+
+static int setup(void **state)
+{
+    (void)state;
+    snprintf(dir, sizeof dir, "/tmp/clo-config-XXXXXX");
+    return mkdtemp(dir) != NULL ? 0 : -1;
+}
+
+static int teardown(void **state)
+{
+    char command[128];
+
+    (void)state;
+    snprintf(command, sizeof command, "rm -r %s", dir);
+    return system(command);
+}
+
+static const char *in_dir(const char *name)
+{
+    static char path[2][256];
+    static int turn;
+
+    turn = !turn;
+    snprintf(path[turn], sizeof path[turn], "%s/%s", dir, name);
+    return path[turn];
+}
+
+static const char *make_file(const char *name, const char *text, mode_t mode)
+{
+    const char *path = in_dir(name);
+    FILE *f = fopen(path, "w");
+
+    assert_non_null(f);
+    assert_true(fputs(text, f) >= 0);
+    assert_int_equal(fclose(f), 0);
+    assert_int_equal(chmod(path, mode), 0);
+    return path;
+}
+
+/* The words after a working beginning. */
+static int read_words(const char *const *word, size_t n)
+{
+    static const char *const first[] = {"cloisterd", "--config=/dev/null"};
+    char *argv[32];
+    enum clo_config_want want = CLO_WANT_RUN;
+    int err;
+
+    memset(&config, 0, sizeof config);
+    memset(&problem, 0, sizeof problem);
+    for (size_t i = 0; i < 2; i++)
+        argv[i] = strdup(first[i]);
+    for (size_t i = 0; i < n; i++)
+        argv[2 + i] = strdup(word[i]);
+    err = clo_config_read((int)n + 2, argv, &config, &want, &problem);
+    for (size_t i = 0; i < n + 2; i++)
+        free(argv[i]);
+    return err;
+}
+#define READ(...)                                  \
+    read_words((const char *const[]){__VA_ARGS__}, \
+               CLO_ARRAY_LEN(((const char *const[]){__VA_ARGS__})))
+#define GOOD "--tee", "simulated", "--model", "/m/My Model.gguf"
+
+#define REFUSED(part, ...)                                      \
+    do {                                                        \
+        assert_int_equal(READ(__VA_ARGS__), CLOISTER_E_CONFIG); \
+        assert_non_null(strstr(problem.text, part));            \
+    } while (0)
+
+static void the_least_is_enough_and_the_rest_is_as_documented(void **state)
+{
+    (void)state;
+    assert_int_equal(READ(GOOD), 0);
+    assert_int_equal(config.tee, CLO_TEE_SIMULATED);
+    assert_true(config.managed && config.loopback && !config.x25519);
+    assert_string_equal(config.listen_text, "127.0.0.1:8080");
+    assert_string_equal(config.model_name, "My-Model");
+    assert_int_equal(config.key_lifetime, 1800);
+    assert_int_equal(config.drain_timeout, 30);
+    assert_int_equal(config.ready_fd, -1);
+    assert_int_equal(config.log_level, CLO_INFO);
+}
+
+static void the_tee_is_a_choice_without_a_default(void **state)
+{
+    (void)state;
+    REFUSED("choose what protects", "--model", "/m");
+    REFUSED("simulated or sev-snp", "--tee", "none", "--model", "/m");
+    assert_int_equal(READ("--tee=sev-snp", "--model=/m"), 0);
+    assert_int_equal(config.tee, CLO_TEE_SEV_SNP);
+}
+
+static void one_engine_is_chosen(void **state)
+{
+    (void)state;
+    REFUSED("either --model", "--tee", "simulated");
+    REFUSED("either --model", GOOD, "--upstream", "unix:/x");
+    REFUSED("--model-name", GOOD, "--model-name", "a,b");
+}
+
+static void an_upstream_stays_inside_the_machine(void **state)
+{
+    static const struct {
+        const char *url, *address;
+    } good[] = {
+        {"unix:/run/x.sock", "unix:/run/x.sock"},     {"http+unix:/run/x.sock", "unix:/run/x.sock"},
+        {"http://127.0.0.1:8000", "127.0.0.1:8000"},  {"http://localhost:8000", "127.0.0.1:8000"},
+        {"http://127.0.0.1:8000/", "127.0.0.1:8000"}, {"http://[::1]:65535", "[::1]:65535"},
+    };
+    static const char *const bad[] = {
+        "http://example.org:80",
+        "http://10.0.0.1:80",
+        "http://127.0.0.1.example.org:80",
+        "http://127.0.0.1@example.org:80",
+        "https://127.0.0.1:443",
+        "http://localhost.evil:80",
+        "http://127.0.0.1",
+        "http://127.0.0.1:0",
+        "http://127.0.0.1:65536",
+        "http://127.0.0.1:80/v1",
+        "http://0.0.0.0:80",
+        "http://[::]:80",
+        "unix:x.sock",
+        "unix:",
+        "http://127.0.0.2:80",
+        "http://127.1:80",
+        "HTTP://127.0.0.1:80",
+        "http://127.0.0.1: 80",
+        "http://user@127.0.0.1:80",
+        "http://127.0.0.1:+80",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < CLO_ARRAY_LEN(good); i++) {
+        assert_int_equal(READ("--tee", "simulated", "--upstream", good[i].url), 0);
+        assert_string_equal(config.upstream, good[i].address);
+        assert_false(config.managed);
+    }
+    for (size_t i = 0; i < CLO_ARRAY_LEN(bad); i++)
+        REFUSED("inside this machine", "--tee", "simulated", "--upstream", bad[i]);
+}
+
+static void without_keys_only_loopback_is_served(void **state)
+{
+    (void)state;
+    REFUSED("everybody", GOOD, "--listen", "0.0.0.0:80");
+    REFUSED("everybody", GOOD, "--listen", "[::]:80");
+    REFUSED("everybody", GOOD, "--listen", "192.0.2.1:80");
+    assert_int_equal(READ(GOOD, "--listen", "127.9.9.9:0"), 0);
+    assert_int_equal(READ(GOOD, "--listen", "[::1]:8443"), 0);
+    assert_int_equal(config.listen.ss_family, AF_INET6);
+    assert_int_equal(READ(GOOD, "--listen", "0.0.0.0:80", "--api-keys", "/k"), 0);
+    assert_false(config.loopback);
+}
+
+static void listen_wants_address_and_port(void **state)
+{
+    static const char *const bad[] = {
+        "8080",   "localhost:80", "127.0.0.1", "127.0.0.1:",   "127.0.0.1:65536",
+        "::1:80", "[::1]80",      ":80",       "127.0.0.1:8 0"};
+
+    (void)state;
+    for (size_t i = 0; i < CLO_ARRAY_LEN(bad); i++)
+        REFUSED("--listen wants", GOOD, "--listen", bad[i]);
+}
+
+static void unknown_repeated_and_incomplete_options_are_refused(void **state)
+{
+    (void)state;
+    REFUSED("no option '--frob'", GOOD, "--frob");
+    REFUSED("is no option", GOOD, "frob");
+    REFUSED("twice", GOOD, "--slots", "2", "--slots", "2");
+    REFUSED("--slots wants", GOOD, "--slots");
+    REFUSED("takes no value", GOOD, "--allow-x25519=yes");
+    REFUSED("empty", GOOD, "--state-dir=");
+    REFUSED("from 1 to 1024", GOOD, "--slots", "0");
+    REFUSED("from 1 to 1024", GOOD, "--slots", "-1");
+    REFUSED("from 1 to 1024", GOOD, "--slots", "2x");
+    REFUSED("from 10 to", GOOD, "--key-lifetime", "9");
+    REFUSED("debug, info", GOOD, "--log-level", "all");
+    REFUSED("--max-memory", GOOD, "--max-memory", "1048576", "--max-request", "1048577");
+}
+
+static int read_config(const char *text, const char *option, const char *value)
+{
+    char *argv[] = {
+        strdup("cloisterd"), strdup("--config"), strdup(make_file("c.conf", text, 0600)),
+        strdup(option != NULL ? option : "--log-level"), strdup(value != NULL ? value : "warn")};
+    enum clo_config_want want = CLO_WANT_RUN;
+    int err = clo_config_read(5, argv, &config, &want, &problem);
+
+    for (size_t i = 0; i < CLO_ARRAY_LEN(argv); i++)
+        free(argv[i]);
+    return err;
+}
+
+static void a_file_fills_what_the_command_line_left_open(void **state)
+{
+    (void)state;
+    assert_int_equal(
+        read_config(
+            "# a comment\n\n  Tee simulated  \nModel\t/models/with space.gguf\nSlots 7\nAllowX25519 yes\n",
+            "--slots", "9"),
+        0);
+    assert_string_equal(config.model, "/models/with space.gguf");
+    assert_int_equal(config.slots, 9);
+    assert_true(config.x25519);
+}
+
+static void faults_in_a_file_are_told_with_their_line(void **state)
+{
+    static const struct {
+        const char *text, *part;
+    } bad[] = {
+        {"Tee simulated\nFrob 1\n", "line 2: there is no keyword 'Frob'"},
+        {"Tee simulated\nModel /m\nSlots 1\nSlots 1\n", "line 4: Slots stands in line 3"},
+        {"Tee simulated\nModel\n", "line 2: Model has no value"},
+        {"Tee simulated\nModel /m\nSlots many\n", "line 3: Slots wants a number"},
+        {"Tee simulated\nModel /m\nAllowX25519 perhaps\n", "line 3: AllowX25519 wants yes or no"},
+        {"tee simulated\n", "line 1: there is no keyword 'tee'"},
+        {"ReadyFd 3\n", "line 1: there is no keyword"},
+        {"Tee simulated\nUpstream http://example.org:80\n", "line 2: Upstream must stay inside"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < CLO_ARRAY_LEN(bad); i++) {
+        assert_int_equal(read_config(bad[i].text, NULL, NULL), CLOISTER_E_CONFIG);
+        assert_non_null(strstr(problem.text, bad[i].part));
+    }
+    REFUSED("twice", "--config", "/does/not/exist", GOOD);
+}
+
+/* ---- files ---- */
+
+static void api_keys_are_taken_as_digests(void **state)
+{
+    static struct clo_key_digests keys;
+    uint8_t digest[32];
+
+    (void)state;
+    assert_int_equal(
+        clo_api_keys_load(make_file("k", "# keys\nsixteen-letters!\r\n\nanother-one-of-17", 0600),
+                          &keys, &problem),
+        0);
+    assert_int_equal(keys.count, 2);
+    assert_int_equal(clo_sha256("sixteen-letters!", 16, digest), 0);
+    assert_memory_equal(keys.digest[0], digest, 32);
+    assert_int_equal(clo_sha256("another-one-of-17", 17, digest), 0);
+    assert_memory_equal(keys.digest[1], digest, 32);
+}
+
+static void unfit_files_of_keys_are_refused_and_no_key_is_told(void **state)
+{
+    static const struct {
+        const char *text;
+        mode_t mode;
+        const char *part;
+    } bad[] = {
+        {"sixteen-letters!\n", 0640, "chmod 600"},
+        {"sixteen-letters!\n", 0604, "chmod 600"},
+        {"", 0600, "holds no key"},
+        {"# only a comment\n", 0600, "holds no key"},
+        {"short-secret\n", 0600, "line 1: a key has 16"},
+        {"sixteen letters!\n", 0600, "line 1: a key has letters"},
+        {"sixteen-letters!\nsixteen-letters!\n", 0600, "line 2: this key stands above"},
+        {"sixteen-lett\xc3\xa9rs!\n", 0600, "line 1: a key has letters"},
+    };
+    static struct clo_key_digests keys;
+
+    (void)state;
+    for (size_t i = 0; i < CLO_ARRAY_LEN(bad); i++) {
+        assert_int_equal(
+            clo_api_keys_load(make_file("k", bad[i].text, bad[i].mode), &keys, &problem),
+            CLOISTER_E_CONFIG);
+        assert_non_null(strstr(problem.text, bad[i].part));
+        assert_null(strstr(problem.text, "sixteen"));
+        assert_null(strstr(problem.text, "short-secret"));
+    }
+    assert_int_equal(clo_api_keys_load(in_dir("absent"), &keys, &problem), CLOISTER_E_CONFIG);
+    assert_int_equal(clo_api_keys_load(dir, &keys, &problem), CLOISTER_E_CONFIG);
+    assert_int_equal(keys.count, 0);
+}
+
+static void a_replicas_path_is_made_once_and_stays(void **state)
+{
+    char first[CLO_GATEWAY_PATH_LEN + 1], second[CLO_GATEWAY_PATH_LEN + 1], deep[256];
+
+    (void)state;
+    snprintf(deep, sizeof deep, "%s", in_dir("a/b/state"));
+    assert_int_equal(clo_gateway_path_load(deep, clo_rng_system(), first, &problem), 0);
+    assert_true(clo_gateway_path_ok(first));
+    assert_int_equal(clo_gateway_path_load(deep, clo_rng_system(), second, &problem), 0);
+    assert_string_equal(first, second);
+    make_file("a/b/state/gateway", "/r/0123456789abcdeX\n", 0600);
+    assert_int_equal(clo_gateway_path_load(deep, clo_rng_system(), second, &problem),
+                     CLOISTER_E_CONFIG);
+    assert_non_null(strstr(problem.text, "remove it"));
+    make_file("a/b/state/gateway", "/r/0123456789abcdef\n\n", 0600);
+    assert_int_equal(clo_gateway_path_load(deep, clo_rng_system(), second, &problem),
+                     CLOISTER_E_CONFIG);
+}
+
+static void a_runtime_folder_serves_one_daemon_and_leaves_nothing(void **state)
+{
+    struct clo_runtime a = {.lock = -1}, b = {.lock = -1};
+    char run[256];
+    struct stat st;
+
+    (void)state;
+    snprintf(run, sizeof run, "%s", in_dir("run"));
+    assert_int_equal(clo_runtime_open(run, &a, &problem), 0);
+    assert_int_equal(stat(run, &st), 0);
+    assert_int_equal(st.st_mode & 0777, 0700);
+    assert_int_equal(clo_runtime_open(run, &b, &problem), CLOISTER_E_CONFIG);
+    assert_non_null(strstr(problem.text, "another cloisterd"));
+    make_file("run/engine-7.sock", "", 0600);
+    clo_runtime_close(&a);
+    assert_int_equal(stat(run, &st), -1);
+    clo_runtime_close(&a);
+}
+
+static void a_folder_that_others_can_write_to_is_refused(void **state)
+{
+    struct clo_runtime r = {.lock = -1};
+    char run[256];
+
+    (void)state;
+    snprintf(run, sizeof run, "%s", in_dir("open"));
+    assert_int_equal(mkdir(run, 0700), 0);
+    assert_int_equal(chmod(run, 0777), 0);
+    assert_int_equal(clo_runtime_open(run, &r, &problem), CLOISTER_E_CONFIG);
+    assert_int_equal(unlink(in_dir("link")), -1);
+    assert_int_equal(symlink(run, in_dir("link")), 0);
+    snprintf(run, sizeof run, "%s", in_dir("link"));
+    assert_int_equal(clo_runtime_open(run, &r, &problem), CLOISTER_E_CONFIG);
+}
+
+static void a_port_that_is_taken_is_one_sentence(void **state)
+{
+    struct clo_config c;
+    char text[64];
+    uint16_t port = 0, other = 0;
+    int fd = -1, second = -1;
+
+    (void)state;
+    assert_int_equal(READ(GOOD, "--listen", "127.0.0.1:0"), 0);
+    assert_int_equal(clo_listen_open(&config, &fd, &port, &problem), 0);
+    assert_true(port > 0);
+    snprintf(text, sizeof text, "127.0.0.1:%u", port);
+    assert_int_equal(READ(GOOD, "--listen", text), 0);
+    c = config;
+    assert_int_equal(clo_listen_open(&c, &second, &other, &problem), CLOISTER_E_CONFIG);
+    assert_non_null(strstr(problem.text, "taken by another program"));
+    assert_int_equal(second, -1);
+    close(fd);
+}
+
+static void models_and_programs_are_looked_at_first(void **state)
+{
+    char real[CLO_STR_MAX];
+
+    (void)state;
+    assert_int_equal(clo_model_check(in_dir("absent.gguf"), real, &problem), CLOISTER_E_CONFIG);
+    assert_int_equal(clo_model_check(dir, real, &problem), CLOISTER_E_CONFIG);
+    assert_int_equal(clo_model_check(make_file("m-00001-of-00002.gguf", "x", 0600), real, &problem),
+                     CLOISTER_E_CONFIG);
+    assert_non_null(strstr(problem.text, "split"));
+    assert_int_equal(clo_model_check(make_file("m.gguf", "x", 0600), real, &problem), 0);
+    assert_int_equal(clo_engine_find(make_file("notexec", "x", 0600), real, &problem),
+                     CLOISTER_E_CONFIG);
+    assert_int_equal(clo_engine_find(make_file("exec", "x", 0700), real, &problem), 0);
+}
+
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_least_is_enough_and_the_rest_is_as_documented),
+        cmocka_unit_test(the_tee_is_a_choice_without_a_default),
+        cmocka_unit_test(one_engine_is_chosen),
+        cmocka_unit_test(an_upstream_stays_inside_the_machine),
+        cmocka_unit_test(without_keys_only_loopback_is_served),
+        cmocka_unit_test(listen_wants_address_and_port),
+        cmocka_unit_test(unknown_repeated_and_incomplete_options_are_refused),
+        T(a_file_fills_what_the_command_line_left_open),
+        T(faults_in_a_file_are_told_with_their_line),
+        T(api_keys_are_taken_as_digests),
+        T(unfit_files_of_keys_are_refused_and_no_key_is_told),
+        T(a_replicas_path_is_made_once_and_stays),
+        T(a_runtime_folder_serves_one_daemon_and_leaves_nothing),
+        T(a_folder_that_others_can_write_to_is_refused),
+        cmocka_unit_test(a_port_that_is_taken_is_one_sentence),
+        T(models_and_programs_are_looked_at_first),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
