@@ -134,6 +134,7 @@ def no_process_holds_users_text_or_the_api_key_once_a_request_has_ended():
     try:
         d = run.daemon
         d.get("/healthz")  # the gateway has come round its loop since
+        assert QUESTION in memory_with_canaries(os.getpid()), "the search finds nothing where something is"
         for role, pid in [("parent", d.proc.pid), *d.children().items()]:
             hits = memory_with_canaries(pid)
             assert not hits, (role, hits)

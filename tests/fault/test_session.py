@@ -169,5 +169,36 @@ def ctrl_c_in_an_answer_stops_the_generation_and_the_chat_goes_on():
         engine.close()
 
 
+@tap
+def each_question_carries_the_whole_conversation_and_a_failed_one_leaves_it():
+    engine = Engine(f"/tmp/cloister-session-{os.getpid()}.sock")
+    failing = "this one fails"
+
+    def script(body, out):
+        if body["messages"][-1]["content"] == failing:
+            return out.json({"error": {"message": "no", "type": "server_error"}}, "500 Internal Server Error")
+        harness.echo(body, out)
+
+    engine.script = script
+    try:
+        with Daemon(engine=engine) as d:
+            d.wait_ready()
+            t = Terminal("--server", d.url, "--policy", d.policy, "--key-file", d.key_file, "--system", "be brief")
+            t.wait_for("> ")
+            asked = [f"turn {i}" for i in range(20)]
+            for q in asked[:10] + [failing] + asked[10:]:
+                at = t.type(q)
+                t.wait_prompt(at)
+            want = [("system", "be brief")]
+            for q in asked[:-1]:
+                want += [("user", q), ("assistant", "echo: " + q)]
+            want.append(("user", asked[-1]))
+            got = [(m["role"], m["content"]) for m in engine.requests[-1][1]["messages"]]
+            assert got == want, got
+            t.close()
+    finally:
+        engine.close()
+
+
 if __name__ == "__main__":
     tap.run()
