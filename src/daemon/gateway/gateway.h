@@ -113,7 +113,8 @@ struct clo_request {
     struct clo_ohttp_reader *reader;
     struct clo_inner inner;
     bool inner_live, keeper_context;
-    uint32_t owner; /* the credential's place */
+    uint32_t owner;       /* the credential's place */
+    uint32_t engine_life; /* when the keeper was asked to commit */
     /* answer */
     struct clo_response *response;
     struct clo_buf send; /* to the engine */
@@ -139,6 +140,7 @@ struct clo_gw {
     struct clo_credential *credential;
     uint32_t credentials;
     struct clo_engine_state engine;
+    uint32_t engine_life; /* counts what the parent said about it */
     struct clo_lessor *lessor;
     struct clo_budget budget;
     size_t upload_max;            /* bytes of one encrypted request */

@@ -245,6 +245,7 @@ static int on_engine_state(struct clo_gw *gw, const struct clo_ipc_msg *m)
     if (err != 0)
         return err;
     gw->engine = state;
+    gw->engine_life++;
     if (gw->lessor == NULL)
         return 0; /* before START, which looks at it again */
     /* Whether it went or came, its slots remember nothing that we know of. */

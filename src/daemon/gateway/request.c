@@ -344,6 +344,7 @@ static void finish_body(struct clo_request *r)
     }
     if (!r->gw->cfg.open_to_all)
         credential = r->gw->credential[r->owner].digest;
+    r->engine_life = r->gw->engine_life;
     if (clo_link_send(r->gw->keeper, CLO_MSG_COMMIT, r->id, credential, 32) != 0)
         fail(r, CLO_API_NO_KEEPER);
     else
@@ -478,7 +479,8 @@ static void prepare_engine(struct clo_request *r)
                                           .model = gw->engine.model_name};
     struct clo_api_fault fault = {0};
 
-    if (!gw->engine.up) {
+    /* Keys and engine go together: what was sealed to keys of an earlier engine must not reach a later one. */
+    if (!gw->engine.up || gw->engine_life != r->engine_life) {
         fail(r, CLO_API_NO_ENGINE);
         return;
     }
