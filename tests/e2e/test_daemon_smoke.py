@@ -1,0 +1,397 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""cloisterd from its start to its end: readiness, restarts of each process, what changes with them, signals, wrong options."""
+import base64
+import hashlib
+import json
+import os
+import shutil
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import tempfile
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+import harness
+from harness import CLOISTERD, Daemon, Engine, Tap, ask, until
+
+tap = Tap()
+ROLES = ("gateway", "keeper", "attester", "engine")
+
+
+def unb64(s):
+    return base64.urlsafe_b64decode(s + "=" * (-len(s) % 4))
+
+
+def sections(d):
+    """The sections of fresh evidence, decoded."""
+    nonce = base64.urlsafe_b64encode(os.urandom(32)).rstrip(b"=").decode()
+    status, _, body = d.get(f"/.well-known/cloister/evidence?nonce={nonce}&full=1")
+    assert status == 200, (status, body)
+    return {k: json.loads(unb64(v["bytes"])) for k, v in json.loads(body)["sections"].items()}
+
+
+class Upstream:
+    """A daemon with a scripted engine behind a Unix socket."""
+
+    def __init__(self, *args, **kw):
+        self.folder = tempfile.mkdtemp(prefix="cloister-smoke-")
+        self.socket = os.path.join(self.folder, "engine.sock")
+        self.engine = Engine(self.socket)
+        self.daemon = Daemon(*args, engine=self.engine, **kw)
+
+    def __enter__(self):
+        self.daemon.wait_ready()
+        return self.daemon
+
+    def __exit__(self, *exc):
+        self.daemon.__exit__(*exc)
+        self.engine.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def run(*args, **kw):
+    """cloisterd with options that end it; its status and its one sentence."""
+    r = subprocess.run([CLOISTERD, "--config", "/dev/null", *args], stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                       timeout=harness.WAIT, **kw)
+    return r.returncode, r.stderr
+
+
+def refused(part, *args, status=1, **kw):
+    code, err = run(*args, **kw)
+    assert code == status, (code, err)
+    said = [x for x in err.splitlines() if x.startswith("cloisterd: ")]
+    assert len(said) == 1 and part in said[0] and said[0].endswith("."), err
+
+
+@tap
+def it_says_when_it_is_ready_and_serves():
+    with Upstream() as d:
+        assert d.info["v"] == 1 and d.info["port"] == d.port
+        assert len(d.info["simulated_root"]) == 64 and len(d.info["measurement"]) == 96
+        assert d.get("/healthz")[0] == 200
+        assert d.get("/readyz")[0] == 200
+        s = sections(d)
+        assert s["keys"]["gateway"] == d.info["gateway"]
+        assert s["keys"]["expires"] - s["keys"]["created"] == 1800
+        assert s["manifest"]["engine"]["managed"] is False, s["manifest"]
+
+
+@tap
+def each_process_that_is_killed_comes_back():
+    with Upstream() as d:
+        for role in ROLES:
+            before = d.ready_count()
+            old = d.kill(role)
+            d.wait_ready(before + 1)
+            assert d.children()[role] != old
+            assert d.get("/readyz")[0] == 200, role
+        assert {"v": 1, "event": "not-ready"} in d.lines
+
+
+@tap
+def keys_change_with_keeper_and_engine_and_with_nothing_else():
+    with Upstream() as d:
+        keys = sections(d)["keys"]["ohttp_keys"]
+        for role, changes in (("gateway", False), ("attester", False), ("keeper", True), ("engine", True)):
+            before = d.ready_count()
+            d.kill(role)
+            d.wait_ready(before + 1)
+            now = sections(d)["keys"]["ohttp_keys"]
+            assert (now != keys) == changes, role
+            keys = now
+
+
+@tap
+def an_upstream_that_went_away_and_came_back_has_new_keys():
+    u = Upstream()
+    with u as d:
+        keys = sections(d)["keys"]["ohttp_keys"]
+        before = d.ready_count()
+        u.engine.close()
+        until(lambda: d.get("/readyz")[0] == 503, "not being ready without an engine")
+        assert d.get("/healthz")[0] == 200
+        u.engine = Engine(u.socket)
+        d.wait_ready(before + 1)
+        assert sections(d)["keys"]["ohttp_keys"] != keys
+
+
+@tap
+def keys_are_replaced_before_they_expire():
+    with Upstream("--key-lifetime", "10") as d:
+        first = sections(d)["keys"]
+        assert first["expires"] - first["created"] == 10
+        second = until(lambda: (lambda k: k if k["created"] != first["created"] else None)(sections(d)["keys"]), "the next keys")
+        assert second["created"] < first["expires"]
+        assert second["ohttp_keys"] != first["ohttp_keys"] and second["receipt_key"] != first["receipt_key"]
+
+
+@tap
+def x25519_is_offered_on_request_only():
+    with Upstream() as d:
+        plain = unb64(sections(d)["keys"]["ohttp_keys"])
+    with Upstream("--allow-x25519") as d:
+        both = unb64(sections(d)["keys"]["ohttp_keys"])
+    assert b"\x64\x7a" in plain[:5] and len(both) > len(plain) + 32
+
+
+@tap
+def a_signal_ends_it_with_nothing_left():
+    for sig in (signal.SIGTERM, signal.SIGINT):
+        with Upstream() as d:
+            assert d.stop(sig) == 0
+            until(lambda: None in d.lines, "the end of the ready lines")
+            assert d.lines[-2] == {"v": 1, "event": "not-ready"}
+            with socket.socket() as s:
+                assert s.connect_ex(("127.0.0.1", d.port)) != 0
+
+
+@tap
+def a_signal_before_it_is_ready_ends_it_too():
+    d = Daemon("--upstream", "unix:/nonexistent/engine.sock")
+    try:
+        until(lambda: set(d.children()) >= set(ROLES), "four processes")
+        assert d.stop() == 0
+    finally:
+        d.close()
+
+
+@tap
+def without_the_parent_nothing_runs():
+    with Upstream() as d:
+        pids = d.children().values()
+        d.proc.kill()
+        for pid in pids:
+            until(lambda: not harness.alive(pid), f"the end of process {pid}")
+
+
+@tap
+def what_a_crash_left_is_no_obstacle():
+    u = Upstream()
+    with u as d:
+        gateway = d.info["gateway"]
+        d.proc.kill()
+        d.proc.wait()
+        open(os.path.join(d.dir, "run", "engine-9.sock"), "w").close()
+        again = subprocess.Popen([CLOISTERD, "--tee", "simulated", "--listen", "127.0.0.1:0", "--upstream", "unix:" + u.socket,
+                                  "--runtime-dir", os.path.join(d.dir, "run"), "--state-dir", os.path.join(d.dir, "state"),
+                                  "--ready-fd", "1"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        line = json.loads(again.stdout.readline())
+        assert line["event"] == "ready" and line["gateway"] == gateway
+        assert os.listdir(os.path.join(d.dir, "run")) == ["cloisterd.lock"]
+        again.terminate()
+        assert again.wait(harness.WAIT) == 0
+
+
+@tap
+def two_daemons_dont_share_a_runtime_folder():
+    with Upstream() as d:
+        refused("another cloisterd runs in", "--tee", "simulated", "--upstream", "unix:/x", "--listen", "127.0.0.1:0",
+                "--runtime-dir", os.path.join(d.dir, "run"), "--state-dir", os.path.join(d.dir, "state"))
+
+
+@tap
+def keys_are_read_again_on_sighup_and_kept_if_they_cant_be():
+    with Upstream() as d:
+        served = d.key_file
+
+        def answers(key):
+            """Does the client with this key get an answer?"""
+            d.key_file = os.path.join(d.dir, "of-the-client")
+            with open(d.key_file, "w") as f:
+                f.write(key + "\n")
+            os.chmod(d.key_file, 0o600)
+            return ask(d, "hello").returncode == 0
+
+        def replace(text):
+            with open(served, "w") as f:
+                f.write(text + "\n")
+            d.proc.send_signal(signal.SIGHUP)
+
+        assert answers(harness.API_KEY)
+        replace("too-short")
+        until(lambda: "the API keys stay as they were" in d.log(), "the sentence about the keys")
+        assert answers(harness.API_KEY)
+        replace("another-key-0123456789")
+        until(lambda: answers("another-key-0123456789"), "the new key's acceptance")
+        assert not answers(harness.API_KEY)
+        assert harness.API_KEY not in d.log() and "another-key" not in d.log() and "too-short" not in d.log()
+
+
+@tap
+def no_process_can_be_dumped_or_gains_descriptors():
+    with Upstream() as d:
+        for role, pid in d.children().items():
+            with open(f"/proc/{pid}/limits") as f:
+                core = [x.split() for x in f if x.startswith("Max core file size")][0]
+            assert core[4:6] == ["1", "1"], core
+            with open(f"/proc/{pid}/environ", "rb") as f:
+                assert f.read() == b"", role
+            fds = sorted(int(x) for x in os.listdir(f"/proc/{pid}/fd"))
+            if role == "keeper":
+                kinds = {fd: os.readlink(f"/proc/{pid}/fd/{fd}").split(":")[0] for fd in fds}
+                assert kinds[0] == kinds[1] == "/dev/null"
+                assert all(v == "socket" for fd, v in kinds.items() if fd >= 3) and len(fds) == 6, kinds
+
+
+FAKE = r'''#!%s
+"""Stands in for llama-server: keeps its arguments, answers what cloisterd asks."""
+import http.server, json, os, socketserver, sys
+record = %r
+args = sys.argv[1:]
+with open(args[args.index("--model") + 1], "rb") as f:
+    model = f.read()
+with open(record, "a") as f:
+    f.write(json.dumps({"args": args, "env": dict(os.environ), "model": model.decode(), "pid": os.getpid()}) + "\n")
+print("the secret of a user", flush=True)
+print("the secret of a user", file=sys.stderr, flush=True)
+if model == b"bad":
+    sys.exit(1)
+class H(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    def do_GET(self):
+        b = json.dumps({"/health": {"status": "ok"}, "/props": {"build_info": "b42-fake", "default_generation_settings": {"n_ctx": 777}}}
+                       .get(self.path, {})).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(b)))
+        self.end_headers()
+        self.wfile.write(b)
+    def log_message(self, *a): pass
+    def address_string(self): return ""
+class S(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
+    daemon_threads = True
+S(args[args.index("--host") + 1], H).serve_forever()
+'''
+
+
+def fake_server(folder):
+    path, record = os.path.join(folder, "llama-server"), os.path.join(folder, "record")
+    with open(path, "w") as f:
+        f.write(FAKE % (sys.executable, record))
+    os.chmod(path, 0o755)
+    return path, lambda: [json.loads(x) for x in open(record)] if os.path.exists(record) else []
+
+
+@tap
+def a_managed_engine_is_started_with_hygiene_and_stands_in_the_manifest():
+    folder = tempfile.mkdtemp(prefix="cloister-smoke-")
+    server, record = fake_server(folder)
+    model = os.path.join(folder, "tiny model.gguf")
+    with open(model, "w") as f:
+        f.write("weights")
+    try:
+        with Daemon("--model", model, "--llama-server", server, "--slots", "3", "--context", "100") as d:
+            d.wait_ready()
+            (run1,) = record()
+            a = run1["args"]
+            for words in (["--no-slots"], ["--slot-prompt-similarity", "0"], ["--cache-ram", "0"], ["--poll", "0"],
+                          ["--no-context-shift"], ["--log-disable"], ["--parallel", "3"], ["--ctx-size", "300"],
+                          ["--alias", "tiny-model"], ["--model", "/proc/self/fd/3"]):
+                assert any(a[i:i + len(words)] == words for i in range(len(a))), (words, a)
+            assert run1["model"] == "weights"
+            assert all(k.startswith("LLAMA_ARG_") or k in ("LC_CTYPE", "PWD") for k in run1["env"]), run1["env"]
+            sock = a[a.index("--host") + 1]
+            assert stat.S_IMODE(os.stat(sock).st_mode) & 0o077 == 0
+
+            text = json.dumps(sections(d)["manifest"])
+            assert hashlib.sha256(b"weights").hexdigest() in text and "b42-fake" in text and "tiny-model" in text
+            digested = ["llama-server", *a]
+            digested[digested.index("/proc/self/fd/3")] = "MODEL"
+            digested[digested.index(sock)] = "SOCKET"
+            assert hashlib.sha256(b"".join(x.encode() + b"\0" for x in digested)).hexdigest() in text
+
+            keys = sections(d)["keys"]["ohttp_keys"]
+            before = d.ready_count()
+            os.kill(run1["pid"], signal.SIGKILL)
+            d.wait_ready(before + 1)
+            run2 = record()[1]
+            assert run2["args"][a.index("--host") + 1] != sock and not os.path.exists(sock)
+            assert sections(d)["keys"]["ohttp_keys"] != keys
+
+            before = d.ready_count()
+            d.kill("engine")
+            until(lambda: not harness.alive(run2["pid"]), "the end of an engine without its keeper")
+            d.wait_ready(before + 1)
+            pid = record()[2]["pid"]
+            assert d.stop() == 0
+            assert not harness.alive(pid)
+            assert "secret" not in d.log()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@tap
+def an_engine_that_doesnt_start_is_told_once_and_tried_again():
+    folder = tempfile.mkdtemp(prefix="cloister-smoke-")
+    server, record = fake_server(folder)
+    model = os.path.join(folder, "bad.gguf")
+    with open(model, "w") as f:
+        f.write("bad")
+    try:
+        with Daemon("--model", model, "--llama-server", server) as d:
+            until(lambda: len(record()) >= 3, "three attempts")
+            said = [x for x in d.log().splitlines() if x.startswith("cloisterd: ")]
+            assert len(said) == 1 and "llama-server ended before it was ready" in said[0] and model in said[0], said
+            assert d.ready_count() == 0
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@tap
+def wrong_options_are_one_sentence_and_status_1():
+    folder = tempfile.mkdtemp(prefix="cloister-smoke-")
+    try:
+        good = ("--runtime-dir", folder + "/run", "--state-dir", folder + "/state", "--listen", "127.0.0.1:0")
+        sim = ("--tee", "simulated", *good)
+        model = os.path.join(folder, "m.gguf")
+        open(model, "w").close()
+        keys = os.path.join(folder, "keys")
+        with open(keys, "w") as f:
+            f.write("sixteen-letters!\n")
+        os.chmod(keys, 0o644)
+        refused("choose what protects this machine", "--model", model, *good)
+        refused("either --model FILE", *sim)
+        refused("no option '--frob'", *sim, "--frob")
+        refused("must stay inside this machine", *sim, "--upstream", "http://example.org:80")
+        refused("can't be read", *sim, "--model", folder + "/absent.gguf")
+        refused("correct --llama-server", *sim, "--model", model, "--llama-server", folder + "/absent")
+        refused("llama-server was not found", *sim, "--model", model, env={"PATH": folder, "HOME": folder})
+        refused("chmod 600", *sim, "--upstream", "unix:/x", "--api-keys", keys)
+        refused("everybody could use", "--tee", "simulated", "--upstream", "unix:/x", "--listen", "0.0.0.0:0")
+        refused("can't be made", "--tee", "simulated", "--upstream", "unix:/x", "--runtime-dir", model + "/x")
+        refused("isn't open", *sim, "--upstream", "unix:/x", "--ready-fd", "77")
+        with socket.create_server(("127.0.0.1", 0)) as s:
+            port = s.getsockname()[1]
+            refused("taken by another program", "--tee", "simulated", "--upstream", "unix:/x", "--runtime-dir", folder + "/run",
+                    "--state-dir", folder + "/state", "--listen", f"127.0.0.1:{port}")
+        conf = os.path.join(folder, "c.conf")
+        with open(conf, "w") as f:
+            f.write("Tee simulated\nUpstream unix:/x\nColour blue\n")
+        r = subprocess.run([CLOISTERD, "--config", conf], capture_output=True, text=True, timeout=harness.WAIT)
+        assert r.returncode == 1 and conf + ", line 3: there is no keyword 'Colour'" in r.stderr, r.stderr
+        assert not os.path.exists(folder + "/run"), "a refused start left its folder"
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@tap
+def hardware_that_this_build_cant_reach_is_status_20():
+    folder = tempfile.mkdtemp(prefix="cloister-smoke-")
+    try:
+        refused("simulator only", "--tee", "sev-snp", "--upstream", "unix:/x", "--listen", "127.0.0.1:0", "--runtime-dir",
+                folder + "/run", "--state-dir", folder + "/state", status=20)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@tap
+def help_and_version_need_nothing_else():
+    for option, part in (("--help", "--upstream URL"), ("--version", "cloisterd 0.")):
+        r = subprocess.run([CLOISTERD, option], capture_output=True, text=True, timeout=harness.WAIT)
+        assert r.returncode == 0 and part in r.stdout and r.stderr == ""
+
+
+if __name__ == "__main__":
+    tap.run()
