@@ -17,9 +17,10 @@
 #include "platform/process.h"
 
 #define EVIDENCE_PATH "/.well-known/cloister/evidence"
-#define BLOB_PATH     "/blob/"
-#define JSON_TYPE     "application/json"
-#define PROBLEM_TYPE  "application/problem+json"
+#define BLOCK         1024 /* of a buffer that only answers to HTTP/1.0 clients go through */
+#define BLOB_PATH    "/blob/"
+#define JSON_TYPE    "application/json"
+#define PROBLEM_TYPE "application/problem+json"
 /* RFC 9458 section 5.2 */
 #define KEY_PROBLEM                                                            \
     "{\"type\":\"https://iana.org/assignments/http-problem-types#ohttp-key\"," \
@@ -156,8 +157,8 @@ static ssize_t on_content(void *arg, uint64_t pos, char *dst, size_t max)
 
 static enum MHD_Result answer_encrypted(struct clo_request *r)
 {
-    struct MHD_Response *res = MHD_create_response_from_callback(
-        MHD_SIZE_UNKNOWN, CLO_OHTTP_CHUNK_MAX + 1024, on_content, r, NULL);
+    struct MHD_Response *res = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, BLOCK,
+                                                                 on_content, r, NULL);
     enum MHD_Result ok = MHD_NO;
 
     if (res == NULL)
