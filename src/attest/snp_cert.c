@@ -41,16 +41,17 @@ static int ext_u8(const struct clo_cert *c, const char *oid, uint8_t *ret)
 {
     struct clo_rd rd;
     uint8_t lead = 0, v = 0;
+    bool two;
     int err;
 
     if ((err = ext_der(c, oid, DER_INTEGER, &rd)) != 0)
         return err;
-    if (rd.left == 2 && (err = clo_rd_u8(&rd, &lead)) != 0)
+    two = rd.left == 2;
+    if ((two && (err = clo_rd_u8(&rd, &lead)) != 0) || (err = clo_rd_u8(&rd, &v)) != 0 ||
+        (err = clo_rd_end(&rd)) != 0)
         return err;
-    if (rd.left != 1 || lead != 0)
+    if (lead != 0 || two != (v >= 0x80))
         return CLOISTER_E_MALFORMED;
-    if ((err = clo_rd_u8(&rd, &v)) != 0)
-        return err;
     *ret = v;
     return 0;
 }

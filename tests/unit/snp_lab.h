@@ -1,0 +1,347 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A laboratory for SEV-SNP evidence: its own root, intermediate and report key, certificates with AMD's extensions,
+ * and reports written by offset, so that a test can make exactly one thing wrong. Include after <cmocka.h>.
+ */
+#ifndef CLO_TEST_SNP_LAB_H
+#define CLO_TEST_SNP_LAB_H
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "attest/snp.h"
+#include "crypto/x509_make.h"
+
+#define LAB_NOW  1795000000 /* 2026-11-18 */
+#define LAB_DAY  86400
+#define LAB_YEAR (365 * LAB_DAY)
+#define OID(x)   "1.3.6.1.4.1.3704.1." x
+
+/* Keys are made once a process. */
+static struct {
+    struct clo_signer *root, *ask, *leaf, *stranger, *stranger_leaf;
+} lab;
+
+static int lab_open(void **state)
+{
+    (void)state;
+    return clo_signer_new_rsa(2048, &lab.root) | clo_signer_new_rsa(2048, &lab.ask) |
+           clo_signer_new_rsa(2048, &lab.stranger) | clo_signer_new_p384(&lab.leaf) |
+           clo_signer_new_p384(&lab.stranger_leaf);
+}
+
+static int lab_close(void **state)
+{
+    (void)state;
+    clo_signer_free(lab.root);
+    clo_signer_free(lab.ask);
+    clo_signer_free(lab.leaf);
+    clo_signer_free(lab.stranger);
+    clo_signer_free(lab.stranger_leaf);
+    return 0;
+}
+
+struct lab_ext {
+    const char *oid;
+    uint8_t p[80];
+    size_t n;
+};
+
+/* Everything that evidence is made of; lab_good() is right in every respect. */
+struct recipe {
+    const char *product; /* "Genoa": whose place the root takes */
+    const char *root_cn, *ask_cn, *ask_issuer_cn, *leaf_cn, *leaf_issuer_cn;
+    const struct clo_signer *ask_issuer, *leaf_issuer, *leaf, *crl_issuer, *report_signer;
+    int64_t root_to, ask_to, leaf_from, leaf_to;
+    int leaf_salt;
+    bool ask_no_ca, leaf_ca;
+    struct lab_ext ext[16];
+    size_t exts;
+    size_t chain_n;
+    bool chain_garbage;
+    bool no_root; /* nothing is pinned */
+    bool no_crl;
+    int64_t crl_from, crl_to;
+    uint64_t revoked;
+    uint8_t report[CLO_SNP_REPORT_LEN];
+    size_t report_n;
+    int flip; /* a bit of the finished report; -1: none */
+    uint8_t report_data[64];
+    char policy[4096]; /* ' stands for " */
+    int64_t now;
+};
+
+static void put32(struct recipe *r, size_t at, uint32_t v)
+{
+    for (size_t i = 0; i < 4; i++)
+        r->report[at + i] = (uint8_t)(v >> (8 * i));
+}
+
+static void put64(struct recipe *r, size_t at, uint64_t v)
+{
+    put32(r, at, (uint32_t)v);
+    put32(r, at + 4, (uint32_t)(v >> 32));
+}
+
+/* TCB_VERSION of Milan and Genoa. */
+static uint64_t tcb(unsigned bl, unsigned tee, unsigned snp, unsigned ucode)
+{
+    return bl | (uint64_t)tee << 8 | (uint64_t)snp << 48 | (uint64_t)ucode << 56;
+}
+
+static struct lab_ext *ext_find(struct recipe *r, const char *oid)
+{
+    for (size_t i = 0; i < r->exts; i++)
+        if (strcmp(r->ext[i].oid, oid) == 0)
+            return &r->ext[i];
+    fail_msg("no extension %s", oid);
+    return NULL;
+}
+
+static void ext_set(struct recipe *r, const char *oid, const void *p, size_t n)
+{
+    struct lab_ext *e = NULL;
+
+    for (size_t i = 0; i < r->exts; i++)
+        if (strcmp(r->ext[i].oid, oid) == 0)
+            e = &r->ext[i];
+    if (e == NULL) {
+        assert_true(r->exts < CLO_ARRAY_LEN(r->ext));
+        e = &r->ext[r->exts++];
+    }
+    assert_true(n <= sizeof e->p);
+    e->oid = oid;
+    memcpy(e->p, p, n);
+    e->n = n;
+}
+
+static void ext_int(struct recipe *r, const char *oid, unsigned v)
+{
+    const uint8_t small[] = {2, 1, (uint8_t)v}, large[] = {2, 2, 0, (uint8_t)v};
+
+    if (v < 0x80)
+        ext_set(r, oid, small, sizeof small);
+    else
+        ext_set(r, oid, large, sizeof large);
+}
+
+static void ext_text(struct recipe *r, const char *oid, const char *s)
+{
+    uint8_t p[80] = {0x16, (uint8_t)strlen(s)};
+
+    memcpy(p + 2, s, strlen(s));
+    ext_set(r, oid, p, strlen(s) + 2);
+}
+
+static void ext_drop(struct recipe *r, const char *oid)
+{
+    struct lab_ext *e = ext_find(r, oid);
+
+    *e = r->ext[--r->exts];
+}
+
+/* One edit of the policy's text. */
+static void policy_edit(struct recipe *r, const char *from, const char *to)
+{
+    char s[sizeof r->policy];
+    const char *at = strstr(r->policy, from);
+
+    assert_non_null(at);
+    (void)snprintf(s, sizeof s, "%.*s%s%s", (int)(at - r->policy), r->policy, to,
+                   at + strlen(from));
+    memcpy(r->policy, s, sizeof s);
+}
+
+#define LAB_MEASUREMENT                                \
+    "555555555555555555555555555555555555555555555555" \
+    "555555555555555555555555555555555555555555555555"
+
+static struct recipe lab_good(void)
+{
+    static const char *const zero[] = {OID("1"),   OID("3.2"), OID("3.4"),
+                                       OID("3.5"), OID("3.6"), OID("3.7")};
+    struct recipe r = {
+        .product = "Genoa",
+        .root_cn = "ARK-Genoa",
+        .ask_cn = "SEV-Genoa",
+        .ask_issuer_cn = "ARK-Genoa",
+        .leaf_cn = "SEV-VCEK",
+        .leaf_issuer_cn = "SEV-Genoa",
+        .ask_issuer = lab.root,
+        .leaf_issuer = lab.ask,
+        .leaf = lab.leaf,
+        .crl_issuer = lab.root,
+        .report_signer = lab.leaf,
+        .root_to = LAB_NOW + 20 * (int64_t)LAB_YEAR,
+        .ask_to = LAB_NOW + 10 * (int64_t)LAB_YEAR,
+        .leaf_from = LAB_NOW - LAB_YEAR,
+        .leaf_to = LAB_NOW + 6 * LAB_YEAR,
+        .chain_n = 2,
+        .crl_from = LAB_NOW - LAB_DAY,
+        .crl_to = LAB_NOW + LAB_YEAR,
+        .revoked = 131073,
+        .report_n = CLO_SNP_REPORT_LEN,
+        .flip = -1,
+        .now = LAB_NOW,
+    };
+
+    put32(&r, 0x000, 5);
+    put32(&r, 0x004, 3);
+    put64(&r, 0x008, 0x3001f);
+    put32(&r, 0x034, 1);
+    put64(&r, 0x040, 0x25);
+    for (size_t i = 0; i < 64; i++) {
+        r.report_data[i] = (uint8_t)(0xa0 + i);
+        r.report[0x050 + i] = r.report_data[i];
+        r.report[0x1a0 + i] = (uint8_t)(i + 1);
+    }
+    memset(r.report + 0x090, 0x55, 48);
+    memcpy(r.report + 0x188, "\x19\x11\x01", 3);
+    memcpy(r.report + 0x1e8, "\x2b\x37\x01\x00\x2b\x37\x01\x00", 8);
+    put64(&r, 0x038, tcb(10, 0, 27, 200));
+    put64(&r, 0x180, tcb(10, 0, 27, 200));
+    put64(&r, 0x1e0, tcb(10, 0, 27, 200));
+    put64(&r, 0x1f0, tcb(10, 0, 27, 200));
+    put64(&r, 0x1f8, 3);
+    put64(&r, 0x200, 3);
+
+    for (size_t i = 0; i < CLO_ARRAY_LEN(zero); i++)
+        ext_int(&r, zero[i], 0);
+    ext_text(&r, OID("2"), "Genoa");
+    ext_int(&r, OID("3.1"), 10);
+    ext_int(&r, OID("3.3"), 27);
+    ext_int(&r, OID("3.8"), 200);
+    ext_set(&r, OID("4"), r.report + 0x1a0, 64);
+
+    (void)snprintf(r.policy, sizeof r.policy, "%s",
+                   "{'v':1,'name':'laboratory','tee':['sev-snp'],'measurements':['" LAB_MEASUREMENT
+                   "'],'sev_snp':{'products':{'genoa':{"
+                   "'min_tcb':{'bl':10,'tee':0,'snp':27,'ucode':200},"
+                   "'min_launch_tcb':{'bl':10,'tee':0,'snp':27,'ucode':200},"
+                   "'min_firmware':'1.55.43'}},"
+                   "'min_abi':'0.31','allow_smt':true,'require_platform':['alias_check','ecc'],"
+                   "'min_guest_svn':3,'mitigations':[0,1]},'devices':{'min':0}}");
+    return r;
+}
+
+/* ---- making it ---- */
+
+static struct cloister_policy *lab_policy(const struct recipe *r)
+{
+    struct cloister_policy *p = NULL;
+    char s[sizeof r->policy], why[200];
+
+    memcpy(s, r->policy, sizeof s);
+    for (char *c = s; *c != '\0'; c++)
+        if (*c == '\'')
+            *c = '"';
+    if (cloister_policy_check(s, strlen(s), why, sizeof why) != 0)
+        fail_msg("%s", why);
+    assert_int_equal(cloister_policy_parse(s, strlen(s), &p), 0);
+    return p;
+}
+
+static void lab_root(const struct recipe *r, struct clo_buf *der)
+{
+    const struct clo_cert_spec spec = {
+        .subject_cn = r->root_cn,
+        .issuer_cn = r->root_cn,
+        .serial = 131072,
+        .not_before = LAB_NOW - 5 * (int64_t)LAB_YEAR,
+        .not_after = r->root_to,
+        .ca = true,
+        .subject = lab.root,
+        .issuer = lab.root,
+    };
+
+    *der = clo_buf_init(CLO_CERT_MAX);
+    assert_int_equal(clo_cert_make(&spec, der), 0);
+}
+
+static void lab_chain(const struct recipe *r, struct clo_buf chain[CLO_CHAIN_MAX])
+{
+    struct clo_cert_ext_spec ext[CLO_ARRAY_LEN(r->ext)];
+    const struct clo_cert_spec ask = {
+        .subject_cn = r->ask_cn,
+        .issuer_cn = r->ask_issuer_cn,
+        .serial = 131074,
+        .not_before = LAB_NOW - 4 * (int64_t)LAB_YEAR,
+        .not_after = r->ask_to,
+        .ca = !r->ask_no_ca,
+        .subject = lab.ask,
+        .issuer = r->ask_issuer,
+    };
+    const struct clo_cert_spec leaf = {
+        .subject_cn = r->leaf_cn,
+        .issuer_cn = r->leaf_issuer_cn,
+        .not_before = r->leaf_from,
+        .not_after = r->leaf_to,
+        .ca = r->leaf_ca,
+        .ext = ext,
+        .exts = r->exts,
+        .subject = r->leaf,
+        .issuer = r->leaf_issuer,
+        .salt_len = r->leaf_salt,
+    };
+
+    for (size_t i = 0; i < r->exts; i++)
+        ext[i] = (struct clo_cert_ext_spec){r->ext[i].oid, r->ext[i].p, r->ext[i].n};
+    for (size_t i = 0; i < CLO_CHAIN_MAX; i++)
+        chain[i] = clo_buf_init(CLO_CERT_MAX);
+    assert_int_equal(clo_cert_make(&leaf, &chain[0]), 0);
+    assert_int_equal(clo_cert_make(&ask, &chain[1]), 0);
+    assert_int_equal(clo_cert_make(&ask, &chain[2]), 0); /* only seen if chain_n says so */
+    if (r->chain_garbage)
+        chain[1].p[0] ^= 1;
+}
+
+static void lab_crl(const struct recipe *r, struct clo_collateral *c)
+{
+    const struct clo_crl_spec spec = {
+        .issuer_cn = r->root_cn,
+        .this_update = r->crl_from,
+        .next_update = r->crl_to,
+        .revoked = &r->revoked,
+        .revoked_n = 1,
+        .issuer = r->crl_issuer,
+    };
+
+    *c = (struct clo_collateral){0};
+    if (r->no_crl)
+        return;
+    c->crl[0] = clo_buf_init(CLO_CRL_MAX);
+    c->crls = 1;
+    assert_int_equal(clo_crl_make(&spec, &c->crl[0]), 0);
+}
+
+/* Sign what stands in report[0..0x2a0), and then flip the bit. */
+static void lab_sign(const struct recipe *r, uint8_t report[CLO_SNP_REPORT_LEN])
+{
+    uint8_t sig[2][48];
+
+    memcpy(report, r->report, CLO_SNP_REPORT_LEN);
+    assert_int_equal(clo_signer_sign_p384(r->report_signer, report, 0x2a0, sig[0], sig[1]), 0);
+    for (size_t i = 0; i < 48; i++) {
+        report[0x2a0 + i] = sig[0][47 - i];
+        report[0x2e8 + i] = sig[1][47 - i];
+    }
+    if (r->flip >= 0)
+        report[r->flip / 8] ^= (uint8_t)(1u << (r->flip % 8));
+}
+
+static struct cloister_roots *lab_roots(const struct recipe *r)
+{
+    struct cloister_roots *roots = NULL;
+    struct clo_buf der;
+
+    assert_int_equal(cloister_roots_new(&roots), 0);
+    if (!r->no_root) {
+        lab_root(r, &der);
+        assert_int_equal(cloister_roots_add_amd(roots, r->product, der.p, der.len), 0);
+        clo_buf_clear(&der);
+    }
+    return roots;
+}
+
+#endif
