@@ -32,8 +32,11 @@ enum clo_msg {
     CLO_MSG_PEER = 1,  /* role u8; brings a descriptor: replaces an older channel to that role */
     CLO_MSG_DRAIN = 2, /* finish what is open, take nothing new, answer DRAINED, then exit 0 */
     CLO_MSG_DRAINED = 3,
-    CLO_MSG_READY =
-        4, /* child -> parent: took its START (id 0); from the attester also: can quote under the MANIFEST of this id */
+    /*
+     * child -> parent: took its START (id 0). Later, with the id of a MANIFEST: the attester can quote under it, the gateway
+     * serves under it.
+     */
+    CLO_MSG_READY = 4,
     /* START, one a role */
     CLO_MSG_KEEPER_START = 10,   /* struct clo_keeper_start */
     CLO_MSG_ATTESTER_START = 11, /* struct clo_attester_start */
@@ -43,8 +46,11 @@ enum clo_msg {
         14, /* u16 count, count x 32: SHA-256 of API keys; parent -> gateway, before READY, and again
                                   * whenever they change: each replaces the whole set; CLO_CREDENTIALS_MAX at most */
     /* parent -> attester, gateway */
-    CLO_MSG_MANIFEST =
-        20, /* the manifest section's bytes; the attester forgets its keys and its channel to the keeper */
+    /*
+     * The manifest section's bytes. The attester forgets its keys and its channel to the keeper; the gateway learns that the
+     * attester can quote under it.
+     */
+    CLO_MSG_MANIFEST = 20,
     /* parent -> keeper: destroy all keys and the channel to the attester, make new keys (engine or manifest changed) */
     CLO_MSG_RESET = 21,
     /* parent -> gateway */

@@ -265,6 +265,16 @@ static int on_drain(struct clo_gw *gw)
     return 0;
 }
 
+/*
+ * The attester can quote under it. Its bytes come from there too, as the blob that is served. The parent waits for the answer
+ * before it calls the whole ready.
+ */
+static int on_manifest(struct clo_gw *gw, const struct clo_ipc_msg *m)
+{
+    gw->quotable = gw->attester != NULL;
+    return clo_link_send(gw->parent, CLO_MSG_READY, m->id, NULL, 0);
+}
+
 static int on_parent(void *ctx, struct clo_ipc_msg *m)
 {
     struct clo_gw *gw = ctx;
@@ -275,7 +285,7 @@ static int on_parent(void *ctx, struct clo_ipc_msg *m)
     case CLO_MSG_GATEWAY_START: return on_start(gw, m);
     case CLO_MSG_ENGINE_STATE: return on_engine_state(gw, m);
     case CLO_MSG_DRAIN: return on_drain(gw);
-    default: return 0; /* MANIFEST: the attester's blob of it is what is served */
+    default: return on_manifest(gw, m);
     }
 }
 

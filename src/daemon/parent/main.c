@@ -13,7 +13,7 @@
  *   4. The keeper shows its new keys on the new channel. The attester reads them after the new manifest, because the channel came
  *      after it. Older keys can't arrive: their channel is gone on both sides.
  *   5. The attester tells the parent READY with the number of step 2: it can quote. Only now is the gateway told of the
- *      engine. Had it been told earlier, a request sealed to older keys could have reached the new engine; the keeper has
+ *      engine, and answers READY with the same number: the whole is ready. Had it been told earlier, a request sealed to older keys could have reached the new engine; the keeper has
  *      destroyed those keys by now, and dropped what they had opened.
  *
  * When an engine goes down the gateway is told at once, and drops what waits for it. Every engine has another socket, so
@@ -95,7 +95,9 @@ struct parent {
     uint64_t bind_number;     /* counts bindings */
     uint64_t quotable;        /* the binding under which the attester can quote */
     uint64_t keeper_reset[2]; /* keeper's life, and the manifest that it was last reset for */
-    uint64_t gateway_told[2]; /* gateway's life, and the manifest whose engine it knows; 0: none */
+    uint64_t gateway_told
+        [3]; /* gateway's life, the manifest whose engine it knows (0: none), the binding */
+    uint64_t gateway_serves; /* the binding under which it said that it serves */
     bool ready;
 };
 
@@ -381,25 +383,28 @@ static void settle(struct parent *p)
                 p->quotable == p->bind_number;
     if (gateway != 0 && p->gateway_told[0] != gateway) {
         p->gateway_told[0] = gateway; /* a new one knows of no engine */
-        p->gateway_told[1] = 0;
+        p->gateway_told[1] = p->gateway_told[2] = p->gateway_serves = 0;
     }
     if (gateway != 0 && !p->up && p->gateway_told[1] != 0) {
         tell_engine_state(p, &down);
         p->gateway_told[1] = 0;
     }
     if (gateway != 0 && can_quote && p->gateway_told[1] != p->manifest_number) {
-        (void)child_send(p, CLO_ROLE_GATEWAY, CLO_MSG_MANIFEST, 0, p->manifest.p, p->manifest.len,
-                         -1);
         tell_engine_state(p, &p->engine);
         p->gateway_told[1] = p->manifest_number;
     }
-    set_ready(p, gateway != 0 && can_quote && p->gateway_told[1] == p->manifest_number);
+    if (gateway != 0 && can_quote && p->gateway_told[2] != p->bind_number) {
+        (void)child_send(p, CLO_ROLE_GATEWAY, CLO_MSG_MANIFEST, p->bind_number, p->manifest.p,
+                         p->manifest.len, -1);
+        p->gateway_told[2] = p->bind_number;
+    }
+    set_ready(p, gateway != 0 && can_quote && p->gateway_serves == p->bind_number);
 }
 
 /* ---- what children say ---- */
 
 static const struct clo_ipc_permit from_gateway[] = {
-    {1U << STARTING, CLO_MSG_READY, 0, 0, false},
+    {1U << STARTING | 1U << RUNNING, CLO_MSG_READY, 0, 0, false},
     {1U << RUNNING, CLO_MSG_DRAINED, 0, 0, false},
 };
 static const struct clo_ipc_permit from_attester[] = {
@@ -489,6 +494,8 @@ static int heard(struct parent *p, enum clo_role r, const struct clo_ipc_msg *m)
             c->state = RUNNING;
         else if (r == CLO_ROLE_ATTESTER)
             p->quotable = m->id;
+        else
+            p->gateway_serves = m->id;
         return 0;
     case CLO_MSG_SIMULATED:
         memcpy(p->simulated, m->payload, sizeof p->simulated);
