@@ -393,5 +393,17 @@ def help_and_version_need_nothing_else():
         assert r.returncode == 0 and part in r.stdout and r.stderr == ""
 
 
+@tap
+def the_manual_knows_every_option():
+    text = subprocess.run([CLOISTERD, "--help"], capture_output=True, text=True, timeout=harness.WAIT).stdout
+    options = {x.split()[0][2:] for x in text.splitlines() if x.startswith("  --")}
+    manual = {p: open(os.path.join(harness.ROOT, "man", p)).read() for p in ("cloisterd.8", "cloisterd.conf.5")}
+    assert len(options) > 20
+    for o in options:
+        assert f"Fl -{o}" in manual["cloisterd.8"] or o == "version", o
+        if o not in ("config", "ready-fd", "help", "version"):
+            assert f"Fl -{o} Ta" in manual["cloisterd.conf.5"], o
+
+
 if __name__ == "__main__":
     tap.run()
