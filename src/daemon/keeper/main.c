@@ -239,7 +239,7 @@ int main(int argc, char *argv[])
     struct keeper k = {.gateway = -1, .attester = -1};
     int err;
 
-    if ((err = clo_role_begin(CLO_ROLE_KEEPER, argc, argv)) != 0)
+    if (clo_role_begin(CLO_ROLE_KEEPER, argc, argv) != 0)
         return 1;
     if (clo_guard_init(GUARD_SLOTS) != 0)
         return CLO_EXIT_LOCK;

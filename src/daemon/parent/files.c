@@ -293,8 +293,7 @@ static int parse_keys(const struct clo_buf *text, const char *file, struct clo_k
         const uint8_t *end = memchr(rd.p, '\n', rd.left);
         size_t n = end != NULL ? (size_t)(end - rd.p) : rd.left;
 
-        if ((err = clo_rd_view(&rd, n, &p)) != 0 ||
-            (end != NULL && (err = clo_rd_skip(&rd, 1)) != 0))
+        if (clo_rd_view(&rd, n, &p) != 0 || (end != NULL && clo_rd_skip(&rd, 1) != 0))
             return clo_problem_set(problem, "%s can't be read", file);
         if (n > 0 && p[n - 1] == '\r')
             n--;

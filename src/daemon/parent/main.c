@@ -652,7 +652,7 @@ static bool all_gone(void)
 
 static void reload_keys(struct parent *p)
 {
-    struct clo_problem problem;
+    struct clo_problem problem = {0};
 
     if (p->keys_file[0] == 0)
         return;
