@@ -12,6 +12,7 @@ import stat
 import subprocess
 import sys
 import tempfile
+import threading
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 import harness
@@ -146,6 +147,69 @@ def a_signal_ends_it_with_nothing_left():
             assert d.lines[-2] == {"v": 1, "event": "not-ready"}
             with socket.socket() as s:
                 assert s.connect_ex(("127.0.0.1", d.port)) != 0
+
+
+def with_an_open_request(then):
+    """Runs then(daemon, client, release) while a request waits for its engine."""
+    gate = threading.Event()
+
+    def gated(body, out):
+        gate.wait(harness.WAIT)
+        harness.echo(body, out)
+
+    u = Upstream()
+    u.engine.script = gated
+    with u as d:
+        client = harness.start_cloister("chat", "--server", d.url, "--policy", d.policy, "--key-file", d.key_file, "hello")
+        u.engine.wait_requests(1)
+        d.proc.send_signal(signal.SIGTERM)
+        until(lambda: "gateway drain open=1" in d.log(), "the gateway's drain")
+        then(d, client, gate.set)
+
+
+@tap
+def a_drain_finishes_what_is_open():
+    def then(d, client, release):
+        release()
+        out, err = client.communicate(timeout=harness.WAIT)
+        assert client.returncode == 0 and b"echo: hello" in out, (out, err)
+        assert d.proc.wait(harness.WAIT) == 0
+    with_an_open_request(then)
+
+
+@tap
+def a_second_signal_doesnt_wait():
+    def then(d, client, release):
+        assert d.proc.poll() is None
+        d.proc.send_signal(signal.SIGTERM)
+        assert d.proc.wait(5) == 0
+        release()
+        assert client.wait(harness.WAIT) == 1
+    with_an_open_request(then)
+
+
+@tap
+def a_process_that_breaks_the_rules_is_ended_and_replaced():
+    folder = tempfile.mkdtemp(prefix="cloister-smoke-")
+    try:
+        shutil.copy(CLOISTERD, folder)
+        for role in ("gateway", "attester", "engine"):
+            os.symlink(f"{CLOISTERD}-{role}", f"{folder}/cloisterd-{role}")
+        keeper = folder + "/cloisterd-keeper"
+        with open(keeper, "w") as f: # says READY twice, which no state permits, and stays
+            f.write(f"#!{sys.executable}\nimport socket, struct, time\ns = socket.socket(fileno=3)\n"
+                    "for _ in range(2): s.send(struct.pack('<HHIQ', 1, 4, 0, 0))\ntime.sleep(1000)\n")
+        os.chmod(keeper, 0o755)
+        with open(folder + "/log", "w") as log:
+            p = subprocess.Popen([folder + "/cloisterd", "--tee", "simulated", "--upstream", "unix:/x", "--listen", "127.0.0.1:0",
+                                  "--runtime-dir", folder + "/run", "--state-dir", folder + "/state"], stderr=log)
+        log = lambda: open(folder + "/log").read()
+        until(lambda: log().count("ipc-bad peer=2") >= 2 and log().count("child-start child=2") >= 3, "its replacement")
+        assert "child-exit child=2" in log() and "signal=9" in log()
+        p.terminate()
+        assert p.wait(harness.WAIT) == 0
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @tap
