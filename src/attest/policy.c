@@ -55,7 +55,7 @@ static struct place enter(const json_t *v, const char *path, struct place *paren
     struct place p = {clo_json_obj_init(v), path, parent->why, parent->cap};
 
     if (p.o.err != 0)
-        tell(&p, "", "must be an object of at most 64 members");
+        tell(&p, "*", "must be an object of at most 64 members");
     return p;
 }
 

@@ -23,7 +23,7 @@ static struct {
     struct clo_signer *root, *ask, *leaf, *stranger, *stranger_leaf;
 } lab;
 
-static int lab_open(void **state)
+static inline int lab_open(void **state)
 {
     (void)state;
     return clo_signer_new_rsa(2048, &lab.root) | clo_signer_new_rsa(2048, &lab.ask) |
@@ -31,7 +31,7 @@ static int lab_open(void **state)
            clo_signer_new_p384(&lab.stranger_leaf);
 }
 
-static int lab_close(void **state)
+static inline int lab_close(void **state)
 {
     (void)state;
     clo_signer_free(lab.root);
@@ -72,25 +72,25 @@ struct recipe {
     int64_t now;
 };
 
-static void put32(struct recipe *r, size_t at, uint32_t v)
+static inline void put32(struct recipe *r, size_t at, uint32_t v)
 {
     for (size_t i = 0; i < 4; i++)
         r->report[at + i] = (uint8_t)(v >> (8 * i));
 }
 
-static void put64(struct recipe *r, size_t at, uint64_t v)
+static inline void put64(struct recipe *r, size_t at, uint64_t v)
 {
     put32(r, at, (uint32_t)v);
     put32(r, at + 4, (uint32_t)(v >> 32));
 }
 
 /* TCB_VERSION of Milan and Genoa. */
-static uint64_t tcb(unsigned bl, unsigned tee, unsigned snp, unsigned ucode)
+static inline uint64_t tcb(unsigned bl, unsigned tee, unsigned snp, unsigned ucode)
 {
     return bl | (uint64_t)tee << 8 | (uint64_t)snp << 48 | (uint64_t)ucode << 56;
 }
 
-static struct lab_ext *ext_find(struct recipe *r, const char *oid)
+static inline struct lab_ext *ext_find(struct recipe *r, const char *oid)
 {
     for (size_t i = 0; i < r->exts; i++)
         if (strcmp(r->ext[i].oid, oid) == 0)
@@ -99,7 +99,7 @@ static struct lab_ext *ext_find(struct recipe *r, const char *oid)
     return NULL;
 }
 
-static void ext_set(struct recipe *r, const char *oid, const void *p, size_t n)
+static inline void ext_set(struct recipe *r, const char *oid, const void *p, size_t n)
 {
     struct lab_ext *e = NULL;
 
@@ -116,7 +116,7 @@ static void ext_set(struct recipe *r, const char *oid, const void *p, size_t n)
     e->n = n;
 }
 
-static void ext_int(struct recipe *r, const char *oid, unsigned v)
+static inline void ext_int(struct recipe *r, const char *oid, unsigned v)
 {
     const uint8_t small[] = {2, 1, (uint8_t)v}, large[] = {2, 2, 0, (uint8_t)v};
 
@@ -126,7 +126,7 @@ static void ext_int(struct recipe *r, const char *oid, unsigned v)
         ext_set(r, oid, large, sizeof large);
 }
 
-static void ext_text(struct recipe *r, const char *oid, const char *s)
+static inline void ext_text(struct recipe *r, const char *oid, const char *s)
 {
     uint8_t p[80] = {0x16, (uint8_t)strlen(s)};
 
@@ -134,7 +134,7 @@ static void ext_text(struct recipe *r, const char *oid, const char *s)
     ext_set(r, oid, p, strlen(s) + 2);
 }
 
-static void ext_drop(struct recipe *r, const char *oid)
+static inline void ext_drop(struct recipe *r, const char *oid)
 {
     struct lab_ext *e = ext_find(r, oid);
 
@@ -142,7 +142,7 @@ static void ext_drop(struct recipe *r, const char *oid)
 }
 
 /* One edit of the policy's text. */
-static void policy_edit(struct recipe *r, const char *from, const char *to)
+static inline void policy_edit(struct recipe *r, const char *from, const char *to)
 {
     char s[sizeof r->policy];
     const char *at = strstr(r->policy, from);
@@ -157,7 +157,7 @@ static void policy_edit(struct recipe *r, const char *from, const char *to)
     "555555555555555555555555555555555555555555555555" \
     "555555555555555555555555555555555555555555555555"
 
-static struct recipe lab_good(void)
+static inline struct recipe lab_good(void)
 {
     static const char *const zero[] = {OID("1"),   OID("3.2"), OID("3.4"),
                                        OID("3.5"), OID("3.6"), OID("3.7")};
@@ -227,7 +227,7 @@ static struct recipe lab_good(void)
 
 /* ---- making it ---- */
 
-static struct cloister_policy *lab_policy(const struct recipe *r)
+static inline struct cloister_policy *lab_policy(const struct recipe *r)
 {
     struct cloister_policy *p = NULL;
     char s[sizeof r->policy], why[200];
@@ -242,7 +242,7 @@ static struct cloister_policy *lab_policy(const struct recipe *r)
     return p;
 }
 
-static void lab_root(const struct recipe *r, struct clo_buf *der)
+static inline void lab_root(const struct recipe *r, struct clo_buf *der)
 {
     const struct clo_cert_spec spec = {
         .subject_cn = r->root_cn,
@@ -259,7 +259,7 @@ static void lab_root(const struct recipe *r, struct clo_buf *der)
     assert_int_equal(clo_cert_make(&spec, der), 0);
 }
 
-static void lab_chain(const struct recipe *r, struct clo_buf chain[CLO_CHAIN_MAX])
+static inline void lab_chain(const struct recipe *r, struct clo_buf chain[CLO_CHAIN_MAX])
 {
     struct clo_cert_ext_spec ext[CLO_ARRAY_LEN(r->ext)];
     const struct clo_cert_spec ask = {
@@ -296,7 +296,7 @@ static void lab_chain(const struct recipe *r, struct clo_buf chain[CLO_CHAIN_MAX
         chain[1].p[0] ^= 1;
 }
 
-static void lab_crl(const struct recipe *r, struct clo_collateral *c)
+static inline void lab_crl(const struct recipe *r, struct clo_collateral *c)
 {
     const struct clo_crl_spec spec = {
         .issuer_cn = r->root_cn,
@@ -316,7 +316,7 @@ static void lab_crl(const struct recipe *r, struct clo_collateral *c)
 }
 
 /* Sign what stands in report[0..0x2a0), and then flip the bit. */
-static void lab_sign(const struct recipe *r, uint8_t report[CLO_SNP_REPORT_LEN])
+static inline void lab_sign(const struct recipe *r, uint8_t report[CLO_SNP_REPORT_LEN])
 {
     uint8_t sig[2][48];
 
@@ -330,7 +330,7 @@ static void lab_sign(const struct recipe *r, uint8_t report[CLO_SNP_REPORT_LEN])
         report[r->flip / 8] ^= (uint8_t)(1u << (r->flip % 8));
 }
 
-static struct cloister_roots *lab_roots(const struct recipe *r)
+static inline struct cloister_roots *lab_roots(const struct recipe *r)
 {
     struct cloister_roots *roots = NULL;
     struct clo_buf der;

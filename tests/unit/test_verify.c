@@ -1,0 +1,1247 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Whole evidence to a verdict: made by the simulator, and by a laboratory that stands for AMD, then with one
+ * thing changed. What fails is named; what passes is bound by a report.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <cloister/verify.h>
+
+#include "base/enc.h"
+#include "codec/ohttp.h"
+#include "platform/maker.h"
+#include "snp_lab.h"
+
+#define NONCES 5
+#define OURS   3
+
+static struct clo_maker *simulator;
+
+/* What evidence is made of. */
+struct scene {
+    bool hardware; /* by the laboratory, else by the simulator */
+    int64_t now;
+    struct clo_keys_section keys;
+    struct clo_ohttp_keyconf conf[3];
+    size_t confs;
+    bool cut_list; /* the list of keys loses its last byte */
+    struct clo_manifest manifest;
+    const char *devices; /* NULL: none */
+    uint8_t nonce[NONCES][32];
+    struct cloister_nonce ours;
+    bool no_nonce;
+    char policy[4096]; /* ' stands for " */
+    struct recipe lab;
+    struct clo_buf sec[CLO_SEC_COUNT]; /* filled by make() */
+    struct cloister_roots *roots;
+};
+
+static unsigned seen[UINT8_MAX + 1];
+
+static int open_all(void **state)
+{
+    return lab_open(state) | clo_maker_simulated_new(clo_rng_system(), LAB_NOW, &simulator);
+}
+
+static int close_all(void **state)
+{
+    clo_maker_free(simulator);
+    return lab_close(state);
+}
+
+static void add_key(struct scene *s, uint8_t id, uint16_t kem, uint16_t aead)
+{
+    struct clo_ohttp_keyconf *k = &s->conf[s->confs++];
+    const uint8_t seed[32] = {id, 1, 2, 3};
+
+    *k = (struct clo_ohttp_keyconf){.key_id = id, .kem = kem, .suites = 1};
+    k->suite[0].kdf = CLO_KDF_HKDF_SHA256;
+    k->suite[0].aead = aead;
+    assert_int_equal(clo_kem_public(kem, seed, k->pk), 0);
+}
+
+static void scene_policy(struct scene *s)
+{
+    uint8_t root[32], measurement[48];
+    char hex_root[65], hex_measurement[97];
+
+    clo_maker_simulated_info(simulator, root, measurement);
+    clo_hex(root, 32, hex_root);
+    clo_hex(measurement, 48, hex_measurement);
+    (void)snprintf(s->policy, sizeof s->policy,
+                   "{'v':1,'name':'simulated','tee':['simulated'],'measurements':['%s'],"
+                   "'simulated':{'roots':['%s']}}",
+                   hex_measurement, hex_root);
+}
+
+static struct scene *scene_new(bool hardware)
+{
+    struct scene *s = calloc(1, sizeof *s);
+
+    assert_non_null(s);
+    s->hardware = hardware;
+    s->now = LAB_NOW;
+    s->keys.created = LAB_NOW - 600;
+    s->keys.expires = LAB_NOW + 1200;
+    memcpy(s->keys.gateway, "/r/0123456789abcdef", 20);
+    memset(s->keys.receipt_key, 9, 32);
+    add_key(s, 1, CLO_KEM_XWING, CLO_AES_256_GCM);
+    s->manifest = (struct clo_manifest){
+        .release = "0.1.0",
+        .engine_name = "llama-server",
+        .engine_version = "b1",
+        .managed = true,
+        .upstream = "unix",
+        .model = "Some Model",
+        .prefix_cache = "credential",
+    };
+    memset(s->manifest.model_sha256, 0x22, 32);
+    for (size_t i = 0; i < NONCES; i++)
+        memset(s->nonce[i], (int)(0x40 + i), 32);
+    memcpy(s->ours.bytes, s->nonce[OURS], 32);
+    s->ours.sent_at = LAB_NOW - 2;
+    s->lab = lab_good();
+    if (hardware)
+        memcpy(s->policy, s->lab.policy, sizeof s->policy);
+    else
+        scene_policy(s);
+    return s;
+}
+
+static void scene_free(struct scene *s)
+{
+    for (size_t i = 0; i < CLO_SEC_COUNT; i++)
+        clo_buf_clear(&s->sec[i]);
+    cloister_roots_free(s->roots);
+    free(s);
+}
+
+static void section_set(struct scene *s, enum clo_section which, const char *text)
+{
+    clo_buf_clear(&s->sec[which]);
+    s->sec[which] = clo_buf_init(CLO_SECTION_MAX + 1);
+    assert_int_equal(clo_buf_append(&s->sec[which], text, strlen(text)), 0);
+}
+
+/* In a finished section the first `from` becomes `to`. */
+static void section_edit(struct scene *s, enum clo_section which, const char *from, const char *to)
+{
+    struct clo_buf *b = &s->sec[which];
+    const char *at = memmem(b->p, b->len, from, strlen(from));
+    char *copy = calloc(1, b->len + strlen(to) + 1);
+    size_t head;
+
+    assert_non_null(at);
+    assert_non_null(copy);
+    head = (size_t)(at - (const char *)b->p);
+    memcpy(copy, b->p, head);
+    memcpy(copy + head, to, strlen(to));
+    memcpy(copy + head + strlen(to), at + strlen(from), b->len - head - strlen(from));
+    section_set(s, which, copy);
+    free(copy);
+}
+
+static void hardware_report(struct scene *s, const uint8_t data[64], struct clo_cpu_section *cpu,
+                            struct clo_collateral *crls)
+{
+    *cpu = (struct clo_cpu_section){.type = "sev-snp", .report_n = CLO_SNP_REPORT_LEN};
+    memcpy(s->lab.report + 0x50, data, 64);
+    lab_chain(&s->lab, cpu->chain);
+    lab_sign(&s->lab, cpu->report);
+    for (size_t i = s->lab.chain_n; i < CLO_CHAIN_MAX; i++)
+        clo_buf_clear(&cpu->chain[i]);
+    cpu->chain_n = s->lab.chain_n;
+    lab_crl(&s->lab, crls);
+}
+
+/* All six sections, bound to each other. */
+static void make(struct scene *s)
+{
+    struct clo_batch_section batch;
+    struct clo_cpu_section cpu = {0};
+    struct clo_collateral crls = {0};
+    uint8_t digest[3][32], data[64];
+    struct clo_wr wr = clo_wr_init(s->keys.ohttp_keys, sizeof s->keys.ohttp_keys);
+
+    for (size_t i = 0; i < CLO_SEC_COUNT; i++)
+        s->sec[i] = clo_buf_init(CLO_SECTION_MAX);
+    assert_int_equal(clo_ohttp_keys_write(s->conf, s->confs, &wr), 0);
+    s->keys.ohttp_keys_n = wr.len - s->cut_list;
+    assert_int_equal(clo_keys_section_write(&s->keys, &s->sec[CLO_SEC_KEYS]), 0);
+    assert_int_equal(clo_manifest_write(&s->manifest, &s->sec[CLO_SEC_MANIFEST]), 0);
+    section_set(s, CLO_SEC_DEVICES, s->devices == NULL ? "{\"v\":1,\"devices\":[]}" : s->devices);
+    assert_int_equal(clo_batch_make((const uint8_t(*)[32])s->nonce, NONCES, OURS, &batch), 0);
+    assert_int_equal(clo_batch_section_write(&batch, &s->sec[CLO_SEC_BATCH]), 0);
+    for (unsigned i = CLO_SEC_KEYS; i <= CLO_SEC_DEVICES; i++)
+        assert_int_equal(clo_sha256(s->sec[i].p, s->sec[i].len, digest[i]), 0);
+    assert_int_equal(clo_bind_cpu(batch.root, digest[0], digest[1], digest[2], data), 0);
+    if (s->hardware) {
+        hardware_report(s, data, &cpu, &crls);
+        s->roots = lab_roots(&s->lab);
+    } else {
+        assert_int_equal(simulator->ops->report(simulator, data, &cpu), 0);
+        assert_int_equal(simulator->ops->collateral(simulator, &crls), 0);
+    }
+    assert_int_equal(clo_cpu_section_write(&cpu, &s->sec[CLO_SEC_CPU]), 0);
+    assert_int_equal(clo_collateral_write(&crls, &s->sec[CLO_SEC_COLLATERAL]), 0);
+    clo_cpu_section_clear(&cpu);
+    clo_collateral_clear(&crls);
+}
+
+static struct scene *made(bool hardware)
+{
+    struct scene *s = scene_new(hardware);
+
+    make(s);
+    return s;
+}
+
+static struct cloister_evidence *evidence_of(const struct scene *s)
+{
+    struct clo_section_ref ref[CLO_SEC_COUNT] = {0};
+    struct clo_buf doc = clo_buf_init(CLOISTER_EVIDENCE_MAX);
+    struct cloister_evidence *e = NULL;
+
+    for (size_t i = 0; i < CLO_SEC_COUNT; i++)
+        ref[i] = (struct clo_section_ref){.p = s->sec[i].p, .n = s->sec[i].len};
+    assert_int_equal(clo_evidence_write(ref, &doc), 0);
+    assert_int_equal(cloister_evidence_parse(doc.p, doc.len, &e), 0);
+    clo_buf_clear(&doc);
+    return e;
+}
+
+static struct cloister_policy *policy_of(const struct scene *s)
+{
+    struct recipe r = {0};
+
+    memcpy(r.policy, s->policy, sizeof r.policy);
+    return lab_policy(&r);
+}
+
+static int verify_evidence(const struct scene *s, const struct cloister_evidence *e,
+                           struct cloister_verdict *v)
+{
+    struct cloister_policy *p = policy_of(s);
+    int err = cloister_evidence_verify(e, s->no_nonce ? NULL : &s->ours, p,
+                                       s->roots != NULL ? s->roots : cloister_roots_builtin(),
+                                       s->now, v);
+
+    cloister_policy_free(p);
+    for (size_t i = 0; i < v->checks; i++)
+        seen[v->check[i].id] |= 1u << v->check[i].status;
+    return err;
+}
+
+static int verify(const struct scene *s, struct cloister_verdict *v)
+{
+    struct cloister_evidence *e = evidence_of(s);
+    int err = verify_evidence(s, e, v);
+
+    cloister_evidence_free(e);
+    return err;
+}
+
+static void names_with(const struct cloister_verdict *v, enum cloister_check_status status,
+                       char *dst, size_t cap)
+{
+    dst[0] = '\0';
+    for (size_t i = 0; i < v->checks; i++) {
+        if (v->check[i].status != status)
+            continue;
+        if (dst[0] != '\0')
+            strncat(dst, " ", cap - strlen(dst) - 1);
+        strncat(dst, cloister_check_name(v->check[i].id), cap - strlen(dst) - 1);
+    }
+}
+
+/* Nothing that a channel could use stands in a verdict that isn't "verified". */
+static void assert_empty_handed(const struct cloister_verdict *v)
+{
+    assert_int_equal(v->valid_until, 0);
+    assert_int_equal(v->ohttp_keys_n, 0);
+    assert_int_equal(v->aeads, 0);
+    assert_string_equal(v->gateway, "");
+    assert_string_equal(v->model, "");
+    assert_false(v->allow_x25519);
+    for (size_t i = 0; i < sizeof v->ohttp_keys; i++)
+        assert_int_equal(v->ohttp_keys[i], 0);
+}
+
+/* Refused because of exactly these checks. Frees the scene. */
+static void fails(struct scene *s, const char *names)
+{
+    struct cloister_verdict v;
+    char got[2048];
+
+    assert_int_equal(verify(s, &v), CLOISTER_E_REFUSED);
+    assert_int_equal(v.outcome, CLOISTER_REFUSED);
+    assert_int_equal(cloister_verdict_exit(&v), 10);
+    names_with(&v, CLOISTER_CHECK_FAIL, got, sizeof got);
+    assert_string_equal(got, names);
+    assert_empty_handed(&v);
+    scene_free(s);
+}
+
+static void lacks(struct scene *s, const char *names)
+{
+    struct cloister_verdict v;
+    char got[2048];
+
+    assert_int_equal(verify(s, &v), CLOISTER_E_INDETERMINATE);
+    assert_int_equal(v.outcome, CLOISTER_INDETERMINATE);
+    assert_int_equal(cloister_verdict_exit(&v), 20);
+    names_with(&v, CLOISTER_CHECK_MISSING, got, sizeof got);
+    if (strncmp(got, names, strlen(names)) != 0)
+        assert_string_equal(got, names);
+    assert_empty_handed(&v);
+    scene_free(s);
+}
+
+static void malformed(struct scene *s)
+{
+    struct cloister_verdict v;
+    char got[2048];
+
+    assert_int_equal(verify(s, &v), CLOISTER_E_MALFORMED);
+    assert_int_equal(v.outcome, CLOISTER_MALFORMED);
+    assert_int_equal(cloister_verdict_exit(&v), 30);
+    names_with(&v, CLOISTER_CHECK_FAIL, got, sizeof got);
+    assert_string_equal(got, "evidence.format");
+    assert_empty_handed(&v);
+    scene_free(s);
+}
+
+static void verified(struct scene *s)
+{
+    struct cloister_verdict v;
+
+    assert_int_equal(verify(s, &v), 0);
+    assert_int_equal(v.outcome, CLOISTER_VERIFIED);
+    assert_true(v.valid_until > s->now);
+    scene_free(s);
+}
+
+static void edit_policy(struct scene *s, const char *from, const char *to)
+{
+    struct recipe r = {0};
+
+    memcpy(r.policy, s->policy, sizeof r.policy);
+    policy_edit(&r, from, to);
+    memcpy(s->policy, r.policy, sizeof s->policy);
+}
+
+/* ---- what is right ---- */
+
+static void simulated_evidence_passes_and_says_that_it_is_simulated(void **state)
+{
+    struct scene *s = made(false);
+    struct cloister_verdict v;
+    char got[2048];
+
+    (void)state;
+    assert_int_equal(verify(s, &v), 0);
+    assert_int_equal(v.outcome, CLOISTER_VERIFIED);
+    assert_int_equal(v.freshness, CLOISTER_FRESH);
+    assert_true(v.simulated);
+    assert_string_equal(v.type, "simulated");
+    assert_int_equal(cloister_verdict_exit(&v), 0);
+    names_with(&v, CLOISTER_CHECK_NOT_APPLICABLE, got, sizeof got);
+    assert_string_equal(got, "manifest.model manifest.release devices.appraised snp.mitigation");
+    scene_free(s);
+}
+
+static void hardware_evidence_passes_and_hands_over_what_a_channel_needs(void **state)
+{
+    struct scene *s = made(true);
+    struct cloister_verdict v;
+    uint8_t digest[32];
+
+    (void)state;
+    assert_int_equal(verify(s, &v), 0);
+    assert_false(v.simulated);
+    assert_string_equal(v.type, "sev-snp");
+    assert_int_equal(v.checked_at, LAB_NOW);
+    assert_int_equal(v.ohttp_keys_n, s->keys.ohttp_keys_n);
+    assert_memory_equal(v.ohttp_keys, s->keys.ohttp_keys, v.ohttp_keys_n);
+    assert_string_equal(v.gateway, "/r/0123456789abcdef");
+    assert_memory_equal(v.receipt_key, s->keys.receipt_key, 32);
+    assert_int_equal(v.aeads, 2);
+    assert_int_equal(v.aead[0], CLO_AES_256_GCM);
+    assert_false(v.allow_x25519);
+    assert_string_equal(v.model, "Some Model");
+    assert_int_equal(clo_sha256(s->sec[CLO_SEC_KEYS].p, s->sec[CLO_SEC_KEYS].len, digest), 0);
+    assert_memory_equal(v.keys_digest, digest, 32);
+    scene_free(s);
+}
+
+static void every_check_stands_in_the_verdict_in_the_lists_order(void **state)
+{
+    static const enum cloister_check_id order[] = {
+#define ID_(number, id, name, title) CLOISTER_CHECK_##id,
+        CLOISTER_CHECK_LIST(ID_)
+#undef ID_
+    };
+    struct scene *s = made(false);
+    struct cloister_verdict v;
+
+    (void)state;
+    assert_int_equal(verify(s, &v), 0);
+    assert_int_equal(v.checks, CLO_ARRAY_LEN(order));
+    for (size_t i = 0; i < v.checks; i++) {
+        assert_int_equal(v.check[i].id, order[i]);
+        assert_int_not_equal(v.check[i].reason[0], '\0');
+        assert_non_null(strchr(cloister_check_name(v.check[i].id), '.'));
+    }
+    scene_free(s);
+}
+
+static void valid_until_is_the_earliest_end(void **state)
+{
+    struct scene *s = made(true);
+    struct cloister_verdict v;
+
+    (void)state;
+    assert_int_equal(verify(s, &v), 0);
+    assert_int_equal(v.valid_until, s->keys.expires - 120);
+    edit_policy(s, "'devices'", "'max_age_s':300,'devices'");
+    assert_int_equal(verify(s, &v), 0);
+    assert_int_equal(v.valid_until, s->ours.sent_at + 300);
+    scene_free(s);
+
+    s = scene_new(true); /* a short epoch: a fifth of its lifetime */
+    s->keys.created = LAB_NOW - 10;
+    s->keys.expires = LAB_NOW + 90;
+    make(s);
+    assert_int_equal(verify(s, &v), 0);
+    assert_int_equal(v.valid_until, LAB_NOW + 70);
+    scene_free(s);
+
+    s = scene_new(true);
+    s->lab.crl_to = LAB_NOW + 17;
+    make(s);
+    assert_int_equal(verify(s, &v), 0);
+    assert_int_equal(v.valid_until, LAB_NOW + 17);
+    scene_free(s);
+}
+
+static void a_saved_file_is_verified_without_freshness(void **state)
+{
+    struct scene *s = made(true);
+    struct cloister_verdict v;
+
+    (void)state;
+    s->no_nonce = true;
+    assert_int_equal(verify(s, &v), 0);
+    assert_int_equal(v.freshness, CLOISTER_FRESHNESS_NOT_CHECKED);
+    scene_free(s);
+}
+
+static void the_zero_verdict_means_not_verified(void **state)
+{
+    const struct cloister_verdict v = {0};
+
+    (void)state;
+    assert_int_equal(v.outcome, CLOISTER_NOT_VERIFIED);
+    assert_int_equal(v.freshness, CLOISTER_FRESHNESS_NOT_CHECKED);
+    assert_int_equal(cloister_verdict_exit(&v), 1);
+}
+
+static void a_broken_call_leaves_a_zero_verdict(void **state)
+{
+    const struct cloister_verdict zero = {0};
+    struct scene *s = made(false);
+    struct cloister_evidence *e = evidence_of(s);
+    struct cloister_policy *p = policy_of(s);
+    struct cloister_verdict v;
+
+    (void)state;
+    memset(&v, 0xff, sizeof v);
+    assert_int_equal(cloister_evidence_verify(e, NULL, NULL, cloister_roots_builtin(), 1, &v),
+                     CLOISTER_E_ARGUMENT);
+    assert_memory_equal(&v, &zero, sizeof v);
+    s->ours.sent_at = -1;
+    assert_int_equal(cloister_evidence_verify(e, &s->ours, p, cloister_roots_builtin(), 1, &v),
+                     CLOISTER_E_ARGUMENT);
+    assert_int_equal(cloister_evidence_verify(e, NULL, p, NULL, 1, &v), CLOISTER_E_ARGUMENT);
+    assert_int_equal(cloister_evidence_verify(e, NULL, p, cloister_roots_builtin(), -1, &v),
+                     CLOISTER_E_ARGUMENT);
+    cloister_policy_free(p);
+    cloister_evidence_free(e);
+    scene_free(s);
+}
+
+/* ---- the binding ---- */
+
+static void foreign_keys_are_refused(void **state)
+{
+    struct scene *s = made(true);
+    const uint8_t seed[32] = {0x66};
+
+    (void)state;
+    /* The same section, but with a key of somebody in between. */
+    clo_buf_clear(&s->sec[CLO_SEC_KEYS]);
+    assert_int_equal(clo_kem_public(CLO_KEM_XWING, seed, s->conf[0].pk), 0);
+    {
+        struct clo_wr wr = clo_wr_init(s->keys.ohttp_keys, sizeof s->keys.ohttp_keys);
+
+        assert_int_equal(clo_ohttp_keys_write(s->conf, 1, &wr), 0);
+    }
+    assert_int_equal(clo_keys_section_write(&s->keys, &s->sec[CLO_SEC_KEYS]), 0);
+    fails(s, "binding.report_data");
+}
+
+static void any_other_byte_of_a_bound_section_is_refused(void **state)
+{
+    struct scene *s = made(true);
+
+    (void)state;
+    section_edit(s, CLO_SEC_KEYS, "{\"v\":1", "{ \"v\":1");
+    fails(s, "binding.report_data");
+    s = made(true);
+    section_edit(s, CLO_SEC_KEYS, "0123456789abcdef", "0123456789abcdee");
+    fails(s, "binding.report_data");
+    s = made(true);
+    section_edit(s, CLO_SEC_MANIFEST, "Some Model", "Same Model");
+    fails(s, "binding.report_data");
+    s = made(true);
+    section_edit(s, CLO_SEC_DEVICES, "[]", "[ ]");
+    fails(s, "binding.report_data");
+}
+
+static void another_batch_root_is_refused(void **state)
+{
+    struct scene *s = made(true);
+
+    (void)state;
+    s->nonce[0][0] ^= 1; /* a batch that no report covers, with our nonce in it */
+    {
+        struct clo_batch_section b;
+
+        assert_int_equal(clo_batch_make((const uint8_t(*)[32])s->nonce, NONCES, OURS, &b), 0);
+        clo_buf_clear(&s->sec[CLO_SEC_BATCH]);
+        assert_int_equal(clo_batch_section_write(&b, &s->sec[CLO_SEC_BATCH]), 0);
+    }
+    fails(s, "binding.report_data");
+}
+
+/* ---- freshness ---- */
+
+static void another_nonce_is_refused(void **state)
+{
+    struct scene *s = made(true);
+
+    (void)state;
+    s->ours.bytes[31] ^= 1;
+    fails(s, "freshness.nonce");
+    s = made(true);
+    memcpy(s->ours.bytes, s->nonce[0], 32); /* of the same batch, at another place */
+    fails(s, "freshness.nonce");
+    s = made(true);
+    memset(s->ours.bytes, 0, 32);
+    fails(s, "freshness.nonce");
+}
+
+static void a_path_of_another_length_is_refused(void **state)
+{
+    struct scene *s = made(true);
+    char *at = NULL;
+
+    (void)state;
+    /* Without its last node. */
+    at = memrchr(s->sec[CLO_SEC_BATCH].p, ',', s->sec[CLO_SEC_BATCH].len);
+    assert_non_null(at);
+    memcpy(at, "]}", 2);
+    s->sec[CLO_SEC_BATCH].len = (size_t)((uint8_t *)at - s->sec[CLO_SEC_BATCH].p) + 2;
+    fails(s, "freshness.nonce");
+    s = made(true);
+    section_edit(s, CLO_SEC_BATCH, "\"index\":3", "\"index\":2");
+    fails(s, "freshness.nonce");
+}
+
+static void a_nonce_that_was_sent_long_ago_is_refused(void **state)
+{
+    struct scene *s = made(true);
+
+    (void)state;
+    s->ours.sent_at = LAB_NOW - 3600;
+    fails(s, "freshness.nonce");
+    s = made(true);
+    s->ours.sent_at = LAB_NOW - 3599;
+    verified(s);
+    s = made(true);
+    s->ours.sent_at = LAB_NOW + 1;
+    fails(s, "freshness.nonce");
+}
+
+static void an_epoch_that_has_ended_is_refused(void **state)
+{
+    struct scene *s = made(true);
+
+    (void)state;
+    s->now = s->keys.expires;
+    s->ours.sent_at = s->now;
+    fails(s, "epoch.time");
+    s = made(true);
+    s->now = s->ours.sent_at = s->keys.expires - 120; /* about to end */
+    fails(s, "epoch.time");
+    s = made(true);
+    s->now = s->ours.sent_at = s->keys.expires - 121;
+    verified(s);
+}
+
+static void an_epoch_of_the_future_is_refused(void **state)
+{
+    struct scene *s = made(true);
+
+    (void)state;
+    s->now = s->ours.sent_at = s->keys.created - 300;
+    verified(s);
+    s = made(true);
+    s->now = s->ours.sent_at = s->keys.created - 301;
+    fails(s, "epoch.time");
+}
+
+static void an_epoch_lasts_a_day_at_most(void **state)
+{
+    struct scene *s = scene_new(true);
+
+    (void)state;
+    s->keys.expires = s->keys.created + 86400;
+    make(s);
+    verified(s);
+    s = scene_new(true);
+    s->keys.expires = s->keys.created + 86401;
+    make(s);
+    fails(s, "epoch.time");
+}
+
+/* ---- the policy ---- */
+
+static void simulated_evidence_is_refused_by_a_hardware_policy(void **state)
+{
+    struct scene *s = made(false);
+    struct recipe r = lab_good();
+
+    (void)state;
+    memcpy(s->policy, r.policy, sizeof s->policy);
+    fails(s, "policy.type");
+}
+
+static void hardware_evidence_is_refused_by_a_simulated_policy(void **state)
+{
+    struct scene *s = made(true);
+
+    (void)state;
+    scene_policy(s);
+    fails(s, "policy.type");
+}
+
+/* The type is only a name: what a hardware machine signs has another chain, and so has the simulator. */
+static void renaming_the_type_helps_nobody(void **state)
+{
+    struct scene *s = made(false);
+    struct cloister_verdict v;
+    struct recipe r = lab_good();
+
+    (void)state;
+    section_edit(s, CLO_SEC_CPU, "\"simulated\"", "\"sev-snp\"");
+    memcpy(s->policy, r.policy, sizeof s->policy);
+    assert_int_equal(verify(s, &v), CLOISTER_E_REFUSED);
+    assert_int_equal(v.outcome, CLOISTER_REFUSED);
+    scene_free(s);
+    s = made(true);
+    section_edit(s, CLO_SEC_CPU, "\"sev-snp\"", "\"simulated\"");
+    scene_policy(s);
+    assert_int_not_equal(verify(s, &v), 0);
+    scene_free(s);
+}
+
+static void a_simulator_with_another_root_is_refused(void **state)
+{
+    struct scene *s = made(false);
+
+    (void)state;
+    edit_policy(s, "'roots':['",
+                "'roots':['0000000000000000000000000000000000000000000000000000000000"
+                "000000','");
+    verified(s);
+    s = made(false);
+    {
+        char *at = strstr(s->policy, "'roots':['") + 10;
+
+        *at = *at == '0' ? '1' : '0';
+    }
+    fails(s, "snp.root");
+}
+
+static void a_policy_that_pins_no_image_admits_none(void **state)
+{
+    struct scene *s = made(true);
+
+    (void)state;
+    edit_policy(s, "'measurements':['" LAB_MEASUREMENT "'],", "");
+    fails(s, "policy.measurements snp.measurement");
+}
+
+static void the_empty_policy_accepts_nothing(void **state)
+{
+    struct scene *s = made(true);
+
+    (void)state;
+    (void)snprintf(s->policy, sizeof s->policy, "{'v':1,'name':'','tee':[]}");
+    fails(s, "policy.type policy.measurements devices.count");
+}
+
+/* Under an image that isn't pinned the manifest says what it likes. */
+static void a_manifest_is_believed_under_a_pinned_measurement_only(void **state)
+{
+    struct scene *s = scene_new(true);
+    struct cloister_verdict v;
+    char got[2048];
+
+    (void)state;
+    s->lab.report[0x90] ^= 1;
+    make(s);
+    assert_int_equal(verify(s, &v), CLOISTER_E_REFUSED);
+    names_with(&v, CLOISTER_CHECK_FAIL, got, sizeof got);
+    assert_string_equal(got, "snp.measurement");
+    names_with(&v, CLOISTER_CHECK_MISSING, got, sizeof got);
+    assert_string_equal(got, "manifest.upstream manifest.managed");
+    scene_free(s);
+}
+
+static void nothing_is_believed_without_a_signature(void **state)
+{
+    struct scene *s = scene_new(true);
+    struct cloister_verdict v;
+    char got[2048];
+
+    (void)state;
+    s->lab.report_signer = lab.stranger_leaf;
+    make(s);
+    assert_int_equal(verify(s, &v), CLOISTER_E_REFUSED);
+    assert_int_equal(v.freshness, CLOISTER_NOT_FRESH);
+    names_with(&v, CLOISTER_CHECK_MISSING, got, sizeof got);
+    assert_non_null(strstr(got, "epoch.time freshness.nonce binding.report_data keys.suite "
+                                "manifest.upstream manifest.managed devices.count snp.product"));
+    scene_free(s);
+}
+
+/* ---- manifest, keys, devices ---- */
+
+static void only_listed_models_are_admitted(void **state)
+{
+    struct scene *s = made(true);
+
+    (void)state;
+    edit_policy(s, "'devices'", "'models':[],'devices'");
+    fails(s, "manifest.model");
+    s = made(true);
+    edit_policy(s, "'devices'",
+                "'models':['"
+                "2222222222222222222222222222222222222222222222222222222222222222'],'devices'");
+    verified(s);
+    s = scene_new(true); /* an engine that isn't managed vouches for no model */
+    s->manifest.managed = false;
+    edit_policy(s, "'devices'",
+                "'allow_unmanaged':true,'models':['"
+                "0000000000000000000000000000000000000000000000000000000000000000'],'devices'");
+    make(s);
+    fails(s, "manifest.model");
+}
+
+static void only_listed_releases_are_admitted(void **state)
+{
+    struct scene *s = made(true);
+
+    (void)state;
+    edit_policy(s, "'devices'", "'releases':['0.2.0'],'devices'");
+    fails(s, "manifest.release");
+    s = made(true);
+    edit_policy(s, "'devices'", "'releases':['0.2.0','0.1.0'],'devices'");
+    verified(s);
+}
+
+static void inference_outside_of_the_machine_is_refused(void **state)
+{
+    struct scene *s = scene_new(true);
+
+    (void)state;
+    memcpy(s->manifest.upstream, "https://elsewhere", 18);
+    make(s);
+    fails(s, "manifest.upstream");
+    s = scene_new(true);
+    memcpy(s->manifest.upstream, "loopback", 9);
+    make(s);
+    verified(s);
+}
+
+static void an_unmanaged_engine_is_refused_unless_the_policy_allows_it(void **state)
+{
+    struct scene *s = scene_new(true);
+
+    (void)state;
+    s->manifest.managed = false;
+    make(s);
+    fails(s, "manifest.managed");
+    s = scene_new(true);
+    s->manifest.managed = false;
+    make(s);
+    edit_policy(s, "'devices'", "'allow_unmanaged':true,'devices'");
+    verified(s);
+}
+
+static void fewer_devices_than_the_policy_wants_are_refused(void **state)
+{
+    struct scene *s = made(true);
+
+    (void)state;
+    edit_policy(s, ",'devices':{'min':0}", ""); /* one, unless said otherwise */
+    fails(s, "devices.count");
+}
+
+static void a_device_that_nobody_appraised_is_not_accepted(void **state)
+{
+    struct scene *s = scene_new(true);
+
+    (void)state;
+    s->devices = "{\"v\":1,\"devices\":[{\"arch\":\"HOPPER\"}]}";
+    make(s);
+    lacks(s, "devices.appraised");
+    s = scene_new(true);
+    s->devices = "{\"v\":1,\"devices\":[{\"arch\":\"HOPPER\"}]}";
+    make(s);
+    edit_policy(s, "{'min':0}", "{'min':1}");
+    lacks(s, "devices.appraised");
+}
+
+static void a_suite_that_the_policy_does_not_admit_is_refused(void **state)
+{
+    struct scene *s = scene_new(true);
+
+    (void)state;
+    s->confs = 0;
+    add_key(s, 1, CLO_KEM_XWING, CLO_AES_128_GCM);
+    make(s);
+    fails(s, "keys.suite");
+    s = scene_new(true);
+    s->confs = 0;
+    add_key(s, 1, CLO_KEM_XWING, CLO_AES_128_GCM);
+    make(s);
+    edit_policy(s, "'devices'", "'aeads':['aes-128-gcm'],'devices'");
+    verified(s);
+}
+
+static void classical_keys_need_both_policy_and_manifest(void **state)
+{
+    for (unsigned i = 0; i < 4; i++) {
+        struct scene *s = scene_new(true);
+        struct cloister_verdict v;
+
+        (void)state;
+        s->manifest.x25519 = (i & 1) != 0;
+        if ((i & 2) != 0)
+            edit_policy(s, "'devices'", "'kems':['x-wing','x25519'],'devices'");
+        s->confs = 0;
+        add_key(s, 1, CLO_KEM_X25519, CLO_AES_256_GCM);
+        make(s);
+        if (i < 3) {
+            fails(s, "keys.suite");
+            continue;
+        }
+        assert_int_equal(verify(s, &v), 0);
+        assert_true(v.allow_x25519);
+        scene_free(s);
+    }
+}
+
+static void several_keys_of_one_kind_are_refused(void **state)
+{
+    struct scene *s = scene_new(true);
+
+    (void)state;
+    add_key(s, 2, CLO_KEM_XWING, CLO_AES_256_GCM);
+    make(s);
+    fails(s, "keys.suite");
+}
+
+static void a_malformed_list_of_keys_is_refused(void **state)
+{
+    struct scene *s = scene_new(true);
+
+    (void)state;
+    s->cut_list = true;
+    make(s);
+    fails(s, "keys.suite");
+}
+
+/* ---- formats ---- */
+
+static void a_section_that_breaks_its_format_is_malformed(void **state)
+{
+    static const char *const wrong[] = {"", "{}", "[]", "{\"v\":1}", "{\"v\":1,\"x\":", "null"};
+
+    (void)state;
+    for (unsigned i = 0; i < CLO_SEC_COUNT; i++) {
+        for (size_t k = 0; k < CLO_ARRAY_LEN(wrong); k++) {
+            struct scene *s = made(false);
+
+            section_set(s, i, wrong[k]);
+            if (s->sec[i].p == NULL) /* an empty section is bytes too */
+                assert_int_equal(clo_buf_append(&s->sec[i], " ", 1), 0);
+            malformed(s);
+        }
+    }
+}
+
+static void unknown_members_and_trailing_bytes_are_malformed(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < CLO_SEC_COUNT; i++) {
+        struct scene *s = made(false);
+
+        section_edit(s, i, "{\"v\":1", "{\"more\":0,\"v\":1");
+        malformed(s);
+        s = made(false);
+        section_edit(s, i, "{\"v\":1", "{\"v\":1,\"v\":1");
+        malformed(s);
+        s = made(false);
+        assert_int_equal(clo_buf_append(&s->sec[i], "\0", 1), 0);
+        malformed(s);
+    }
+}
+
+static void a_type_of_a_later_version_is_indeterminate(void **state)
+{
+    static const char *const type[] = {"tdx", "sev-snp-azure", "tdx-azure"};
+
+    (void)state;
+    for (size_t i = 0; i < CLO_ARRAY_LEN(type); i++) {
+        struct scene *s = made(true);
+        struct cloister_verdict v;
+        char text[128];
+
+        (void)snprintf(text, sizeof text, "{\"v\":1,\"type\":\"%s\",\"quote\":\"AAAA\"}", type[i]);
+        section_set(s, CLO_SEC_CPU, text);
+        assert_int_equal(verify(s, &v), CLOISTER_E_INDETERMINATE);
+        assert_string_equal(v.type, type[i]);
+        lacks(s, "evidence.format policy.type");
+    }
+}
+
+static void evidence_without_certificates_is_indeterminate(void **state)
+{
+    struct scene *s = scene_new(true);
+
+    (void)state;
+    s->lab.chain_n = 0;
+    make(s);
+    lacks(s, "epoch.time freshness.nonce binding.report_data");
+}
+
+static void evidence_without_crl_is_indeterminate(void **state)
+{
+    struct scene *s = scene_new(true);
+
+    (void)state;
+    s->lab.no_crl = true;
+    make(s);
+    lacks(s, "snp.crl snp.crl_dates snp.revoked");
+}
+
+/* ---- the document ---- */
+
+static int parse(const char *json)
+{
+    struct cloister_evidence *e = NULL;
+    int err = cloister_evidence_parse(json, strlen(json), &e);
+
+    cloister_evidence_free(e);
+    return err;
+}
+
+#define H  "{\"sha256\":\"0000000000000000000000000000000000000000000000000000000000000000\"}"
+#define B  "{\"bytes\":\"e30\"}"
+#define S5 "\"manifest\":" H ",\"devices\":" H ",\"cpu\":" B ",\"batch\":" B ",\"collateral\":" H
+
+static void the_document_is_strict(void **state)
+{
+    (void)state;
+    assert_int_equal(parse("{\"v\":1,\"sections\":{\"keys\":" B "," S5 "}}"), 0);
+    assert_int_equal(parse("{\"v\":1,\"sections\":{\"keys\":" H "," S5 "}}"), 0);
+    assert_int_equal(parse("{\"v\":1,\"sections\":{" S5 "}}"), CLOISTER_E_MALFORMED);
+    assert_int_equal(parse("{\"v\":2,\"sections\":{\"keys\":" B "," S5 "}}"), CLOISTER_E_UNKNOWN);
+    assert_int_equal(parse("{\"v\":1,\"sections\":{\"keys\":" B "," S5 "},\"x\":1}"),
+                     CLOISTER_E_UNKNOWN);
+    assert_int_equal(parse("{\"v\":1,\"sections\":{\"keys\":" B ",\"keys\":" B "," S5 "}}"),
+                     CLOISTER_E_DUPLICATE);
+    assert_int_equal(parse("{\"v\":1,\"sections\":{\"more\":" B ",\"keys\":" B "," S5 "}}"),
+                     CLOISTER_E_UNKNOWN);
+    assert_int_equal(parse("{\"v\":1,\"sections\":{\"keys\":{}," S5 "}}"), CLOISTER_E_MALFORMED);
+    assert_int_equal(parse("{\"v\":1,\"sections\":{\"keys\":{\"bytes\":\"e30=\"}," S5 "}}"),
+                     CLOISTER_E_MALFORMED);
+    assert_int_equal(parse("{\"v\":1,\"sections\":{\"keys\":{\"bytes\":\"e31\"}," S5 "}}"),
+                     CLOISTER_E_MALFORMED); /* left-over bits */
+    assert_int_equal(parse("{\"v\":1,\"sections\":{\"keys\":{\"bytes\":\"e3 0\"}," S5 "}}"),
+                     CLOISTER_E_MALFORMED);
+    assert_int_equal(parse("{\"v\":1,\"sections\":{\"keys\":{\"sha256\":\"00\"}," S5 "}}"),
+                     CLOISTER_E_MALFORMED);
+    assert_int_equal(
+        parse("{\"v\":1,\"sections\":{\"keys\":{\"bytes\":\"e30\",\"sha256\":\"00\"}," S5 "}}"),
+        CLOISTER_E_UNKNOWN);
+    assert_int_equal(parse("{\"v\":1,\"sections\":{\"keys\":" B "," S5 "}}x"),
+                     CLOISTER_E_MALFORMED);
+    assert_int_equal(parse(""), CLOISTER_E_MALFORMED);
+    assert_int_equal(parse("null"), CLOISTER_E_MALFORMED);
+}
+
+static void the_document_is_bounded(void **state)
+{
+    struct cloister_evidence *e = NULL;
+    char *s = malloc(CLOISTER_EVIDENCE_MAX + 1);
+
+    (void)state;
+    assert_non_null(s);
+    memset(s, ' ', CLOISTER_EVIDENCE_MAX + 1);
+    assert_int_equal(cloister_evidence_parse(s, CLOISTER_EVIDENCE_MAX + 1, &e), CLOISTER_E_LIMIT);
+    free(s);
+}
+
+/* Evidence as a server gives it: three sections inside, three to be fetched. */
+static struct cloister_evidence *half(const struct scene *s)
+{
+    struct clo_section_ref ref[CLO_SEC_COUNT] = {0};
+    uint8_t digest[CLO_SEC_COUNT][32];
+    struct clo_buf doc = clo_buf_init(CLOISTER_EVIDENCE_MAX);
+    struct cloister_evidence *e = NULL;
+
+    for (unsigned i = 0; i < CLO_SEC_COUNT; i++) {
+        assert_int_equal(clo_sha256(s->sec[i].p, s->sec[i].len, digest[i]), 0);
+        ref[i].digest = digest[i];
+        if (i == CLO_SEC_KEYS || i == CLO_SEC_CPU || i == CLO_SEC_BATCH)
+            ref[i] = (struct clo_section_ref){.p = s->sec[i].p, .n = s->sec[i].len};
+    }
+    assert_int_equal(clo_evidence_write(ref, &doc), 0);
+    assert_int_equal(cloister_evidence_parse(doc.p, doc.len, &e), 0);
+    clo_buf_clear(&doc);
+    return e;
+}
+
+static void evidence_is_completed_blob_by_blob(void **state)
+{
+    static const enum clo_section by_digest[] = {CLO_SEC_MANIFEST, CLO_SEC_DEVICES,
+                                                 CLO_SEC_COLLATERAL};
+    struct scene *s = made(true);
+    struct cloister_evidence *e = half(s);
+    struct cloister_verdict v;
+    char hex[65], got[2048], *saved = NULL;
+    uint8_t digest[32];
+    size_t n = 0;
+
+    (void)state;
+    assert_string_equal(cloister_evidence_gateway(e), "/r/0123456789abcdef");
+    assert_int_equal(cloister_evidence_save(e, &saved, &n), CLOISTER_E_STATE);
+    assert_int_equal(verify_evidence(s, e, &v), CLOISTER_E_INDETERMINATE);
+    names_with(&v, CLOISTER_CHECK_PASS, got, sizeof got);
+    assert_string_equal(got, "");
+    assert_string_equal(v.check[0].actual, "manifest, devices, collateral");
+    assert_int_equal(cloister_evidence_add(e, "x", 1), CLOISTER_E_NOT_FOUND);
+
+    for (size_t i = 0; i < CLO_ARRAY_LEN(by_digest); i++) {
+        const struct clo_buf *b = &s->sec[by_digest[i]];
+
+        assert_true(cloister_evidence_missing(e, 0, hex));
+        assert_int_equal(clo_unhex(hex, 64, digest, 32), 0);
+        assert_int_equal(cloister_evidence_add(e, b->p, b->len), 0);
+        assert_int_equal(cloister_evidence_add(e, b->p, b->len), CLOISTER_E_NOT_FOUND);
+    }
+    assert_false(cloister_evidence_missing(e, 0, hex));
+    assert_int_equal(verify_evidence(s, e, &v), 0);
+
+    assert_int_equal(cloister_evidence_save(e, &saved, &n), 0);
+    cloister_evidence_free(e);
+    assert_int_equal(cloister_evidence_parse(saved, n, &e), 0);
+    assert_int_equal(verify_evidence(s, e, &v), 0);
+    free(saved);
+    cloister_evidence_free(e);
+    scene_free(s);
+}
+
+/* ---- the verdict itself ---- */
+
+static void a_check_that_was_not_made_is_never_verified(void **state)
+{
+    struct clo_verdict_builder vb;
+    struct cloister_verdict v;
+
+    (void)state;
+    for (unsigned skip_at = 0; skip_at <= CLO_CHECK_COUNT; skip_at++) {
+        unsigned i = 0;
+
+        clo_vb_init(&vb);
+        memset(&v, 0, sizeof v);
+#define PASS_(number, id, name, title) \
+    if (i++ != skip_at)                \
+        clo_vb_set(&vb, CLOISTER_CHECK_##id, CLOISTER_CHECK_PASS, NULL, NULL, NULL);
+        CLOISTER_CHECK_LIST(PASS_)
+#undef PASS_
+        clo_vb_finish(&vb, &v);
+        assert_int_equal(v.outcome,
+                         skip_at == CLO_CHECK_COUNT ? CLOISTER_VERIFIED : CLOISTER_INDETERMINATE);
+    }
+    clo_vb_set(&vb, CLOISTER_CHECK_SNP_VMPL, CLOISTER_CHECK_PASS, NULL, NULL, NULL);
+    clo_vb_finish(&vb, &v); /* twice is a bug as well */
+    assert_int_equal(v.outcome, CLOISTER_INDETERMINATE);
+}
+
+static void texts_of_a_check_are_printable_and_cut(void **state)
+{
+    struct clo_verdict_builder vb;
+    char longer[400];
+
+    (void)state;
+    clo_vb_init(&vb);
+    memset(longer, 'x', sizeof longer);
+    longer[sizeof longer - 1] = '\0';
+    clo_vb_set(&vb, CLOISTER_CHECK_SNP_VMPL, CLOISTER_CHECK_FAIL, "a\033[1mb\xc3\xa4\n", longer,
+               "why");
+    for (size_t i = 0; i < CLO_CHECK_COUNT; i++) {
+        if (vb.check[i].id != CLOISTER_CHECK_SNP_VMPL)
+            continue;
+        assert_string_equal(vb.check[i].expected, "a?[1mb???");
+        assert_int_equal(strlen(vb.check[i].actual), CLOISTER_CHECK_TEXT - 1);
+    }
+}
+
+static void a_verdict_becomes_strict_json(void **state)
+{
+    struct scene *s = made(false);
+    struct cloister_verdict v;
+    json_t *doc = NULL;
+    char *text = NULL;
+
+    (void)state;
+    assert_int_equal(verify(s, &v), 0);
+    assert_int_equal(cloister_verdict_json(&v, &text), 0);
+    assert_int_equal(clo_json_parse(text, strlen(text), 1 << 20, &doc), 0);
+    assert_int_equal(json_integer_value(json_object_get(doc, "v")), 1);
+    assert_string_equal(json_string_value(json_object_get(doc, "outcome")), "verified");
+    assert_string_equal(json_string_value(json_object_get(doc, "freshness")), "fresh");
+    assert_true(json_is_true(json_object_get(doc, "simulated")));
+    assert_int_equal(json_integer_value(json_object_get(doc, "valid_until")), v.valid_until);
+    assert_int_equal(json_array_size(json_object_get(doc, "checks")), CLO_CHECK_COUNT);
+    assert_string_equal(
+        json_string_value(json_object_get(json_array_get(json_object_get(doc, "checks"), 0), "id")),
+        "evidence.complete");
+    json_decref(doc);
+    free(text);
+
+    memset(&v, 0, sizeof v);
+    assert_int_equal(cloister_verdict_json(&v, &text), 0);
+    assert_non_null(strstr(text, "\"outcome\":\"not-verified\",\"freshness\":\"not-checked\""));
+    assert_null(strstr(text, "valid_until"));
+    free(text);
+    scene_free(s);
+}
+
+static void dates_are_written_as_people_read_them(void **state)
+{
+    static const struct {
+        int64_t t;
+        const char *text;
+    } date[] = {
+        {0, "1970-01-01T00:00:00Z"},
+        {951782400, "2000-02-29T00:00:00Z"},
+        {1765404861, "2025-12-10T22:14:21Z"},
+        {4107542399, "2100-02-28T23:59:59Z"},
+        {253402300799, "9999-12-31T23:59:59Z"},
+        {253402300800, "-"},
+        {-1, "-"},
+        {INT64_MAX, "-"},
+        {INT64_MIN, "-"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < CLO_ARRAY_LEN(date); i++) {
+        char got[CLO_DATE_LEN];
+
+        clo_date(date[i].t, got);
+        assert_string_equal(got, date[i].text);
+    }
+}
+
+/* The last test: it looks back at all the others. Two checks have no way to fail: they pass, or lack something. */
+static void every_check_was_seen_to_pass_and_to_fail(void **state)
+{
+    (void)state;
+#define BOTH_(number, id, name, title)                                                         \
+    if (number < 100) {                                                                        \
+        const bool no_fail = number == 1 || number == 41;                                      \
+        const unsigned good = 1u << CLOISTER_CHECK_PASS | 1u << CLOISTER_CHECK_NOT_APPLICABLE; \
+        const unsigned bad = 1u << (no_fail ? CLOISTER_CHECK_MISSING : CLOISTER_CHECK_FAIL);   \
+                                                                                               \
+        if ((seen[number] & good) == 0 || (seen[number] & bad) == 0)                           \
+            fail_msg("%s", name);                                                              \
+    }
+    CLOISTER_CHECK_LIST(BOTH_)
+#undef BOTH_
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(simulated_evidence_passes_and_says_that_it_is_simulated),
+        cmocka_unit_test(hardware_evidence_passes_and_hands_over_what_a_channel_needs),
+        cmocka_unit_test(every_check_stands_in_the_verdict_in_the_lists_order),
+        cmocka_unit_test(valid_until_is_the_earliest_end),
+        cmocka_unit_test(a_saved_file_is_verified_without_freshness),
+        cmocka_unit_test(the_zero_verdict_means_not_verified),
+        cmocka_unit_test(a_broken_call_leaves_a_zero_verdict),
+        cmocka_unit_test(foreign_keys_are_refused),
+        cmocka_unit_test(any_other_byte_of_a_bound_section_is_refused),
+        cmocka_unit_test(another_batch_root_is_refused),
+        cmocka_unit_test(another_nonce_is_refused),
+        cmocka_unit_test(a_path_of_another_length_is_refused),
+        cmocka_unit_test(a_nonce_that_was_sent_long_ago_is_refused),
+        cmocka_unit_test(an_epoch_that_has_ended_is_refused),
+        cmocka_unit_test(an_epoch_of_the_future_is_refused),
+        cmocka_unit_test(an_epoch_lasts_a_day_at_most),
+        cmocka_unit_test(simulated_evidence_is_refused_by_a_hardware_policy),
+        cmocka_unit_test(hardware_evidence_is_refused_by_a_simulated_policy),
+        cmocka_unit_test(renaming_the_type_helps_nobody),
+        cmocka_unit_test(a_simulator_with_another_root_is_refused),
+        cmocka_unit_test(a_policy_that_pins_no_image_admits_none),
+        cmocka_unit_test(the_empty_policy_accepts_nothing),
+        cmocka_unit_test(a_manifest_is_believed_under_a_pinned_measurement_only),
+        cmocka_unit_test(nothing_is_believed_without_a_signature),
+        cmocka_unit_test(only_listed_models_are_admitted),
+        cmocka_unit_test(only_listed_releases_are_admitted),
+        cmocka_unit_test(inference_outside_of_the_machine_is_refused),
+        cmocka_unit_test(an_unmanaged_engine_is_refused_unless_the_policy_allows_it),
+        cmocka_unit_test(fewer_devices_than_the_policy_wants_are_refused),
+        cmocka_unit_test(a_device_that_nobody_appraised_is_not_accepted),
+        cmocka_unit_test(a_suite_that_the_policy_does_not_admit_is_refused),
+        cmocka_unit_test(classical_keys_need_both_policy_and_manifest),
+        cmocka_unit_test(several_keys_of_one_kind_are_refused),
+        cmocka_unit_test(a_malformed_list_of_keys_is_refused),
+        cmocka_unit_test(a_section_that_breaks_its_format_is_malformed),
+        cmocka_unit_test(unknown_members_and_trailing_bytes_are_malformed),
+        cmocka_unit_test(a_type_of_a_later_version_is_indeterminate),
+        cmocka_unit_test(evidence_without_certificates_is_indeterminate),
+        cmocka_unit_test(evidence_without_crl_is_indeterminate),
+        cmocka_unit_test(the_document_is_strict),
+        cmocka_unit_test(the_document_is_bounded),
+        cmocka_unit_test(evidence_is_completed_blob_by_blob),
+        cmocka_unit_test(a_check_that_was_not_made_is_never_verified),
+        cmocka_unit_test(texts_of_a_check_are_printable_and_cut),
+        cmocka_unit_test(a_verdict_becomes_strict_json),
+        cmocka_unit_test(dates_are_written_as_people_read_them),
+        cmocka_unit_test(every_check_was_seen_to_pass_and_to_fail),
+    };
+
+    return cmocka_run_group_tests(tests, open_all, close_all);
+}
