@@ -23,10 +23,6 @@ static int find_question(const struct clo_options *o, struct clo_buf *text, cons
     const bool piped = isatty(STDIN_FILENO) != 1;
     int err;
 
-    if (o->operands > 1) {
-        clo_say_problem("one question at a time: put it into quotes");
-        return CLOISTER_E_ARGUMENT;
-    }
     if (o->operands == 1 && strcmp(o->operand[0], "-") != 0) {
         *ret = o->operand[0];
         return 0;
@@ -72,6 +68,10 @@ int clo_command_chat(const struct clo_options *o)
     struct cloister_policy *policy = NULL;
     int code = CLO_EXIT_ERROR;
 
+    if (o->operands > 1) {
+        clo_say_problem("one question at a time: put it into quotes");
+        return code;
+    }
     if (clo_common_policy(o->policy, &policy, &code) != 0 ||
         clo_common_transport(o, &setup.transport, &code) != 0 || find_key(o, &key) != 0 ||
         find_question(o, &text, &setup.question) != 0 ||

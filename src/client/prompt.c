@@ -177,6 +177,8 @@ static int read_line(struct clo_prompt *p, const char **ret, size_t *ret_n)
     p->state = (mbstate_t){0};
     if (p->smart)
         (void)!write(STDOUT_FILENO, PASTE_ON, strlen(PASTE_ON));
+    /* libedit shows its prompt before it takes the terminal over: what is typed in between would be lost. */
+    (void)el_set(p->el, EL_PREP_TERM, 1);
     line = el_gets(p->el, &n);
     if (p->smart)
         (void)!write(STDOUT_FILENO, PASTE_OFF, strlen(PASTE_OFF));

@@ -170,7 +170,7 @@ static void every_other_answer_is_an_error_and_sent_once(void **state)
         int err;
         enum clo_net net;
     } cases[] = {
-        {"", CLOISTER_E_NETWORK, CLO_NET_BROKEN}, /* closed without a word */
+        {"", CLOISTER_E_NETWORK, CLO_NET_BROKEN},                   /* closed without a word */
         {"HTTP/1.1 200 OK\r\n", CLOISTER_E_PROTOCOL, CLO_NET_TYPE}, /* cut in its head */
         {"HTTP/1.1 200 OK\r\nContent-Type: message/ohttp-chunked-res\r\nContent-Length: 9\r\n\r\nabcd",
          CLOISTER_E_NETWORK, CLO_NET_BROKEN},
