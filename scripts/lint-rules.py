@@ -37,6 +37,10 @@ VERIFIERS = ["X509_verify", "X509_verify_cert", "X509_CRL_verify", "X509_REQ_ver
              "EVP_PKEY_verify_recover", "EVP_PKEY_public_check", "EVP_PKEY_pairwise_check", "ECDSA_verify",
              "ECDSA_do_verify", "RSA_verify", "OCSP_basic_verify", "CMS_verify", "PKCS7_verify",
              "EVP_DecryptFinal", "EVP_DecryptFinal_ex", "EVP_CipherFinal", "EVP_CipherFinal_ex", "EVP_PKEY_decapsulate"]
+# what takes a cipher's nonce: the counter module's alone, so that none is used twice
+NONCE_CALLS = ["EVP_CipherInit", "EVP_CipherInit_ex", "EVP_CipherInit_ex2", "EVP_EncryptInit", "EVP_EncryptInit_ex",
+               "EVP_EncryptInit_ex2", "EVP_DecryptInit", "EVP_DecryptInit_ex", "EVP_DecryptInit_ex2", "EVP_AEAD_CTX_seal"]
+NONCE_FILE = "src/crypto/aead.c"
 PRINTERS = ["printf", "fprintf", "vprintf", "vfprintf", "dprintf", "vdprintf", "puts", "fputs", "putchar", "perror",
             "psignal", "err", "errx", "warn", "warnx", "error", "ERR_print_errors_fp"]
 
@@ -107,6 +111,8 @@ class Checker:
                 if not re.match(r"\s*[!=]=\s*1\b", after_call(code, m.start())):
                     self.say(path, lines, number(m.start()), "verified",
                              "%s() is not compared with == 1 or != 1" % m.group(1))
+            if path != NONCE_FILE:
+                each(NONCE_CALLS, "nonce", "%s(): nonces are set in " + NONCE_FILE + " only")
             each(["syslog", "vsyslog", "sd_journal_print", "sd_journal_send"], "log", "%s(): free text in the log")
         if layer in PURE:
             each(PURE_CALLS, "pure", "%s(): bytes, time and randomness come in as arguments here",

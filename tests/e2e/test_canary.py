@@ -129,6 +129,23 @@ def no_file_holds_users_text():
 
 
 @tap
+def no_file_holds_a_private_key():
+    run = Run()
+    try:
+        d = run.daemon
+        for role in ("keeper", "attester"):
+            folder = f"/proc/{d.children()[role]}/fd"
+            opened = [os.readlink(os.path.join(folder, n)) for n in os.listdir(folder)]
+            # standard error is the log; there is nothing else that could be written to
+            assert not [x for x in opened if x.startswith("/") and x not in ("/dev/null", d.log_path)], (role, opened)
+        made = [os.path.join(top, n) for top, _, names in os.walk(d.dir) for n in names]
+        assert {os.path.basename(x) for x in made} <= {"log", "key", "policy.json", "cloisterd.lock", "gateway"}, made
+        assert not [x for x in made if b"PRIVATE KEY" in open(x, "rb").read()]
+    finally:
+        run.close()
+
+
+@tap
 def no_process_holds_users_text_or_the_api_key_once_a_request_has_ended():
     run = Run()
     try:
