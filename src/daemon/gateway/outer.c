@@ -18,9 +18,9 @@
 
 #define EVIDENCE_PATH "/.well-known/cloister/evidence"
 #define BLOCK         1024 /* of a buffer that only answers to HTTP/1.0 clients go through */
-#define BLOB_PATH    "/blob/"
-#define JSON_TYPE    "application/json"
-#define PROBLEM_TYPE "application/problem+json"
+#define BLOB_PATH     "/blob/"
+#define JSON_TYPE     "application/json"
+#define PROBLEM_TYPE  "application/problem+json"
 /* RFC 9458 section 5.2 */
 #define KEY_PROBLEM                                                            \
     "{\"type\":\"https://iana.org/assignments/http-problem-types#ohttp-key\"," \
