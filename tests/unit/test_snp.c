@@ -1113,7 +1113,7 @@ static void the_built_in_roots_have_their_published_digests(void **state)
     };
 
     (void)state;
-    for (size_t i = 0; i < CLO_ARRAY_LEN(want); i++) {
+    for (unsigned i = 0; i < CLO_ARRAY_LEN(want); i++) {
         const struct clo_root *root = &cloister_roots_builtin()->amd[CLO_SNP_MILAN + i];
         struct clo_cert *c = NULL;
         uint8_t digest[32];

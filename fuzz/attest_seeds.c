@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Writes the seeds of the evidence, report and certificate harnesses under the folder given (fuzz/corpus), from the
+ * simulator. Its keys are new each time: run it again when a format changes, not otherwise.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include <cloister/verify.h>
+
+#include "codec/ohttp.h"
+#include "fuzz.h"
+#include "platform/maker.h"
+
+enum {
+    NOW = 1795000000
+};
+
+static const char *folder;
+
+static void save(const char *harness, const char *name, int what, const void *p, size_t n)
+{
+    char path[4096] = "";
+    FILE *f = NULL;
+
+    (void)snprintf(path, sizeof(path), "%s/%s/%s", folder, harness, name);
+    f = fopen(path, "wb");
+    FUZZ_CHECK(f != NULL);
+    if (what >= 0)
+        FUZZ_CHECK(fputc(what, f) == what);
+    FUZZ_CHECK(fwrite(p, 1, n, f) == n && fclose(f) == 0);
+}
+
+static void make_keys(struct clo_buf *out)
+{
+    static struct clo_keys_section k = {
+        .created = NOW - 60, .expires = NOW + 1740, .gateway = "/r/0123456789abcdef"};
+    struct clo_ohttp_keyconf conf = {.key_id = 1, .kem = CLO_KEM_XWING, .suites = 1};
+    const uint8_t seed[CLO_KEM_SEED] = {1};
+    struct clo_wr wr = clo_wr_init(k.ohttp_keys, sizeof(k.ohttp_keys));
+
+    conf.suite[0].kdf = CLO_KDF_HKDF_SHA256;
+    conf.suite[0].aead = CLO_AES_256_GCM;
+    FUZZ_CHECK(clo_kem_public(conf.kem, seed, conf.pk) == 0);
+    FUZZ_CHECK(clo_ohttp_keys_write(&conf, 1, &wr) == 0);
+    k.ohttp_keys_n = wr.len;
+    FUZZ_CHECK(clo_keys_section_write(&k, out) == 0);
+}
+
+static void make_manifest(bool managed, struct clo_buf *out)
+{
+    const struct clo_manifest m = {.release = "0.1.0",
+                                   .engine_name = "llama-server",
+                                   .engine_version = "b1",
+                                   .managed = managed,
+                                   .upstream = "unix",
+                                   .model = "model",
+                                   .x25519 = !managed,
+                                   .prefix_cache = "off"};
+
+    FUZZ_CHECK(clo_manifest_write(&m, out) == 0);
+}
+
+/* All six, bound to each other. */
+static void make_sections(struct clo_maker *maker, struct clo_cpu_section *cpu,
+                          struct clo_collateral *crls, struct clo_buf sec[CLO_SEC_COUNT])
+{
+    static const uint8_t nonce[3][32] = {{1}, {2}, {3}};
+    struct clo_batch_section batch = {0};
+    uint8_t digest[3][32] = {0}, data[64] = {0};
+
+    for (size_t i = 0; i < CLO_SEC_COUNT; i++)
+        sec[i] = clo_buf_init(CLO_SECTION_MAX);
+    make_keys(&sec[CLO_SEC_KEYS]);
+    make_manifest(true, &sec[CLO_SEC_MANIFEST]);
+    FUZZ_CHECK(clo_devices_section_write_empty(&sec[CLO_SEC_DEVICES]) == 0);
+    FUZZ_CHECK(clo_batch_make(nonce, 3, 2, &batch) == 0);
+    FUZZ_CHECK(clo_batch_section_write(&batch, &sec[CLO_SEC_BATCH]) == 0);
+    for (size_t i = 0; i < 3; i++)
+        FUZZ_CHECK(clo_sha256(sec[i].p, sec[i].len, digest[i]) == 0);
+    FUZZ_CHECK(clo_bind_cpu(batch.root, digest[0], digest[1], digest[2], data) == 0);
+    FUZZ_CHECK(maker->ops->report(maker, data, cpu) == 0);
+    FUZZ_CHECK(maker->ops->collateral(maker, crls) == 0);
+    FUZZ_CHECK(clo_cpu_section_write(cpu, &sec[CLO_SEC_CPU]) == 0);
+    FUZZ_CHECK(clo_collateral_write(crls, &sec[CLO_SEC_COLLATERAL]) == 0);
+}
+
+static void save_evidence(const struct clo_buf sec[CLO_SEC_COUNT])
+{
+    struct clo_section_ref ref[CLO_SEC_COUNT] = {0};
+    struct clo_buf doc = clo_buf_init(CLOISTER_EVIDENCE_MAX), framed = clo_buf_init(1 << 20);
+    static const uint8_t digest[32];
+
+    for (unsigned i = 0; i < CLO_SEC_COUNT; i++) {
+        const uint8_t n[2] = {(uint8_t)(sec[i].len >> 8), (uint8_t)sec[i].len};
+
+        ref[i] = (struct clo_section_ref){.p = sec[i].p, .n = sec[i].len};
+        FUZZ_CHECK(clo_buf_append(&framed, n, 2) == 0);
+        FUZZ_CHECK(clo_buf_append(&framed, sec[i].p, sec[i].len) == 0);
+        save("evidence", clo_section_name(i), (int)i + 1, sec[i].p, sec[i].len);
+    }
+    save("evidence", "bound", 7, framed.p, framed.len);
+    FUZZ_CHECK(clo_evidence_write(ref, &doc) == 0);
+    save("evidence", "document", 0, doc.p, doc.len);
+    clo_buf_clear(&doc);
+    doc = clo_buf_init(CLOISTER_EVIDENCE_MAX);
+    for (unsigned i = 0; i < CLO_SEC_COUNT; i++)
+        ref[i] = (struct clo_section_ref){.digest = digest};
+    FUZZ_CHECK(clo_evidence_write(ref, &doc) == 0);
+    save("evidence", "digests", 0, doc.p, doc.len);
+    clo_buf_clear(&doc);
+    clo_buf_clear(&framed);
+}
+
+int main(int argc, char **argv)
+{
+    struct clo_buf sec[CLO_SEC_COUNT], other = clo_buf_init(CLO_SECTION_MAX);
+    struct clo_cpu_section cpu = {0};
+    struct clo_collateral crls = {0};
+    struct clo_maker *maker = NULL;
+
+    if (argc != 2) {
+        (void)fprintf(stderr, "usage: attest_seeds FOLDER\n");
+        return 1;
+    }
+    folder = argv[1];
+    FUZZ_CHECK(clo_maker_simulated_new(clo_rng_system(), NOW, &maker) == 0);
+    make_sections(maker, &cpu, &crls, sec);
+    save_evidence(sec);
+    make_manifest(false, &other);
+    save("evidence", "manifest-unmanaged", CLO_SEC_MANIFEST + 1, other.p, other.len);
+    save("snp_report", "simulated", -1, cpu.report, cpu.report_n);
+    cpu.report[0] = 2;
+    memset(cpu.report + 0x188, 0, 3);
+    save("snp_report", "version-2", -1, cpu.report, cpu.report_n);
+    save("snp_report", "cut", -1, cpu.report, cpu.report_n - 1);
+    save("cert_ext", "leaf", 0, cpu.chain[0].p, cpu.chain[0].len);
+    save("cert_ext", "intermediate", 0, cpu.chain[1].p, cpu.chain[1].len);
+    save("cert_ext", "root", 0, cpu.chain[2].p, cpu.chain[2].len);
+    save("cert_ext", "crl", 1, crls.crl[0].p, crls.crl[0].len);
+    for (size_t i = 0; i < CLO_SEC_COUNT; i++)
+        clo_buf_clear(&sec[i]);
+    clo_buf_clear(&other);
+    clo_cpu_section_clear(&cpu);
+    clo_collateral_clear(&crls);
+    clo_maker_free(maker);
+    return 0;
+}

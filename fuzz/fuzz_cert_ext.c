@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Certificates and CRLs as they come inside evidence. The first byte says which (even: certificate). Every getter is
+ * called on whatever parses.
+ */
+#include <string.h>
+
+#include "attest/roots.h"
+#include "fuzz.h"
+
+static void check_text(int err, const char *s, size_t cap)
+{
+    if (err != 0)
+        return;
+    FUZZ_CHECK(memchr(s, '\0', cap) != NULL);
+    for (; *s != '\0'; s++)
+        FUZZ_CHECK(*s >= 0x20 && *s <= 0x7e);
+}
+
+static void certificate(const uint8_t *p, size_t n)
+{
+    const uint8_t r[48] = {1}, s[48] = {1};
+    struct clo_snp_endorsement e = {0};
+    struct clo_cert *c = NULL;
+    char cn[64] = "";
+
+    if (clo_cert_parse(p, n, &c) != 0) {
+        FUZZ_CHECK(c == NULL);
+        return;
+    }
+    check_text(clo_cert_cn(c, cn, sizeof(cn)), cn, sizeof(cn));
+    check_text(clo_cert_issuer_cn(c, cn, sizeof(cn)), cn, sizeof(cn));
+    clo_snp_endorsement_read(c, &e);
+    check_text(e.csp_err, e.csp_id, sizeof(e.csp_id));
+    FUZZ_CHECK(e.hwid_err != 0 || e.hwid_n == 64 || e.hwid_n == 8);
+    FUZZ_CHECK(!(clo_cert_is_p384(c) && clo_cert_rsa_bits(c) != 0));
+    FUZZ_CHECK(clo_cert_verify_p384(c, "x", 1, r, s) != 0);
+    if (clo_cert_signed_by(c, c, CLO_SIG_RSA_PSS_SHA384) == 0)
+        FUZZ_CHECK(clo_cert_rsa_bits(c) != 0);
+    (void)clo_cert_is_ca(c);
+    clo_cert_free(c);
+}
+
+static void list(const uint8_t *p, size_t n)
+{
+    struct clo_crl *c = NULL;
+    struct clo_cert *root = NULL;
+    const struct clo_root *ark = NULL;
+
+    if (clo_crl_parse(p, n, &c) != 0) {
+        FUZZ_CHECK(c == NULL);
+        return;
+    }
+    ark = &cloister_roots_builtin()->amd[CLO_SNP_MILAN];
+    FUZZ_CHECK(clo_cert_parse(ark->der, ark->n, &root) == 0);
+    (void)clo_crl_this_update(c);
+    /* what a list says of a certificate, and that this one isn't AMD's */
+    if (clo_crl_revokes(c, root) || clo_crl_next_update(c) > 0)
+        FUZZ_CHECK(clo_crl_signed_by(c, root, CLO_SIG_RSA_PSS_SHA384) != 0);
+    clo_cert_free(root);
+    clo_crl_free(c);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct clo_rd rd = clo_rd_init(data, size);
+    uint8_t what = 0;
+
+    if (clo_rd_u8(&rd, &what) != 0)
+        return 0;
+    if (what % 2 == 0)
+        certificate(rd.p, rd.left);
+    else
+        list(rd.p, rd.left);
+    return 0;
+}
