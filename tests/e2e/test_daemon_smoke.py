@@ -5,9 +5,11 @@ import base64
 import hashlib
 import json
 import os
+import select
 import shutil
 import signal
 import socket
+import socketserver
 import stat
 import subprocess
 import sys
@@ -117,6 +119,54 @@ def an_upstream_that_went_away_and_came_back_has_new_keys():
         u.engine = Engine(u.socket)
         d.wait_ready(before + 1)
         assert sections(d)["keys"]["ohttp_keys"] != keys
+
+
+class Tcp:
+    """Hands TCP connections on to a Unix socket."""
+
+    def __init__(self, family, host, path):
+        class Handler(socketserver.BaseRequestHandler):
+            def handle(self):
+                with socket.socket(socket.AF_UNIX) as to:
+                    to.connect(path)
+                    ends = {self.request: to, to: self.request}
+                    while True:
+                        for end in select.select(list(ends), [], [])[0]:
+                            data = end.recv(65536)
+                            if not data:
+                                return
+                            ends[end].sendall(data)
+
+        class Server(socketserver.ThreadingTCPServer):
+            address_family = family
+            daemon_threads = True
+
+        self.server = Server((host, 0), Handler)
+        self.port = self.server.server_address[1]
+        threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+
+
+@tap
+def an_upstream_may_listen_on_either_loopback_address():
+    folder = tempfile.mkdtemp(prefix="cloister-smoke-")
+    engine = Engine(os.path.join(folder, "engine.sock"))
+    try:
+        for family, host, url in ((socket.AF_INET, "127.0.0.1", "http://localhost:%d"), (socket.AF_INET6, "::1", "http://[::1]:%d")):
+            try:
+                tcp = Tcp(family, host, engine.path)
+            except OSError:
+                assert family == socket.AF_INET6  # some machines have none
+                continue
+            with Daemon("--upstream", url % tcp.port) as d:
+                d.wait_ready()
+                assert sections(d)["manifest"]["upstream"] == "loopback"
+                answer = ask(d, "hello")
+                assert answer.returncode == 0 and b"echo: hello" in answer.stdout, answer.stderr
+            tcp.server.shutdown()
+            tcp.server.server_close()
+    finally:
+        engine.close()
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @tap

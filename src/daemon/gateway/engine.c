@@ -32,6 +32,7 @@ union address {
     struct sockaddr any;
     struct sockaddr_un un;
     struct sockaddr_in in;
+    struct sockaddr_in6 in6;
 };
 
 static int parse_unix(const char *path, union address *a, socklen_t *n)
@@ -49,22 +50,30 @@ static int parse_unix(const char *path, union address *a, socklen_t *n)
 /* Loopback and nothing else: where users' text goes in the clear is not for an address to widen. */
 static int parse_loopback(const char *s, union address *a, socklen_t *n)
 {
-    static const char host[] = "127.0.0.1:";
+    static const char v4[] = "127.0.0.1:", v6[] = "[::1]:";
+    const bool is_v6 = strncmp(s, v6, sizeof(v6) - 1) == 0;
     char *end = NULL;
     unsigned long port = 0;
 
-    if (strncmp(s, host, sizeof(host) - 1) != 0)
+    if (!is_v6 && strncmp(s, v4, sizeof(v4) - 1) != 0)
         return CLOISTER_E_CONFIG;
-    s += sizeof(host) - 1;
+    s += is_v6 ? sizeof(v6) - 1 : sizeof(v4) - 1;
     if (*s < '1' || *s > '9')
         return CLOISTER_E_CONFIG;
     port = strtoul(s, &end, 10);
     if (*end != 0 || port > UINT16_MAX)
         return CLOISTER_E_CONFIG;
-    a->in.sin_family = AF_INET;
-    a->in.sin_port = htons((uint16_t)port);
-    a->in.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    *n = sizeof(a->in);
+    if (is_v6) {
+        a->in6.sin6_family = AF_INET6;
+        a->in6.sin6_port = htons((uint16_t)port);
+        a->in6.sin6_addr = in6addr_loopback;
+        *n = sizeof(a->in6);
+    } else {
+        a->in.sin_family = AF_INET;
+        a->in.sin_port = htons((uint16_t)port);
+        a->in.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        *n = sizeof(a->in);
+    }
     return 0;
 }
 
