@@ -60,7 +60,7 @@
 
 enum cloister_check_id {
     CLOISTER_CHECK_NO_ID = 0,
-#define CLOISTER_CHECK_ENUM_(number, id, name, title) CLOISTER_CHECK_##id = number,
+#define CLOISTER_CHECK_ENUM_(number, id, name, title) CLOISTER_CHECK_##id = (number),
     CLOISTER_CHECK_LIST(CLOISTER_CHECK_ENUM_)
 #undef CLOISTER_CHECK_ENUM_
 };

@@ -56,8 +56,11 @@ static void set_text(char dst[CLOISTER_CHECK_TEXT], const char *s)
 {
     size_t n = 0;
 
-    for (; s != NULL && s[n] != '\0' && n < CLOISTER_CHECK_TEXT - 1; n++)
-        dst[n] = s[n] >= 0x20 && s[n] <= 0x7e ? s[n] : '?';
+    for (; s != NULL && s[n] != '\0' && n < CLOISTER_CHECK_TEXT - 1; n++) {
+        dst[n] = s[n];
+        if (s[n] < 0x20 || s[n] > 0x7e)
+            dst[n] = '?';
+    }
     dst[n] = '\0';
 }
 

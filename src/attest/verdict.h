@@ -11,11 +11,13 @@
 
 #include "base/base.h"
 
-#define CLO_CHECK_ONE_(number, id, name, title) +1
+/* A check's place in the list, and how many there are. */
 enum {
-    CLO_CHECK_COUNT = 0 CLOISTER_CHECK_LIST(CLO_CHECK_ONE_)
+#define CLO_CHECK_PLACE_(number, id, name, title) CLO_CHECK_PLACE_##id,
+    CLOISTER_CHECK_LIST(CLO_CHECK_PLACE_)
+#undef CLO_CHECK_PLACE_
+    CLO_CHECK_COUNT
 };
-#undef CLO_CHECK_ONE_
 
 struct clo_verdict_builder {
     struct cloister_check check[CLO_CHECK_COUNT]; /* in the list's order */

@@ -1148,6 +1148,47 @@ static void a_verdict_becomes_strict_json(void **state)
     scene_free(s);
 }
 
+/* What is published is never reused: a new check adds a line here, and none is changed or removed. */
+static void numbers_and_ids_of_checks_never_change(void **state)
+{
+    static const struct {
+        unsigned number;
+        const char *id;
+    } published[] = {
+        {1, "evidence.complete"},    {2, "evidence.format"},
+        {3, "policy.type"},          {4, "policy.measurements"},
+        {10, "epoch.time"},          {11, "freshness.nonce"},
+        {12, "binding.report_data"}, {20, "keys.suite"},
+        {30, "manifest.model"},      {31, "manifest.upstream"},
+        {32, "manifest.managed"},    {33, "manifest.release"},
+        {40, "devices.count"},       {41, "devices.appraised"},
+        {100, "snp.format"},         {101, "snp.version"},
+        {102, "snp.signature_algo"}, {103, "snp.reserved"},
+        {104, "snp.product"},        {105, "snp.chain_present"},
+        {106, "snp.root"},           {107, "snp.chain"},
+        {108, "snp.chain_dates"},    {109, "snp.crl"},
+        {110, "snp.crl_dates"},      {111, "snp.revoked"},
+        {112, "snp.signing_key"},    {113, "snp.chip"},
+        {114, "snp.cert_tcb"},       {115, "snp.signature"},
+        {120, "snp.tcb_order"},      {121, "snp.tcb_provisional"},
+        {122, "snp.tcb_min"},        {123, "snp.tcb_launch"},
+        {124, "snp.firmware_min"},   {125, "snp.mitigation"},
+        {130, "snp.policy_abi"},     {131, "snp.debug"},
+        {132, "snp.migration"},      {133, "snp.smt"},
+        {134, "snp.guest_policy"},   {135, "snp.platform"},
+        {140, "snp.vmpl"},           {141, "snp.measurement"},
+        {142, "snp.host_data"},      {143, "snp.id_key"},
+        {144, "snp.author_key"},     {145, "snp.guest_svn"},
+    };
+
+    (void)state;
+    assert_int_equal(CLO_ARRAY_LEN(published), CLO_CHECK_COUNT);
+    for (size_t i = 0; i < CLO_ARRAY_LEN(published); i++)
+        assert_string_equal(cloister_check_name(published[i].number), published[i].id);
+    assert_string_equal(cloister_check_name(CLOISTER_CHECK_NO_ID), "");
+    assert_string_equal(cloister_check_title(CLOISTER_CHECK_NO_ID), "");
+}
+
 static void dates_are_written_as_people_read_them(void **state)
 {
     static const struct {
@@ -1239,6 +1280,7 @@ int main(void)
         cmocka_unit_test(a_check_that_was_not_made_is_never_verified),
         cmocka_unit_test(texts_of_a_check_are_printable_and_cut),
         cmocka_unit_test(a_verdict_becomes_strict_json),
+        cmocka_unit_test(numbers_and_ids_of_checks_never_change),
         cmocka_unit_test(dates_are_written_as_people_read_them),
         cmocka_unit_test(every_check_was_seen_to_pass_and_to_fail),
     };
