@@ -225,7 +225,8 @@ def main():
                               if os.path.exists("tests/valgrind.supp") else [])
         if build(results, "build/check-plain", [], env):
             meson_test(results, allowed, "build/check-plain", "[valgrind] ",
-                       ["--suite", "unit", "-t", "10", "--wrapper", shlex.join(wrapper)], env)
+                       ["--suite", "unit", "-t", "10", "--wrapper", shlex.join(wrapper)],
+                       dict(env, CLOISTER_TEST_STRIDE="61"))
 
     def fuzz_build():
         if not fuzzer_names():

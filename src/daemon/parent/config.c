@@ -387,8 +387,9 @@ static int set_upstream(const struct values *v, struct clo_config *c, struct clo
     for (size_t i = 0; i < CLO_ARRAY_LEN(local); i++) {
         size_t n = strlen(local[i]);
 
+        /* 107 bytes are the longest path of a Unix socket (unix(7)) */
         if (strncmp(text, local[i], n) == 0 && text[n] == '/' && strlen(text + n) < 108) {
-            snprintf(c->upstream, sizeof c->upstream, "unix:%s", text + n);
+            snprintf(c->upstream, sizeof c->upstream, "unix:%.107s", text + n);
             return 0;
         }
     }
@@ -426,7 +427,7 @@ static void name_after_file(struct clo_config *c)
     const char *slash = strrchr(c->model, '/');
     size_t n;
 
-    snprintf(c->model_name, sizeof c->model_name, "%s", slash != NULL ? slash + 1 : c->model);
+    snprintf(c->model_name, sizeof c->model_name, "%.127s", slash != NULL ? slash + 1 : c->model);
     n = strlen(c->model_name);
     if (n > 5 && strcmp(c->model_name + n - 5, ".gguf") == 0)
         c->model_name[n - 5] = 0;
