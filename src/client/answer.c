@@ -72,9 +72,10 @@ static void copy_printable(const char *s, char *dst, size_t cap)
     /* One line of what a terminal may see, without a final stop; what doesn't fit is left out. */
     if (s == NULL || !clo_text_is_printable(s, strlen(s)))
         s = "";
-    while (s[n] != '\0' && n < cap - 1) {
-        dst[n] = s[n] == '\n' || s[n] == '\t' ? ' ' : s[n];
-        n++;
+    for (; n < cap - 1 && s[n] != '\0'; n++) {
+        dst[n] = s[n];
+        if (s[n] == '\n' || s[n] == '\t')
+            dst[n] = ' ';
     }
     /* ... and no half of a character */
     while (n > 0 && s[n] != '\0' && ((unsigned char)s[n] & 0xc0) == 0x80)

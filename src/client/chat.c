@@ -167,7 +167,7 @@ static int send(struct chat *c, struct clo_answer *a)
         .temperature = setup->options->temperature,
         .seed = setup->options->seed,
     };
-    struct clo_ask ask = {
+    struct clo_ask what = {
         .method = "POST",
         .path = "/v1/chat/completions",
         .content_type = "application/json",
@@ -177,9 +177,9 @@ static int send(struct chat *c, struct clo_answer *a)
     int err;
 
     if ((err = clo_chat_body(c->messages, &o, &body)) == 0) {
-        ask.body = body.p;
-        ask.body_n = body.len;
-        err = clo_session_ask(setup->session, &ask, &clo_answer_handler, a);
+        what.body = body.p;
+        what.body_n = body.len;
+        err = clo_session_ask(setup->session, &what, &clo_answer_handler, a);
     } else {
         clo_say_problem("the conversation is too large to be sent: /reset begins a new one");
     }
@@ -346,7 +346,7 @@ static int converse(struct chat *c)
             clo_say_problem("that is more than one message can hold");
         else if (err != 0)
             break;
-        else if (line.p[0] == '/' && (err = clo_buf_append(&line, "", 1)) == 0) {
+        else if (line.p[0] == '/' && clo_buf_append(&line, "", 1) == 0) {
             if (!command(c, (const char *)line.p))
                 break;
         } else

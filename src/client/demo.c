@@ -68,7 +68,7 @@ static int make_dir(struct demo *d)
         base = "/tmp";
     if (snprintf(d->dir, sizeof(d->dir), "%s/cloister-demo-XXXXXX", base) >=
         64) /* sockets' names are short */
-        (void)strcpy(d->dir, "/tmp/cloister-demo-XXXXXX");
+        (void)snprintf(d->dir, sizeof(d->dir), "/tmp/cloister-demo-XXXXXX");
     if (mkdtemp(d->dir) != NULL)
         return 0;
     clo_say_file(d->dir, "made", CLOISTER_E_IO);
@@ -204,10 +204,10 @@ static int take_events(struct demo *d)
     while (err == 0 && (n = read(d->events, piece, sizeof(piece))) > 0)
         err = clo_buf_append(&d->line, piece, (size_t)n);
     while (err == 0 && d->line.len > 0) {
-        const uint8_t *end = memchr(d->line.p, '\n', d->line.len);
-        const size_t len = end != NULL ? (size_t)(end - d->line.p) : 0;
+        const uint8_t *stop = memchr(d->line.p, '\n', d->line.len);
+        const size_t len = stop != NULL ? (size_t)(stop - d->line.p) : 0;
 
-        if (end == NULL)
+        if (stop == NULL)
             break;
         err = take_line(d, (const char *)d->line.p, len);
         clo_buf_consume(&d->line, len + 1);

@@ -41,7 +41,7 @@ int clo_command_evidence(const struct clo_options *o)
         goto out;
     }
     clo_say_note("nonce %s (for `cloister verify --evidence FILE --nonce ...`)", nonce_text);
-    strcat(nonce_text, "\n");
+    nonce_text[CLO_B64_LEN(32)] = '\n';
     if (o->nonce_out != NULL &&
         (err = clo_file_write(o->nonce_out, nonce_text, strlen(nonce_text))) != 0) {
         clo_say_file(o->nonce_out, "written", err);

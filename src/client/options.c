@@ -2,6 +2,7 @@
 /* Options and configuration: see options.h. */
 #include "client/options.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <getopt.h>
 #include <math.h>
@@ -115,24 +116,13 @@ static bool parse_time(const char *s, int64_t *ret)
     return *ret > 0;
 }
 
-static int set_text(char **dst, const char *s)
-{
-    char *copy = strdup(s);
-
-    if (copy == NULL)
-        return CLOISTER_E_MEMORY;
-    free(*dst);
-    *dst = copy;
-    return 0;
-}
-
 static int set(struct clo_options *o, const struct opt *opt, const char *s)
 {
     void *at = (char *)o + opt->at;
     bool ok = true;
 
     switch (opt->kind) {
-    case TEXT: return set_text(at, s);
+    case TEXT: *(const char **)at = s; break;
     case FLAG: *(bool *)at = true; break;
     case NUMBER: ok = parse_number(s, at); break;
     case REAL: ok = parse_real(s, at); break;
@@ -172,16 +162,24 @@ static char *config_path(void)
 /* Files are named from the configuration's own folder. */
 static int set_keyword(struct clo_options *o, size_t i, const char *path, const char *value)
 {
-    char **dst = (char **)(void *)((char *)o + keywords[i].at);
-    char *full = NULL;
+    const char **at = (const char **)(void *)((char *)o + keywords[i].at);
+    const bool relative = keywords[i].file && value[0] != '/';
+    const int folder = relative ? (int)(strrchr(path, '/') - path) : 0;
+    char *text = NULL;
 
-    if (!keywords[i].file || value[0] == '/')
-        return set_text(dst, value);
-    if (asprintf(&full, "%.*s/%s", (int)(strrchr(path, '/') - path), path, value) < 0)
+    if (asprintf(&text, "%.*s%s%s", folder, path, relative ? "/" : "", value) < 0)
         return CLOISTER_E_MEMORY;
-    free(*dst);
-    *dst = full;
+    o->owned[o->owned_n++] = text; /* one a keyword: none may stand there twice */
+    *at = text;
     return 0;
+}
+
+static_assert(CLO_ARRAY_LEN(keywords) == CLO_ARRAY_LEN(((struct clo_options *)0)->owned),
+              "each keyword has its place");
+
+static bool is_set(const struct clo_options *o, size_t i)
+{
+    return *(const char *const *)(const void *)((const char *)o + keywords[i].at) != NULL;
 }
 
 static int config_line(struct clo_options *o, const char *path, unsigned number, char *line)
@@ -200,9 +198,10 @@ static int config_line(struct clo_options *o, const char *path, unsigned number,
     for (size_t i = 0; i < CLO_ARRAY_LEN(keywords); i++) {
         if (strcmp(keyword, keywords[i].keyword) != 0)
             continue;
-        if (*value != '\0')
+        if (*value != '\0' && !is_set(o, i))
             return set_keyword(o, i, path, value);
-        clo_say_problem("%s, line %u: %s needs a value", path, number, keyword);
+        clo_say_problem("%s, line %u: %s %s", path, number, keyword,
+                        *value != '\0' ? "stands there twice" : "needs a value");
         return CLOISTER_E_CONFIG;
     }
     clo_say_problem(
@@ -294,14 +293,8 @@ out:
 
 void clo_options_clear(struct clo_options *o)
 {
-    for (size_t i = 0; i < CLO_ARRAY_LEN(opts); i++) {
-        if (opts[i].kind == TEXT) {
-            char **text = (char **)(void *)((char *)o + opts[i].at);
-
-            free(*text);
-            *text = NULL;
-        }
-    }
+    while (o->owned_n > 0)
+        free(o->owned[--o->owned_n]);
 }
 
 void clo_options_help(enum clo_command c)

@@ -19,15 +19,18 @@ enum clo_command {
 };
 
 struct clo_options {
-    char *server, *relay, *policy, *key_file, *model; /* may come from the configuration file */
-    char *system, *evidence, *nonce, *out, *nonce_out, *root, *measurement, *engine, *daemon;
-    char *sev_snp, *min_tcb, *min_firmware;
+    const char *server, *relay, *policy, *key_file,
+        *model; /* may come from the configuration file */
+    const char *system, *evidence, *nonce, *out, *nonce_out, *root, *measurement, *engine, *daemon;
+    const char *sev_snp, *min_tcb, *min_firmware;
     int64_t max_tokens, seed; /* 0, -1: not given */
     double temperature;       /* -1: not given */
     int64_t at;               /* 0: now */
     bool json, verbose, no_freshness, no_color, from_server, help;
     const char *operand[2]; /* what isn't an option */
     int operands;
+    char *owned[5]; /* values out of the configuration file; the others are argv's */
+    size_t owned_n;
 };
 
 #define CLO_DEFAULT_SERVER "http://127.0.0.1:8080"

@@ -23,7 +23,7 @@ static json_t *snp(const struct clo_policy_want *w, int *err)
     char name[16] = {0}, firmware[16];
     const char *proper = clo_snp_product_name(w->product);
 
-    for (size_t i = 0; proper[i] != '\0' && i < sizeof(name) - 1; i++)
+    for (size_t i = 0; i < sizeof(name) - 1 && proper[i] != '\0'; i++)
         name[i] = (char)tolower((unsigned char)proper[i]);
     (void)snprintf(firmware, sizeof(firmware), "%u.%u.%u", w->firmware.major, w->firmware.minor,
                    w->firmware.build);

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <termios.h>
 #include <unistd.h>
 #include <wchar.h>
 
@@ -35,6 +36,7 @@ struct clo_prompt {
     bool smart;   /* the terminal knows more than plain lines */
     bool more;    /* inside a message */
     bool stopped; /* by a signal */
+    struct termios before, quiet;
     mbstate_t state;
 };
 
@@ -136,6 +138,15 @@ int clo_prompt_new(const char *text, void (*idle)(void *ctx), void *ctx, struct 
     p->idle = idle;
     p->ctx = ctx;
     p->smart = term != NULL && strcmp(term, "dumb") != 0;
+    if (tcgetattr(STDIN_FILENO, &p->before) != 0) {
+        free(p);
+        return CLOISTER_E_IO;
+    }
+    /* While an answer is shown, what is typed ahead is neither echoed into it nor lost; Ctrl-C works. */
+    p->quiet = p->before;
+    p->quiet.c_lflag &= ~(tcflag_t)(ICANON | ECHO);
+    p->quiet.c_cc[VMIN] = 1;
+    p->quiet.c_cc[VTIME] = 0;
     p->history = history_init();
     p->el = el_init("cloister", stdin, stdout, stderr);
     if (p->history == NULL || p->el == NULL || history(p->history, &ev, H_SETSIZE, HISTORY) < 0 ||
@@ -148,7 +159,8 @@ int clo_prompt_new(const char *text, void (*idle)(void *ctx), void *ctx, struct 
         return CLOISTER_E_MEMORY;
     }
     if (p->smart) {
-        (void)el_set(p->el, EL_ADDFN, "cloister-paste", "insert pasted text", on_paste);
+        /* The wide call keeps the two strings themselves; the other one copies them and never frees the copies. */
+        (void)el_wset(p->el, EL_ADDFN, L"cloister-paste", L"insert pasted text", on_paste);
         (void)el_set(p->el, EL_BIND, PASTE_BEGIN, "cloister-paste", NULL);
         (void)el_set(p->el, EL_BIND, "^R", "em-inc-search-prev", NULL);
     }
@@ -164,6 +176,7 @@ void clo_prompt_free(struct clo_prompt *p)
         el_end(p->el);
     if (p->history != NULL)
         history_end(p->history);
+    (void)tcsetattr(STDIN_FILENO, TCSADRAIN, &p->before);
     free(p);
 }
 
@@ -180,6 +193,7 @@ static int read_line(struct clo_prompt *p, const char **ret, size_t *ret_n)
     /* libedit shows its prompt before it takes the terminal over: what is typed in between would be lost. */
     (void)el_set(p->el, EL_PREP_TERM, 1);
     line = el_gets(p->el, &n);
+    (void)tcsetattr(STDIN_FILENO, TCSADRAIN, &p->quiet);
     if (p->smart)
         (void)!write(STDOUT_FILENO, PASTE_OFF, strlen(PASTE_OFF));
     if (p->stopped || line == NULL || n <= 0) {
