@@ -40,6 +40,9 @@ int clo_chat_body(const json_t *messages, const struct clo_chat_options *o, stru
         json_object_set_new(body, "messages", json_deep_copy(messages)) != 0 ||
         json_object_set_new(body, "stream", json_true()) != 0)
         goto out;
+    if (o->usage &&
+        json_object_set_new(body, "stream_options", json_pack("{s:b}", "include_usage", 1)) != 0)
+        goto out;
     if ((o->max_tokens > 0 &&
          json_object_set_new(body, "max_tokens", json_integer(o->max_tokens)) != 0) ||
         (o->temperature >= 0 &&
@@ -61,7 +64,9 @@ struct clo_answer {
     struct clo_sse *sse;  /* NULL unless the answer streams */
     struct clo_buf plain; /* an error document */
     struct clo_buf text;
-    bool done, limited, failed;
+    bool done, failed;
+    char finish[32];
+    json_t *usage;
     struct clo_answer_error error;
 };
 
@@ -106,8 +111,8 @@ static int take_choice(struct clo_answer *a, const json_t *choice)
     const size_t n = json_string_length(content);
     int err = 0;
 
-    if (finish != NULL && strcmp(finish, "length") == 0)
-        a->limited = true;
+    if (finish != NULL)
+        copy_printable(finish, a->finish, sizeof(a->finish));
     if (n == 0)
         return 0;
     err = clo_buf_append(&a->text, json_string_value(content), n);
@@ -130,6 +135,10 @@ static int on_event(void *ctx, const char *data, size_t n)
     if (clo_json_parse(data, n, EVENT_MAX, &v) != 0)
         return CLOISTER_E_PROTOCOL;
     e = json_object_get(v, "error");
+    if (json_is_object(json_object_get(v, "usage"))) {
+        json_decref(a->usage);
+        a->usage = json_incref(json_object_get(v, "usage"));
+    }
     if (e != NULL)
         take_error(a, e);
     else
@@ -187,6 +196,7 @@ void clo_answer_free(struct clo_answer *a)
     clo_sse_free(a->sse);
     clo_buf_clear(&a->plain);
     clo_buf_clear(&a->text);
+    json_decref(a->usage);
     clo_wipe_free(a);
 }
 
@@ -227,7 +237,17 @@ const struct clo_answer_error *clo_answer_error(const struct clo_answer *a)
 
 bool clo_answer_was_limited(const struct clo_answer *a)
 {
-    return a->limited;
+    return strcmp(a->finish, "length") == 0;
+}
+
+const char *clo_answer_finish(const struct clo_answer *a)
+{
+    return a->finish;
+}
+
+const json_t *clo_answer_usage(const struct clo_answer *a)
+{
+    return a->usage;
 }
 
 const struct clo_buf *clo_answer_text(const struct clo_answer *a)

@@ -19,6 +19,7 @@ struct clo_chat_options {
     int64_t max_tokens; /* 0: the server's default */
     double temperature; /* negative: the server's default */
     int64_t seed;       /* negative: none */
+    bool usage;         /* ask for the count of tokens */
 };
 
 /* Add one message to an array of messages; n bytes of UTF-8, CLOISTER_E_MALFORMED if it isn't. */
@@ -49,6 +50,10 @@ CLO_MUST_USE int clo_answer_end(struct clo_answer *a);
 const struct clo_answer_error *clo_answer_error(const struct clo_answer *a);
 /* The answer ended because its length limit was reached. */
 bool clo_answer_was_limited(const struct clo_answer *a);
+/* Why it ended, in OpenAI's word: "stop", "length"; "" if it was not told. Printable. */
+const char *clo_answer_finish(const struct clo_answer *a);
+/* OpenAI's `usage` object; NULL if it was not told. Borrowed. */
+const json_t *clo_answer_usage(const struct clo_answer *a);
 /* All of its text so far. */
 const struct clo_buf *clo_answer_text(const struct clo_answer *a);
 

@@ -19,6 +19,7 @@
 #include "client/prompt.h"
 #include "client/say.h"
 #include "client/stop.h"
+#include "codec/json.h"
 
 enum {
     MESSAGE_MAX = 8 << 20,
@@ -77,7 +78,11 @@ static int put_text(struct chat *c, bool last)
 static int on_text(void *ctx, const char *p, size_t n)
 {
     struct chat *c = ctx;
-    const int err = clo_buf_append(&c->pending, p, n);
+    int err;
+
+    if (c->setup->options->json) /* the answer keeps it until it is whole */
+        return 0;
+    err = clo_buf_append(&c->pending, p, n);
 
     return err != 0 ? err : put_text(c, false);
 }
@@ -89,6 +94,30 @@ static int finish_text(struct chat *c)
 
     if (err == 0 && !c->ends_line)
         err = put(c, "\n", 1);
+    return err;
+}
+
+/* One answer as a document: only ever a whole one. */
+static int put_json(struct chat *c, const struct clo_answer *a)
+{
+    const struct cloister_verdict *v = clo_session_verdict(c->setup->session);
+    struct clo_buf out = clo_buf_init(2 * MESSAGE_MAX);
+    char keys[65], evidence[65];
+    json_t *doc = NULL;
+    int err = CLOISTER_E_MEMORY;
+
+    clo_hex(v->keys_digest, 32, keys);
+    clo_hex(v->evidence_digest, 32, evidence);
+    doc = json_pack("{s:i, s:s%, s:s, s:s, s:b, s:s, s:s, s:O*}", "v", 1, "answer",
+                    clo_answer_text(a)->len > 0 ? (const char *)clo_answer_text(a)->p : "",
+                    clo_answer_text(a)->len, "finish_reason", clo_answer_finish(a), "model",
+                    v->model, "simulated", (int)v->simulated, "evidence_sha256", evidence,
+                    "keys_sha256", keys, "usage", clo_answer_usage(a));
+    if (doc != NULL && (err = clo_json_write(doc, &out)) == 0 &&
+        (err = clo_buf_append(&out, "\n", 1)) == 0)
+        err = put(c, out.p, out.len);
+    json_decref(doc);
+    clo_buf_clear(&out);
     return err;
 }
 
@@ -166,6 +195,7 @@ static int send(struct chat *c, struct clo_answer *a)
         .max_tokens = setup->options->max_tokens,
         .temperature = setup->options->temperature,
         .seed = setup->options->seed,
+        .usage = setup->options->json,
     };
     struct clo_ask what = {
         .method = "POST",
@@ -205,13 +235,18 @@ static int ask(struct chat *c, const void *text, size_t n)
     c->ends_line = true;
     c->write_errno = 0;
     err = send(c, a);
-    if (err == 0 && (err = finish_text(c)) != 0) {
+    if (err == 0 && !c->setup->options->json && (err = finish_text(c)) != 0) {
         errno = c->write_errno;
         clo_say_file("the answer", "written", err);
         goto out;
     }
     if ((err = explain(c, a, err)) != 0)
         goto out;
+    if (c->setup->options->json && (err = put_json(c, a)) != 0) {
+        errno = c->write_errno;
+        clo_say_file("the answer", "written", err);
+        goto out;
+    }
     err = clo_chat_add(c->messages, "assistant", clo_answer_text(a)->p, clo_answer_text(a)->len);
 out:
     while (err != 0 && json_array_size(c->messages) > kept)

@@ -78,6 +78,11 @@ int clo_command_chat(const struct clo_options *o)
         clo_session_new(setup.transport, policy, cloister_roots_builtin(),
                         key.len > 0 ? (const char *)key.p : NULL, &setup.session) != 0)
         goto out;
+    if (o->json && setup.question == NULL) {
+        clo_say_problem(
+            "--json prints one answer: give the question as an argument or on standard input");
+        goto out;
+    }
     code = clo_chat_run(&setup);
 out:
     clo_session_free(setup.session);

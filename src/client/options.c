@@ -54,6 +54,7 @@ static const struct opt {
      "accept saved evidence without its nonce"},
     {"at", C(VERIFY), TIME, AT(at), "TIME", "judge as of then: RFC 3339 in UTC, or Unix seconds"},
     {"json", C(VERIFY), FLAG, AT(json), NULL, "print the verdict as JSON"},
+    {"json", C(CHAT), FLAG, AT(json), NULL, "print one answer, with its usage, as JSON"},
     {"verbose", C(VERIFY) | C(DEMO), FLAG, AT(verbose), NULL, "say more (also -v)"},
     {"out", C(EVIDENCE), TEXT, AT(out), "FILE", "where to (- for standard output)"},
     {"nonce-out", C(EVIDENCE), TEXT, AT(nonce_out), "FILE", "write the nonce there as well"},

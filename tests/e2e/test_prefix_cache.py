@@ -1,0 +1,90 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""One customer's prompt must not show in another's answer: neither in the count of cached tokens nor in time."""
+import json
+import os
+import sys
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+import harness
+from harness import Daemon, Engine, Skip, Tap, cloister
+
+tap = Tap()
+SERVER = os.environ.get("CLOISTER_LLAMA_SERVER", "")
+MODEL = os.environ.get("CLOISTER_MODEL", "")
+ALICE, BOB = "alice-key-0123456789", "bob-key-0123456789ab"
+PROMPT = "The patient reports the following. " + "He slept badly and his left knee hurts in the morning. " * 90
+
+
+class Two:
+    """A daemon with two customers, and what each is told."""
+
+    def __init__(self, *args, engine=None):
+        if engine is None and not (os.access(SERVER, os.X_OK) and os.access(MODEL, os.R_OK)):
+            raise Skip("no llama-server or model: CLOISTER_LLAMA_SERVER and CLOISTER_MODEL name none")
+        own = ("--model", MODEL, "--llama-server", SERVER, "--context", "4096") if engine is None else ()
+        self.d = Daemon(*own, *args, engine=engine, api_key=ALICE + "\n" + BOB)
+        self.files = {}
+        for name, key in (("alice", ALICE), ("bob", BOB)):
+            self.files[name] = os.path.join(self.d.dir, name)
+            with open(os.open(self.files[name], os.O_WRONLY | os.O_CREAT, 0o600), "w") as f:
+                f.write(key + "\n")
+
+    def __enter__(self):
+        self.d.wait_ready()
+        return self
+
+    def __exit__(self, *exc):
+        self.d.__exit__(*exc)
+
+    def ask(self, who, prompt):
+        """(cached tokens, prompt tokens, seconds)"""
+        start = time.monotonic()
+        r = cloister("chat", "--server", self.d.url, "--policy", self.d.policy, "--key-file", self.files[who], "--json",
+                     "--max-tokens", "1", "--temperature", "0", prompt)
+        took = time.monotonic() - start
+        assert r.returncode == 0, r.stderr
+        usage = json.loads(r.stdout)["usage"]
+        return usage["prompt_tokens_details"]["cached_tokens"], usage["prompt_tokens"], took
+
+
+def nothing_is_told(slots):
+    with Two("--slots", slots) as two:
+        cached, tokens, first = two.ask("alice", PROMPT)
+        assert cached == 0 and tokens > 1000, (cached, tokens)
+        cached, _, again = two.ask("alice", PROMPT)
+        assert cached > 0.9 * tokens, "the cache doesn't work at all, so nothing is tested"
+        cached, _, bob = two.ask("bob", PROMPT)
+        assert cached == 0, f"bob is told of {cached} tokens that alice had sent"
+        # A thousand tokens' work is seconds, a cached prompt's is not: which of both it was shows at once.
+        assert bob > (first + again) / 2, f"alice's prompt took {first:.2f} s, again {again:.2f} s, bob's {bob:.2f} s"
+        cached, _, _ = two.ask("alice", PROMPT)
+        if slots == "1":
+            assert cached == 0, "the slot changed hands and back, yet alice is told of what was in it"
+
+
+@tap
+def a_slot_that_changes_hands_gives_nothing_away():
+    nothing_is_told("1")
+
+
+@tap
+def a_slot_of_ones_own_shares_nothing_with_the_others():
+    nothing_is_told("3")
+
+
+@tap
+def an_engine_that_is_not_ours_is_sent_nothing_about_slots():
+    engine = Engine(f"/tmp/cloister-prefix-{os.getpid()}.sock")
+    try:
+        with Two(engine=engine) as two:
+            r = cloister("chat", "--server", two.d.url, "--policy", two.d.policy, "--key-file", two.files["alice"], "hello")
+            assert r.returncode == 0, r.stderr
+            assert not {"id_slot", "cache_prompt"} & set(engine.requests[0][1]), engine.requests
+    finally:
+        engine.close()
+
+
+if __name__ == "__main__":
+    tap.run()
