@@ -91,16 +91,17 @@ RD(clo_rd_u64le, uint64_t, false)
 
 int clo_rd_varint(struct clo_rd *rd, uint64_t *ret)
 {
+    static const uint64_t value[] = {0x3f, 0x3fff, 0x3fffffff, 0x3fffffffffffffff}; /* bits of it */
+    unsigned exponent = 0;
     uint64_t v = 0;
-    size_t n;
     int err;
 
     if (rd->left == 0)
         return CLOISTER_E_TRUNCATED;
-    n = (size_t)1 << (rd->p[0] >> 6);
-    if ((err = rd_uint(rd, n, true, &v)) != 0)
+    exponent = rd->p[0] >> 6;
+    if ((err = rd_uint(rd, (size_t)1 << exponent, true, &v)) != 0)
         return err;
-    *ret = v & (((uint64_t)1 << (8 * n - 2)) - 1); /* without the two length bits */
+    *ret = v & value[exponent];
     return 0;
 }
 
