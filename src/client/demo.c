@@ -36,6 +36,7 @@ enum {
     START_S = 300, /* hashing and loading a large model takes its time */
     END_S = 10,
     TICK_MS = 100,
+    ENGINE_TRIES = 2,
     PATH_MAX_ = 4096,
 };
 
@@ -222,21 +223,45 @@ static bool has_died(struct demo *d)
     return d->pid == 0;
 }
 
-/* The log is a closed table of events, so it may be shown. */
+/* The daemon's log so far, zero-terminated: a closed table of events, so it may be read and shown. */
+static int read_log(const struct demo *d, struct clo_buf *log)
+{
+    char path[PATH_MAX_];
+    int err;
+
+    path_in(d, "log", path, sizeof(path));
+    err = clo_file_read(path, log);
+    return err != 0 ? err : clo_buf_append(log, "", 1);
+}
+
 static void show_log(const struct demo *d)
 {
     struct clo_buf log = clo_buf_init(1 << 20);
-    char path[PATH_MAX_];
     size_t at;
 
-    path_in(d, "log", path, sizeof(path));
-    if (clo_file_read(path, &log) == 0 && clo_buf_append(&log, "", 1) == 0) {
+    if (read_log(d, &log) == 0) {
         at = log.len - 1;
-        for (int lines = 0; at > 0 && lines <= 10; at--)
-            lines += log.p[at - 1] == '\n';
-        clo_say_note("%s", (const char *)log.p + at);
+        for (int lines = 0; at > 0; at--) {
+            if (log.p[at - 1] == '\n' && ++lines > 10)
+                break;
+        }
+        fputs((const char *)log.p + at, stderr);
     }
     clo_buf_clear(&log);
+}
+
+/* cloisterd tries again for ever, which is right for a server; a person wants to know. */
+static bool engine_keeps_failing(const struct demo *d)
+{
+    struct clo_buf log = clo_buf_init(1 << 20);
+    int lost = 0;
+
+    if (read_log(d, &log) == 0) {
+        for (const char *p = (const char *)log.p; (p = strstr(p, " engine-lost ")) != NULL; p++)
+            lost++;
+    }
+    clo_buf_clear(&log);
+    return lost >= ENGINE_TRIES;
 }
 
 /* Called before each question. */
@@ -297,7 +322,7 @@ out:
 static int wait_ready(struct demo *d)
 {
     const int64_t start = clo_clock_mono_us();
-    int64_t told = 0;
+    int64_t told = 0, looked = 0;
 
     clo_say_note("starting cloisterd: it hashes and loads the model");
     while (d->policy == NULL) {
@@ -316,6 +341,17 @@ static int wait_ready(struct demo *d)
         if (take_events(d) != 0) {
             clo_say_problem("cloisterd said something that this version doesn't understand");
             return CLOISTER_E_PROTOCOL;
+        }
+        if (d->policy == NULL && waited > looked) {
+            looked = waited;
+            if (engine_keeps_failing(d)) {
+                clo_say_problem(
+                    "the engine can't be started with this model: check --engine %s and "
+                    "--model %s; cloisterd's last words:",
+                    d->o->engine, d->o->model);
+                show_log(d);
+                return CLOISTER_E_ENGINE;
+            }
         }
         if (d->policy == NULL && (has_died(d) || waited >= START_S)) {
             clo_say_problem(d->pid == 0 ? "cloisterd could not start; its last words:"

@@ -4,9 +4,6 @@
 import contextlib
 import json
 import os
-import pty
-import re
-import select
 import signal
 import socket
 import subprocess
@@ -18,6 +15,7 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "support"))
 import harness  # noqa: E402
 from harness import Daemon, Engine, Relay, cloister, until  # noqa: E402
+from terminal import Terminal  # noqa: E402
 
 test = harness.Tap()
 
@@ -537,56 +535,6 @@ def keys_that_have_changed_are_told():
 # ---- a terminal ----
 
 
-class Terminal:
-    """`cloister` at a terminal of its own."""
-
-    def __init__(self, *args, env=None):
-        self.text = ""
-        self.pid, self.fd = pty.fork()
-        if self.pid == 0:
-            os.execve(harness.CLOISTER, [harness.CLOISTER, *args], {"TERM": "xterm", "LANG": "C.UTF-8", "HOME": "/nonexistent", **(env or {})})
-
-    def expect(self, pattern, bound=None):
-        """Read until the pattern comes; returns what was read, escape sequences left out, and drops it."""
-        end = time.monotonic() + (bound or harness.WAIT)
-        while True:
-            plain = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]|\x1b[=>]", "", self.text)
-            m = re.search(pattern, plain)
-            if m:
-                self.text = plain[m.end():]
-                return plain[:m.end()]
-            ready, _, _ = select.select([self.fd], [], [], max(0, end - time.monotonic()))
-            try:
-                b = os.read(self.fd, 65536) if ready else b""
-            except OSError:
-                b = b""
-            if not b:
-                raise AssertionError(f"{pattern!r} did not come; what came: {plain!r}")
-            self.text += b.decode(errors="replace")
-
-    def type(self, text):
-        os.write(self.fd, text.encode())
-
-    def end(self):
-        """Wait for its end; its wait status."""
-        with contextlib.suppress(OSError):
-            while os.read(self.fd, 65536):
-                pass
-        _, st = os.waitpid(self.pid, 0)
-        os.close(self.fd)
-        self.pid = 0
-        return st
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *exc):
-        if self.pid:
-            os.kill(self.pid, signal.SIGKILL)
-            os.waitpid(self.pid, 0)
-            os.close(self.fd)
-
-
 PROMPT = r"\[SIMULATED\] > $"
 
 
@@ -690,6 +638,28 @@ def ctrl_c_stops_an_answer_and_the_server_is_told():
         same(e.requests[2][1]["messages"][-1]["content"], "kept")
         t.type("\x04")
         same(t.end(), 0)
+
+
+@test
+def what_is_typed_while_an_answer_streams_is_not_lost():
+    release = threading.Event()
+
+    def script(body, out):
+        out.head()
+        out.event("slow")
+        release.wait(harness.WAIT)
+        out.event(" end")
+        out.done()
+    with served(script) as (d, e), terminal(d) as t:
+        t.expect(PROMPT)
+        t.type("one\r")
+        t.expect("slow")
+        t.type("two\r\x04")
+        release.set()
+        has(t.expect(PROMPT), " end\r\n")
+        t.expect("slow end\r\n")
+        same(t.end(), 0)
+        same([r[1]["messages"][-1]["content"] for r in e.requests], ["one", "two"])
 
 
 @test
