@@ -330,9 +330,12 @@ static void print_check(FILE *f, const struct cloister_check *c, bool verbose)
 
     (void)fprintf(f, "%s%s%s %-24s %s\n", clo_style(f, marks[i].style), marks[i].mark,
                   clo_style(f, CLO_PLAIN), cloister_check_name(c->id), cloister_check_title(c->id));
-    if (c->reason[0] != '\0' && (verbose || c->status != CLOISTER_CHECK_PASS))
+    if (c->reason[0] != '\0' && strcmp(c->reason, cloister_check_title(c->id)) != 0)
         (void)fprintf(f, "    %s\n", c->reason);
-    if (c->expected[0] != '\0' && (verbose || c->status == CLOISTER_CHECK_FAIL))
+    if (verbose && c->expected[0] != '\0' && strcmp(c->expected, c->actual) == 0)
+        (void)fprintf(f, "    %sfound    %s, as expected%s\n", clo_style(f, CLO_DIM), c->actual,
+                      clo_style(f, CLO_PLAIN));
+    else if (c->expected[0] != '\0' && (verbose || c->status == CLOISTER_CHECK_FAIL))
         (void)fprintf(f, "    %sexpected %s\n    found    %s%s\n", clo_style(f, CLO_DIM),
                       c->expected, c->actual, clo_style(f, CLO_PLAIN));
 }
@@ -351,11 +354,11 @@ void clo_print_verdict(FILE *f, const struct cloister_verdict *v, bool verbose)
     };
     const bool ok = v->outcome == CLOISTER_VERIFIED;
     char tee[64], until[64], hex[65], safe[3 * sizeof(v->model) + 1];
-    size_t passed = 0, used = 0;
+    size_t count[CLOISTER_CHECK_MISSING + 1] = {0}, used = 0;
 
     for (size_t i = 0; i < v->checks; i++) {
-        if (v->check[i].status == CLOISTER_CHECK_PASS)
-            passed++;
+        if ((size_t)v->check[i].status < CLO_ARRAY_LEN(count))
+            count[v->check[i].status]++;
         if (verbose || v->check[i].status == CLOISTER_CHECK_FAIL ||
             v->check[i].status == CLOISTER_CHECK_MISSING)
             print_check(f, &v->check[i], verbose);
@@ -364,7 +367,10 @@ void clo_print_verdict(FILE *f, const struct cloister_verdict *v, bool verbose)
     (void)fprintf(f, "%s%s%s", clo_style(f, ok ? CLO_GREEN : CLO_RED),
                   (size_t)v->outcome < CLO_ARRAY_LEN(outcomes) ? outcomes[v->outcome] : "?",
                   clo_style(f, CLO_PLAIN));
-    (void)fprintf(f, ": %s; %zu of %zu checks passed\n", tee, passed, v->checks);
+    (void)fprintf(
+        f, ": %s; checks: %zu passed, %zu failed, %zu could not be made, %zu not asked for\n", tee,
+        count[CLOISTER_CHECK_PASS], count[CLOISTER_CHECK_FAIL], count[CLOISTER_CHECK_MISSING],
+        count[CLOISTER_CHECK_NOT_APPLICABLE]);
     if (v->simulated)
         (void)fprintf(f, "%s%s%s\n", clo_style(f, CLO_YELLOW), CLO_SIMULATED_WARNING,
                       clo_style(f, CLO_PLAIN));

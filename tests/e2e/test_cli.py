@@ -656,7 +656,7 @@ def what_is_typed_while_an_answer_streams_is_not_lost():
         t.expect("slow")
         t.type("two\r\x04")
         release.set()
-        has(t.expect(PROMPT), " end\r\n")
+        has(t.expect(r"\[SIMULATED\] > "), " end\r\n")
         t.expect("slow end\r\n")
         same(t.end(), 0)
         same([r[1]["messages"][-1]["content"] for r in e.requests], ["one", "two"])
