@@ -6,8 +6,10 @@ The client must see an explicit error in under two seconds, or the complete answ
 service is back by itself, the next question works after fresh evidence, and the old question was seen by the engine exactly once.
 """
 import os
+import shutil
 import signal
 import sys
+import tempfile
 import threading
 import time
 
@@ -132,6 +134,79 @@ for _role, _needed in NEEDED.items():
         _case.__name__ = (f"{_role}_killed_{_stage}_" +
                           ("is_an_explicit_error" if _needed else "leaves_the_answer_complete")).replace("-", "_")
         tap(_case)
+
+
+# A stand-in for llama-server, which cloisterd starts itself: passes everything on to the scripted engine.
+STAND_IN = r"""#!%s
+import os, select, socket, sys, threading
+path = sys.argv[sys.argv.index("--host") + 1]
+
+def serve(c):
+    with c, socket.socket(socket.AF_UNIX) as u:
+        u.connect(%r)
+        peers = {c: u, u: c}
+        while True:
+            for s in select.select(list(peers), [], [])[0]:
+                b = s.recv(65536)
+                if not b:
+                    return
+                peers[s].sendall(b)
+
+listener = socket.socket(socket.AF_UNIX)
+listener.bind(path)
+listener.listen(64)
+while True:
+    threading.Thread(target=serve, args=(listener.accept()[0],), daemon=True).start()
+"""
+
+
+def kill_managed(role, stage):
+    """The same where the engine is cloisterd's own child: killing it, or the process that watches it, ends the answer with an error."""
+    folder = tempfile.mkdtemp(prefix="cloister-kill-")
+    script = Gated()
+    engine = Engine(os.path.join(folder, "engine.sock"), script)
+    server, model = os.path.join(folder, "llama-server"), os.path.join(folder, "tiny.gguf")
+    with open(server, "w") as f:
+        f.write(STAND_IN % (sys.executable, engine.path))
+    os.chmod(server, 0o755)
+    with open(model, "wb") as f:
+        f.write(b"weights")
+    try:
+        with Daemon("--model", model, "--llama-server", server) as d:
+            d.wait_ready()
+            readies, keys = d.ready_count(), d.get("/.well-known/cloister/evidence?nonce=" + "A" * 43)[2]
+            c = start_cloister("chat", "--server", d.url, "--policy", d.policy, "--key-file", d.key_file, "count")
+            script.release_until(stage)
+            if stage != "before-first-token":
+                read_until(c.stdout, b"three")
+            child = d.children()["llama"]
+            d.kill(role)
+            killed = time.monotonic()
+            _, err = c.communicate(timeout=harness.WAIT)
+            took = time.monotonic() - killed
+            script.release()
+            assert c.returncode == 1 and err.strip(), (c.returncode, err)
+            assert took < LIMIT, f"the error took {took:.2f} s"
+            until(lambda: not harness.alive(child), "the end of the old engine")
+            d.wait_ready(readies + 1)
+            until(lambda: d.get("/readyz")[0] == 200, "readiness after the kill")
+            now = d.get("/.well-known/cloister/evidence?nonce=" + "A" * 43)[2]
+            assert harness.keys_of(now) != harness.keys_of(keys), "a new engine under the old keys"
+            again = ask(d, "hello")
+            assert again.stdout.decode().strip() == "echo: hello", again.stderr
+            assert [r[1]["messages"][-1]["content"] for r in engine.requests] == ["count", "hello"]
+    finally:
+        script.release()
+        engine.close()
+        shutil.rmtree(folder)
+
+
+for _role in ("engine", "llama"):
+    for _stage in ("before-first-token", "middle", "before-final-chunk"):
+        def _managed(role=_role, stage=_stage):
+            kill_managed(role, stage)
+        _managed.__name__ = f"{'its_keeper' if _role == 'engine' else 'a_managed_engine'}_killed_{_stage}_is_an_explicit_error".replace("-", "_")
+        tap(_managed)
 
 
 def engine_dies(stage):

@@ -4,7 +4,6 @@
 Only the standard library. Tests wait for events, never for time; every wait has a bound so that a fault ends the test.
 """
 import contextlib
-import hashlib
 import http.client
 import http.server
 import json
@@ -439,5 +438,6 @@ class Relay:
         self.sock.close()
 
 
-def digest(b):
-    return hashlib.sha256(b).hexdigest()
+def keys_of(evidence):
+    """The keys section's bytes, encoded, of an evidence document."""
+    return json.loads(evidence)["sections"]["keys"]["bytes"]
