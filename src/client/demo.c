@@ -18,7 +18,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "base/enc.h"
 #include "base/secret.h"
 #include "client/chat.h"
 #include "client/file.h"
@@ -26,10 +25,8 @@
 #include "client/say.h"
 #include "client/stop.h"
 #include "codec/json.h"
-#include "crypto/crypto.h"
 #include "platform/process.h"
 
-#define WARNING          "SIMULATED TEE: this demo protects nothing; it shows how it works"
 #define DEFAULT_QUESTION "What is a cloister? Answer in one short sentence."
 
 enum {
@@ -44,7 +41,6 @@ struct demo {
     const struct clo_options *o;
     char dir[PATH_MAX_ / 2]; /* "" until it is made */
     char daemon[PATH_MAX_];
-    char key[CLO_B64_LEN(32) + 2];
     pid_t pid;  /* 0: not running */
     int events; /* ready lines come from here; -1 */
     struct clo_buf line;
@@ -123,26 +119,6 @@ static int check_file(const char *path, int mode, const char *option)
         return CLOISTER_E_IO;
     }
     return 0;
-}
-
-static int make_key(struct demo *d)
-{
-    char path[PATH_MAX_], lined[sizeof(d->key) + 1];
-    CLO_SECRET(raw, 32);
-    const mode_t mask = umask(077);
-    int err;
-
-    if ((err = clo_rng_fill(clo_rng_system(), raw, sizeof(raw))) == 0) {
-        clo_b64(raw, sizeof(raw), d->key);
-        (void)snprintf(lined, sizeof(lined), "%s\n", d->key);
-        path_in(d, "keys", path, sizeof(path));
-        err = clo_file_write(path, lined, strlen(lined));
-        clo_wipe(lined, sizeof(lined));
-    }
-    umask(mask);
-    if (err != 0)
-        clo_say_file(d->dir, "written", err);
-    return err;
 }
 
 /* ---- the daemon's ready lines ---- */
@@ -281,15 +257,14 @@ static int before_question(void *ctx)
 
 static int spawn(struct demo *d)
 {
-    char model[PATH_MAX_], engine[PATH_MAX_], keys[PATH_MAX_], run[PATH_MAX_], state[PATH_MAX_],
-        log[PATH_MAX_];
-    const char *argv[] = {
-        "cloisterd", "--tee",          "simulated", "--listen",   "127.0.0.1:0", "--model",
-        model,       "--llama-server", engine,      "--api-keys", keys,          "--runtime-dir",
-        run,         "--state-dir",    state,       "--ready-fd", "3",           NULL};
+    char model[PATH_MAX_], engine[PATH_MAX_], run[PATH_MAX_], state[PATH_MAX_], log[PATH_MAX_];
+    /* Without API keys, so that none has to lie in a temporary folder: it serves this machine only. */
+    const char *argv[] = {"cloisterd",   "--tee",         "simulated", "--listen",
+                          "127.0.0.1:0", "--model",       model,       "--llama-server",
+                          engine,        "--runtime-dir", run,         "--state-dir",
+                          state,         "--ready-fd",    "3",         NULL};
     int pipe_fd[2] = {-1, -1}, log_fd = -1, stderr_fd = -1, err = CLOISTER_E_IO;
 
-    path_in(d, "keys", keys, sizeof(keys));
     path_in(d, "run", run, sizeof(run));
     path_in(d, "state", state, sizeof(state));
     path_in(d, "log", log, sizeof(log));
@@ -380,7 +355,6 @@ static void end(struct demo *d)
     if (d->events >= 0)
         close(d->events);
     clo_buf_clear(&d->line);
-    clo_wipe(d->key, sizeof(d->key));
     if (d->dir[0] != '\0')
         (void)nftw(d->dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
 }
@@ -394,7 +368,6 @@ static int talk(struct demo *d)
         .question = d->o->operands > 0 ? d->o->operand[0]
                     : interactive      ? NULL
                                        : DEFAULT_QUESTION,
-        .banner = WARNING,
         .before = before_question,
         .ctx = d,
     };
@@ -403,8 +376,8 @@ static int talk(struct demo *d)
 
     (void)snprintf(url, sizeof(url), "http://127.0.0.1:%u", d->port);
     if (clo_transport_new(url, &setup.transport) != 0 ||
-        clo_session_new(setup.transport, d->policy, cloister_roots_builtin(), d->key,
-                        &d->session) != 0) {
+        clo_session_new(setup.transport, d->policy, cloister_roots_builtin(), NULL, &d->session) !=
+            0) {
         clo_say_problem("not enough memory");
         goto out;
     }
@@ -429,15 +402,13 @@ int clo_command_demo(const struct clo_options *o)
     d->o = o;
     d->events = -1;
     d->line = clo_buf_init(65536);
-    fprintf(stderr, "%s%s%s\n", clo_style(stderr, CLO_YELLOW), WARNING,
-            clo_style(stderr, CLO_PLAIN));
     if (o->operands > 1) {
         clo_say_problem("one question at a time: put it into quotes");
         goto out;
     }
     if (check_file(o->engine, X_OK, "--engine") != 0 ||
         check_file(o->model, R_OK, "--model") != 0 || find_daemon(d) != 0 || make_dir(d) != 0 ||
-        make_key(d) != 0 || spawn(d) != 0 || wait_ready(d) != 0)
+        spawn(d) != 0 || wait_ready(d) != 0)
         goto out;
     code = talk(d);
 out:
