@@ -358,16 +358,14 @@ static int converse(struct chat *c)
     char prompt[96];
     int err;
 
-    /* \1 marks what takes no room on the screen */
-    (void)snprintf(prompt, sizeof(prompt), "\1%s\1%s> \1%s\1",
+    /* \1 marks what takes no room on the screen; libedit shows it with the character that follows, so one has to. */
+    (void)snprintf(prompt, sizeof(prompt), "\1%s\1%s>\1%s\1 ",
                    clo_style(stdout, clo_session_verdict(c->setup->session)->simulated ? CLO_YELLOW
                                                                                        : CLO_BOLD),
                    clo_session_verdict(c->setup->session)->simulated ? "[SIMULATED] " : "",
                    clo_style(stdout, CLO_PLAIN));
     if ((err = clo_prompt_new(prompt, on_idle, c, &p)) != 0)
         return err;
-    if (c->setup->banner != NULL)
-        clo_say_note("%s", c->setup->banner);
     clo_say_note("/help says what else there is; Ctrl-D leaves");
     for (;;) {
         clo_stop_clear();

@@ -12,7 +12,6 @@ struct clo_chat_setup {
     struct clo_transport *transport;
     struct clo_session *session;
     const char *question; /* NULL: interactive */
-    const char *banner;   /* shown before the first prompt; may be NULL */
     /* called before each question, e.g. to take a new policy; may be NULL */
     int (*before)(void *ctx);
     void *ctx;

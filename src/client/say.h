@@ -39,7 +39,7 @@ int clo_fault_exit(const struct clo_fault *f, const struct cloister_verdict *v);
 /* "PATH can't be read: ...", with the mend. */
 void clo_say_file(const char *path, const char *what, int err);
 
-#define CLO_SIMULATED_WARNING "SIMULATED: this protects nothing"
+#define CLO_SIMULATED_WARNING "SIMULATED: this protects nothing; it shows how it works"
 /* The one line at the start of a chat: what was verified. On standard error. */
 void clo_say_verified(const struct cloister_verdict *v);
 /* The verdict; all checks if `verbose`, else those that did not pass. */

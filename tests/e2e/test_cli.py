@@ -4,6 +4,7 @@
 import contextlib
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -577,6 +578,15 @@ def a_conversation_keeps_its_history():
         t.type("\x04")
         same(t.end(), 0)
         same(len(e.requests), 4)
+
+
+@test
+def what_is_typed_has_the_terminals_own_colour():
+    with served() as (d, _), terminal(d) as t:
+        t.expect(PROMPT)
+        t.type("x")
+        t.expect("x")
+        same(re.findall(r"\x1b\[[0-9]*m", t.raw)[-2:], ["\x1b[33m", "\x1b[0m"])
 
 
 @test

@@ -16,6 +16,7 @@ class Terminal:
 
     def __init__(self, *args, env=None):
         self.text = ""
+        self.raw = ""  # everything that came, escape sequences included
         self.pid, self.fd = pty.fork()
         if self.pid == 0:
             os.execve(harness.CLOISTER, [harness.CLOISTER, *args], {"TERM": "xterm", "LANG": "C.UTF-8", "HOME": "/nonexistent", **(env or {})})
@@ -37,6 +38,7 @@ class Terminal:
             if not b:
                 raise AssertionError(f"{pattern!r} did not come; what came: {plain!r}")
             self.text += b.decode(errors="replace")
+            self.raw += b.decode(errors="replace")
 
     def type(self, text):
         os.write(self.fd, text.encode())
