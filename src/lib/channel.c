@@ -325,8 +325,7 @@ static int start_opening(struct cloister_exchange *x)
         (err = clo_bhttp_dec_new(CLO_BHTTP_RESPONSE, &answer_events, x, &x->dec)) != 0)
         return err;
     clo_ohttp_opened_wipe(&x->keys);
-    clo_buf_clear(&x->body);
-    x->state = OPENING;
+    x->state = OPENING; /* the request's bytes stay: they may still be on their way */
     return 0;
 }
 

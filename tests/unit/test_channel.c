@@ -552,6 +552,32 @@ static void a_request_is_given_out_once(void **state)
     pair_end(&t);
 }
 
+/* An answer may begin while the request is still being sent: its bytes mustn't go before the exchange does. */
+static void a_request_stays_readable_while_its_answer_comes(void **state)
+{
+    const uint8_t *p = NULL;
+    size_t n = 0;
+    uint8_t before[32], after[32];
+    struct pair t = {0};
+    (void)state;
+
+    pair_open(&t);
+    assert_int_equal(cloister_exchange_new(t.c, &question, NOW, &t.x), 0);
+    assert_int_equal(cloister_exchange_body(t.x, &p, &n), 0);
+    assert_int_equal(clo_sha256(p, n, before), 0);
+    serve(&t.s, p, n);
+    seal_answer(&t.s, "", 0, &t.a);
+    for (size_t i = 0; i < PARTS; i++) {
+        assert_int_equal(feed(&t, t.a.part[i].p, t.a.part[i].len), 0);
+        assert_int_equal(clo_sha256(p, n, after), 0);
+        assert_memory_equal(before, after, sizeof(before));
+    }
+    assert_int_equal(end(&t), 0);
+    assert_int_equal(clo_sha256(p, n, after), 0);
+    assert_memory_equal(before, after, sizeof(before));
+    pair_end(&t);
+}
+
 static void no_request_is_sealed_after_the_verdict_has_ended(void **state)
 {
     struct pair t = {0};
@@ -878,6 +904,7 @@ int main(void)
         cmocka_unit_test(no_chunk_of_a_long_request_is_too_long),
         cmocka_unit_test(no_two_requests_share_a_byte_of_key_material),
         cmocka_unit_test(a_request_is_given_out_once),
+        cmocka_unit_test(a_request_stays_readable_while_its_answer_comes),
         cmocka_unit_test(no_request_is_sealed_after_the_verdict_has_ended),
         cmocka_unit_test(a_key_that_would_smuggle_a_field_is_refused),
         cmocka_unit_test(an_answer_to_a_request_that_was_not_taken_is_refused),
