@@ -8,6 +8,7 @@
 #include "base/enc.h"
 #include "client/file.h"
 #include "client/say.h"
+#include "platform/process.h"
 
 int clo_command_evidence(const struct clo_options *o)
 {
@@ -40,7 +41,8 @@ int clo_command_evidence(const struct clo_options *o)
         clo_say_file(o->out, "written", err);
         goto out;
     }
-    clo_say_note("nonce %s (for `cloister verify --evidence FILE --nonce ...`)", nonce_text);
+    clo_say_note("judge it at any time with `cloister verify --evidence FILE --nonce %s --at %lld`",
+                 nonce_text, (long long)clo_clock_now());
     nonce_text[CLO_B64_LEN(32)] = '\n';
     if (o->nonce_out != NULL &&
         (err = clo_file_write(o->nonce_out, nonce_text, strlen(nonce_text))) != 0) {

@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "attest/policy.h"
@@ -19,6 +18,7 @@
 #include "client/file.h"
 #include "client/policy_text.h"
 #include "client/say.h"
+#include "platform/process.h"
 
 /* ---- show ---- */
 
@@ -283,7 +283,7 @@ static int verify_shown(const struct cloister_evidence *e, const struct cloister
     int err = CLOISTER_E_MEMORY;
 
     if (text != NULL && v != NULL && (err = cloister_policy_parse(text, strlen(text), &p)) == 0)
-        err = cloister_evidence_verify(e, nonce, p, cloister_roots_builtin(), time(NULL), v);
+        err = cloister_evidence_verify(e, nonce, p, cloister_roots_builtin(), clo_clock_now(), v);
     if (err != 0) {
         clo_say_problem("even a policy that pins what this server shows does not admit it:");
         if (v != NULL) {

@@ -4,14 +4,13 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/enc.h"
 #include "client/file.h"
 #include "client/say.h"
+#include "platform/process.h"
 
-/* A saved file; with its nonce freshness is judged as if it had been fetched at that time. */
-static int load(const struct clo_options *o, int64_t now, struct cloister_evidence **e,
+static int load(const struct clo_options *o, struct cloister_evidence **e,
                 struct cloister_nonce *nonce, bool *has_nonce, int *code)
 {
     struct clo_buf json = clo_buf_init(CLOISTER_EVIDENCE_MAX);
@@ -26,7 +25,6 @@ static int load(const struct clo_options *o, int64_t now, struct cloister_eviden
             err = CLOISTER_E_ARGUMENT;
             goto out;
         }
-        nonce->sent_at = now;
         *has_nonce = true;
     }
     if ((err = clo_file_read(o->evidence, &json)) != 0) {
@@ -85,13 +83,13 @@ static int print(const struct clo_options *o, const struct cloister_verdict *v)
 
 int clo_command_verify(const struct clo_options *o)
 {
-    const int64_t now = o->at != 0 ? o->at : time(NULL);
     struct cloister_verdict *v = calloc(1, sizeof(*v));
     struct cloister_evidence *e = NULL;
     struct cloister_policy *policy = NULL;
     struct cloister_nonce nonce = {0};
     bool has_nonce = o->evidence == NULL;
     int code = CLO_EXIT_ERROR, err;
+    int64_t now = o->at;
 
     if (v == NULL || o->operands > 0 || (o->evidence == NULL && o->nonce != NULL)) {
         clo_say_problem(v == NULL ? "not enough memory"
@@ -102,9 +100,15 @@ int clo_command_verify(const struct clo_options *o)
         goto out;
     }
     if (clo_common_policy(o->policy, &policy, &code) != 0 ||
-        (o->evidence != NULL ? load(o, now, &e, &nonce, &has_nonce, &code)
+        (o->evidence != NULL ? load(o, &e, &nonce, &has_nonce, &code)
                              : fetch(o, &e, &nonce, &code)) != 0)
         goto out;
+    /* Read only now: a policy from a pipe and the network take their time, and no nonce is from the future. */
+    if (now == 0)
+        now = clo_clock_now();
+    /* As of another time, or from a file: judged as if it had been fetched then. */
+    if (o->at != 0 || o->evidence != NULL)
+        nonce.sent_at = now;
     err = cloister_evidence_verify(e, has_nonce ? &nonce : NULL, policy, cloister_roots_builtin(),
                                    now, v);
     if (err != 0 && v->outcome == CLOISTER_NOT_VERIFIED) {
@@ -112,6 +116,8 @@ int clo_command_verify(const struct clo_options *o)
         goto out;
     }
     code = print(o, v) == 0 ? cloister_verdict_exit(v) : CLO_EXIT_ERROR;
+    if (code == CLO_EXIT_REFUSED && o->evidence != NULL && o->at == 0)
+        clo_say_note("saved evidence is judged as of now unless --at TIME says another time");
     if (code == CLO_EXIT_OK && !has_nonce && !o->no_freshness) {
         clo_say_problem(
             "freshness was not checked, so this may be old or somebody else's evidence: give "
