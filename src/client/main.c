@@ -68,6 +68,15 @@ static int run(enum clo_command c, int argc, char **argv)
     return code;
 }
 
+/* What a command printed may still wait to be written. */
+static int flush(int code)
+{
+    if (code != CLO_EXIT_OK || (fflush(stdout) == 0 && ferror(stdout) == 0))
+        return code;
+    clo_say_file("standard output", "written", CLOISTER_E_IO);
+    return CLO_EXIT_ERROR;
+}
+
 /* No core file, no other process looking in; but files are made as the user's own mask says. */
 static int harden(void)
 {
@@ -94,16 +103,16 @@ int main(int argc, char **argv)
 
     if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 || strcmp(name, "help") == 0) {
         help();
-        return argc > 1 ? CLO_EXIT_OK : CLO_EXIT_ERROR;
+        return flush(argc > 1 ? CLO_EXIT_OK : CLO_EXIT_ERROR);
     }
     if (strcmp(name, "--version") == 0) {
         puts("cloister " CLO_VERSION);
-        return CLO_EXIT_OK;
+        return flush(CLO_EXIT_OK);
     }
     for (size_t i = 0; i < CLO_ARRAY_LEN(commands); i++) {
         if (strcmp(name, commands[i].name) != 0)
             continue;
-        code = run((enum clo_command)i, argc - 1, argv + 1);
+        code = flush(run((enum clo_command)i, argc - 1, argv + 1));
         clo_stop_obey();
         return code;
     }

@@ -55,7 +55,7 @@ static const struct opt {
     {"at", C(VERIFY), TIME, AT(at), "TIME", "judge as of then: RFC 3339 in UTC, or Unix seconds"},
     {"json", C(VERIFY), FLAG, AT(json), NULL, "print the verdict as JSON"},
     {"json", C(CHAT), FLAG, AT(json), NULL, "print one answer, with its usage, as JSON"},
-    {"verbose", C(VERIFY) | C(DEMO), FLAG, AT(verbose), NULL, "say more (also -v)"},
+    {"verbose", C(VERIFY), FLAG, AT(verbose), NULL, "say more (also -v)"},
     {"out", C(EVIDENCE), TEXT, AT(out), "FILE", "where to (- for standard output)"},
     {"nonce-out", C(EVIDENCE), TEXT, AT(nonce_out), "FILE", "write the nonce there as well"},
     {"from-server", C(POLICY), FLAG, AT(from_server), NULL,
@@ -260,7 +260,8 @@ int clo_options_parse(enum clo_command c, int argc, char **argv, struct clo_opti
     optind = 1;
     if (c != CLO_CMD_DEMO && (err = read_config(&o)) != 0)
         goto out;
-    while (err == 0 && (got = getopt_long(argc, argv, ":hv", longs, NULL)) != -1) {
+    while (err == 0 &&
+           (got = getopt_long(argc, argv, c == CLO_CMD_VERIFY ? ":hv" : ":h", longs, NULL)) != -1) {
         if (got >= LETTER_BASE)
             err = set(&o, &opts[got - LETTER_BASE], optarg);
         else if (got == 'h')
@@ -268,9 +269,13 @@ int clo_options_parse(enum clo_command c, int argc, char **argv, struct clo_opti
         else if (got == 'v')
             o.verbose = true;
         else {
+            /* a letter that isn't known may be one of several in its argument */
+            const char letter[] = {'-', (char)optopt, '\0'};
+
             clo_say_problem(got == ':' ? "%s needs a value: see `cloister %s --help`"
                                        : "unknown option %s: see `cloister %s --help`",
-                            argv[optind - 1], argv[0]);
+                            optopt > 0 && optopt < LETTER_BASE ? letter : argv[optind - 1],
+                            argv[0]);
             err = CLOISTER_E_ARGUMENT;
         }
     }

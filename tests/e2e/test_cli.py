@@ -296,10 +296,21 @@ def unknown_options_and_commands_are_errors():
     has(status(cloister("chat", "--sever", "x"), 1)[1], "unknown option --sever")
     has(status(cloister("chat", "--server"), 1)[1], "needs a value")
     has(status(cloister("chat", "--temperature", "hot"), 1)[1], "--temperature")
+    has(status(cloister("verify", "-xv"), 1)[1], "unknown option -x")
+    has(status(cloister("chat", "-v"), 1)[1], "unknown option -v")
     has(status(cloister("caht"), 1)[1], "no command")
     has(status(cloister("chat", "two", "words"), 1)[1], "quotes")
     for args in (["--help"], ["--version"], ["chat", "--help"], ["verify", "-h"], ["demo", "--help"]):
         assert status(cloister(*args), 0)[0]
+
+
+@test
+def what_can_not_be_printed_is_told():
+    with served() as (d, _), open("/dev/full", "wb") as full:
+        for args in (["--help"], ["--version"], ["verify", "--help"], ["policy", "show", d.policy], ["verify", "--server", d.url, "--policy", d.policy]):
+            r = subprocess.run([harness.CLOISTER, *args], stdout=full, stderr=subprocess.PIPE, env={"HOME": "/nonexistent"}, text=True, timeout=harness.WAIT)
+            same(r.returncode, 1)
+            has(r.stderr, "disk is full")
 
 
 # ---- configuration ----
@@ -343,6 +354,20 @@ def a_live_server_is_verified():
         d.write_policy(measurements=["ab" * 48])
         out, _ = status(cloister("verify", "--server", d.url, "--policy", d.policy), 10)
         has(out, "REFUSED", "snp.measurement", "ab" * 48, d.info["measurement"])
+
+
+@test
+def a_policy_that_comes_late_makes_no_nonce_one_of_the_future():
+    with served() as (d, _):
+        with subprocess.Popen([harness.CLOISTER, "verify", "--server", d.url, "--policy", "-"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                              env={"HOME": "/nonexistent"}) as c:
+            now = int(time.time())
+            until(lambda: int(time.time()) > now + 1, "another second")
+            with open(d.policy, "rb") as f:
+                out, _ = c.communicate(f.read(), harness.WAIT)
+            assert c.returncode == 0, out
+        # judged as of another time, it is as if it had been fetched then
+        status(cloister("verify", "--server", d.url, "--policy", d.policy, "--at", str(int(time.time()) - 60)), 0)
 
 
 @test
