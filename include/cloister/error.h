@@ -51,10 +51,10 @@ enum cloister_error {
 };
 
 /* One sentence for people, static, without a final stop. Unknown values get a sentence as well. */
-CLOISTER_API CLOISTER_API const char *cloister_strerror(int err);
+CLOISTER_API const char *cloister_strerror(int err);
 
 /* The constant's name without its prefix in lower case ("truncated"), static; for machines. */
-CLOISTER_API CLOISTER_API const char *cloister_error_name(int err);
+CLOISTER_API const char *cloister_error_name(int err);
 
 #ifdef __cplusplus
 }

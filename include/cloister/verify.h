@@ -56,7 +56,7 @@ CLOISTER_API CLOISTER_MUST_USE int cloister_policy_parse(const void *json, size_
                                                          struct cloister_policy **ret);
 CLOISTER_API void cloister_policy_free(struct cloister_policy *p);
 CLOISTER_API void cloister_policy_digest(const struct cloister_policy *p, uint8_t ret[32]);
-/* Where and why _parse failed last in this call chain is told by this sentence; buffer of at least 200 bytes. */
+/* Would _parse take it? If not, `why` (at least 200 bytes) gets a sentence that says where and why; else "". */
 CLOISTER_API CLOISTER_MUST_USE int cloister_policy_check(const void *json, size_t n, char *why,
                                                          size_t cap);
 
@@ -94,8 +94,8 @@ enum cloister_check_status {
     CLOISTER_CHECK_NONE = 0,
     CLOISTER_CHECK_PASS = 1,
     CLOISTER_CHECK_FAIL = 2,
-    CLOISTER_CHECK_NOT_APPLICABLE =
-        3,                      /* because the policy says so, never because something is absent */
+    /* the policy doesn't ask, or the caller gave no nonce; never because the evidence lacks something */
+    CLOISTER_CHECK_NOT_APPLICABLE = 3,
     CLOISTER_CHECK_MISSING = 4, /* can't be judged */
 };
 
@@ -126,7 +126,7 @@ struct cloister_verdict {
     uint8_t manifest_digest[32];
     uint8_t policy_digest[32];
     size_t checks;
-    struct cloister_check check[CLOISTER_CHECKS_MAX]; /* in the order in which they were made */
+    struct cloister_check check[CLOISTER_CHECKS_MAX]; /* in the order of CLOISTER_CHECK_LIST */
 
     /* What the channel needs: set only together with outcome CLOISTER_VERIFIED. */
     uint8_t ohttp_keys[CLOISTER_OHTTP_KEYS_MAX];
@@ -140,9 +140,9 @@ struct cloister_verdict {
 };
 
 /*
- * Appraise. nonce NULL: freshness is not checked (a saved file). *ret is filled in every case but CLOISTER_E_MEMORY, E_CRYPTO and
- * E_ARGUMENT, which leave it all-zero. Returns 0 only for outcome CLOISTER_VERIFIED; else CLOISTER_E_REFUSED,
- * CLOISTER_E_INDETERMINATE or CLOISTER_E_MALFORMED.
+ * Appraise. nonce NULL: freshness is not checked (a saved file). Times lie between 1970 and 9999. *ret is filled in every
+ * case but CLOISTER_E_MEMORY, E_CRYPTO and E_ARGUMENT, which leave it all-zero. Returns 0 only for outcome
+ * CLOISTER_VERIFIED; else CLOISTER_E_REFUSED, CLOISTER_E_INDETERMINATE or CLOISTER_E_MALFORMED.
  */
 CLOISTER_API CLOISTER_MUST_USE int cloister_evidence_verify(const struct cloister_evidence *e,
                                                             const struct cloister_nonce *nonce,

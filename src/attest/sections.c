@@ -14,7 +14,6 @@
 #include "base/enc.h"
 #include "crypto/x509.h"
 
-#define TIME_MAX    253402300799 /* the last second of the year 9999 */
 #define DEVICES_MAX 64
 
 static const char *const section_name[CLO_SEC_COUNT] = {
@@ -202,7 +201,7 @@ int clo_keys_section_write(const struct clo_keys_section *k, struct clo_buf *out
     struct writer w;
 
     if (k->ohttp_keys_n == 0 || k->ohttp_keys_n > sizeof k->ohttp_keys || k->created < 0 ||
-        k->expires <= k->created || k->expires > TIME_MAX || !clo_gateway_path_ok(k->gateway))
+        k->expires <= k->created || k->expires > CLO_TIME_MAX || !clo_gateway_path_ok(k->gateway))
         return CLOISTER_E_ARGUMENT;
     w = section_init();
     put(&w, "ohttp_keys", b64_json(k->ohttp_keys, k->ohttp_keys_n));
@@ -224,8 +223,8 @@ int clo_keys_section_parse(const void *p, size_t n, struct clo_keys_section *ret
     if ((err = section_read(p, n, &doc, &o)) != 0)
         return err;
     clo_json_obj_b64(&o, "ohttp_keys", sizeof k.ohttp_keys, &list);
-    k.created = clo_json_obj_int(&o, "created", 0, TIME_MAX);
-    k.expires = clo_json_obj_int(&o, "expires", 0, TIME_MAX);
+    k.created = clo_json_obj_int(&o, "created", 0, CLO_TIME_MAX);
+    k.expires = clo_json_obj_int(&o, "expires", 0, CLO_TIME_MAX);
     text(&o, "gateway", k.gateway, sizeof k.gateway);
     b64_fixed(&o, "receipt_key", k.receipt_key, sizeof k.receipt_key);
     if (list.len == 0 || k.expires <= k.created || !clo_gateway_path_ok(k.gateway))

@@ -19,7 +19,8 @@ enum clo_section {
     CLO_SEC_COLLATERAL,
     CLO_SEC_COUNT
 };
-#define CLO_SECTION_MAX 262144 /* bytes of one section */
+#define CLO_SECTION_MAX 262144       /* bytes of one section */
+#define CLO_TIME_MAX    253402300799 /* the last second of the year 9999 */
 const char *clo_section_name(enum clo_section s);
 
 /* ---- binding ---- */

@@ -397,8 +397,8 @@ int cloister_evidence_verify(const struct cloister_evidence *e, const struct clo
     if (ret == NULL)
         return CLOISTER_E_ARGUMENT;
     memset(ret, 0, sizeof *ret);
-    if (e == NULL || policy == NULL || roots == NULL || now < 0 ||
-        (nonce != NULL && nonce->sent_at < 0))
+    if (e == NULL || policy == NULL || roots == NULL || now < 0 || now > CLO_TIME_MAX ||
+        (nonce != NULL && (nonce->sent_at < 0 || nonce->sent_at > CLO_TIME_MAX)))
         return CLOISTER_E_ARGUMENT;
     if ((w = calloc(1, sizeof *w)) == NULL)
         return CLOISTER_E_MEMORY;

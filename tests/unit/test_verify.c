@@ -469,6 +469,11 @@ static void a_broken_call_leaves_a_zero_verdict(void **state)
     assert_int_equal(cloister_evidence_verify(e, NULL, p, NULL, 1, &v), CLOISTER_E_ARGUMENT);
     assert_int_equal(cloister_evidence_verify(e, NULL, p, cloister_roots_builtin(), -1, &v),
                      CLOISTER_E_ARGUMENT);
+    assert_int_equal(cloister_evidence_verify(e, NULL, p, cloister_roots_builtin(), INT64_MAX, &v),
+                     CLOISTER_E_ARGUMENT);
+    s->ours.sent_at = INT64_MAX;
+    assert_int_equal(cloister_evidence_verify(e, &s->ours, p, cloister_roots_builtin(), 1, &v),
+                     CLOISTER_E_ARGUMENT);
     cloister_policy_free(p);
     cloister_evidence_free(e);
     scene_free(s);
