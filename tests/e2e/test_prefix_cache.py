@@ -53,12 +53,13 @@ def nothing_is_told(slots):
     with Two("--slots", slots) as two:
         cached, tokens, first = two.ask("alice", PROMPT)
         assert cached == 0 and tokens > 1000, (cached, tokens)
-        cached, _, again = two.ask("alice", PROMPT)
-        assert cached > 0.9 * tokens, "the cache doesn't work at all, so nothing is tested"
+        warm = [two.ask("alice", PROMPT) for _ in range(3)]
+        assert all(w[0] > 0.9 * tokens for w in warm), "the cache doesn't work at all, so nothing is tested"
+        again = min(w[2] for w in warm)  # what the machine can do, whatever else it is doing
         cached, _, bob = two.ask("bob", PROMPT)
         assert cached == 0, f"bob is told of {cached} tokens that alice had sent"
-        # A thousand tokens' work is seconds, a cached prompt's is not: which of both it was shows at once.
-        assert bob > (first + again) / 2, f"alice's prompt took {first:.2f} s, again {again:.2f} s, bob's {bob:.2f} s"
+        # A thousand tokens' work is seconds, a cached prompt's is a twentieth of one: which of both it was shows at once.
+        assert bob > 3 * again, f"alice's prompt took {first:.2f} s, again {again:.2f} s, bob's {bob:.2f} s"
         cached, _, _ = two.ask("alice", PROMPT)
         if slots == "1":
             assert cached == 0, "the slot changed hands and back, yet alice is told of what was in it"
@@ -72,6 +73,17 @@ def a_slot_that_changes_hands_gives_nothing_away():
 @tap
 def a_slot_of_ones_own_shares_nothing_with_the_others():
     nothing_is_told("3")
+
+
+@tap
+def a_request_that_the_engine_refused_makes_no_slot_ones_own():
+    """A refused request leaves the slot's memory as it was: whoever sent it must not go on from there."""
+    with Two("--slots", "1") as two:
+        _, tokens, _ = two.ask("alice", PROMPT)
+        refused = cloister("chat", "--server", two.d.url, "--policy", two.d.policy, "--key-file", two.files["bob"], PROMPT * 4)
+        assert refused.returncode == 1 and b"context" in refused.stderr, refused.stderr
+        cached, again, _ = two.ask("bob", PROMPT)
+        assert again == tokens and cached == 0, f"bob is told of {cached} tokens that alice had sent"
 
 
 @tap

@@ -37,6 +37,7 @@ static void use_once(struct clo_lessor *l, uint32_t owner)
 {
     const struct clo_lease lease = granted(l, owner);
 
+    clo_lessor_settle(l, &lease);
     clo_lessor_give(l, &lease);
 }
 
@@ -55,11 +56,38 @@ static void the_same_owner_gets_its_slot_back_with_its_cache(void **state)
     struct clo_lease first = granted(l, ALICE), again = {0};
 
     (void)state;
+    clo_lessor_settle(l, &first);
     clo_lessor_give(l, &first);
     use_once(l, BOB);
     again = granted(l, ALICE);
     assert_int_equal(again.slot, first.slot);
     assert_true(again.cache);
+    clo_lessor_free(l);
+}
+
+static void a_slot_is_its_holders_only_when_the_engine_has_answered(void **state)
+{
+    struct clo_lessor *l = make(1, 4, 4);
+    struct clo_lease refused = {0};
+
+    (void)state;
+    use_once(l, ALICE);
+    refused = granted(l, BOB);
+    clo_lessor_give(l, &refused); /* Alice's prompt is still in there */
+    assert_false(granted(l, BOB).cache);
+    clo_lessor_free(l);
+}
+
+static void a_refused_request_of_ones_own_takes_nothing_away(void **state)
+{
+    struct clo_lessor *l = make(1, 4, 4);
+    struct clo_lease refused = {0};
+
+    (void)state;
+    use_once(l, ALICE);
+    refused = granted(l, ALICE);
+    clo_lessor_give(l, &refused);
+    assert_true(granted(l, ALICE).cache);
     clo_lessor_free(l);
 }
 
@@ -211,6 +239,18 @@ static void a_lease_of_the_old_engine_frees_no_slot_of_the_new_one(void **state)
     clo_lessor_free(l);
 }
 
+static void a_lease_of_the_old_engine_settles_no_slot_of_the_new_one(void **state)
+{
+    struct clo_lessor *l = make(1, 4, 4);
+    struct clo_lease old = granted(l, ALICE);
+
+    (void)state;
+    assert_int_equal(clo_lessor_set_slots(l, 1), 0);
+    clo_lessor_settle(l, &old);
+    assert_false(granted(l, ALICE).cache);
+    clo_lessor_free(l);
+}
+
 static void an_engine_without_slots_makes_nobody_wait(void **state)
 {
     struct clo_lessor *l = make(0, 2, 0);
@@ -242,6 +282,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_fresh_slot_has_no_cache_to_share),
         cmocka_unit_test(the_same_owner_gets_its_slot_back_with_its_cache),
+        cmocka_unit_test(a_slot_is_its_holders_only_when_the_engine_has_answered),
+        cmocka_unit_test(a_refused_request_of_ones_own_takes_nothing_away),
         cmocka_unit_test(a_lease_that_changes_hands_has_no_cache),
         cmocka_unit_test(after_it_changed_hands_the_first_owner_has_no_cache_either),
         cmocka_unit_test(a_newcomer_takes_the_slot_that_was_used_longest_ago),
@@ -253,6 +295,7 @@ int main(void)
         cmocka_unit_test(one_who_leaves_the_queue_is_not_called_and_not_counted),
         cmocka_unit_test(a_fresh_engine_remembers_nobody),
         cmocka_unit_test(a_lease_of_the_old_engine_frees_no_slot_of_the_new_one),
+        cmocka_unit_test(a_lease_of_the_old_engine_settles_no_slot_of_the_new_one),
         cmocka_unit_test(an_engine_without_slots_makes_nobody_wait),
         cmocka_unit_test(an_unknown_owner_and_too_many_slots_are_refused),
     };

@@ -115,7 +115,8 @@ static int grant(struct clo_lessor *l, uint32_t owner, struct clo_lease *ret)
         return CLOISTER_E_NOT_FOUND;
     ret->slot = (uint32_t)(s - l->slot);
     ret->cache = s->owner == owner;
-    *s = (struct slot){.owner = owner, .busy = true, .used = ++l->grants};
+    /* Until the engine has answered, the slot may still remember the one before. */
+    *s = (struct slot){.owner = ret->cache ? owner : NOBODY, .busy = true, .used = ++l->grants};
     return 0;
 }
 
@@ -168,6 +169,12 @@ void clo_lessor_leave(struct clo_lessor *l, const void *who)
             return;
         }
     }
+}
+
+void clo_lessor_settle(struct clo_lessor *l, const struct clo_lease *lease)
+{
+    if (lease->generation == l->generation && lease->slot < l->slots)
+        l->slot[lease->slot].owner = lease->owner;
 }
 
 void clo_lessor_give(struct clo_lessor *l, const struct clo_lease *lease)

@@ -43,6 +43,11 @@ CLO_MUST_USE int clo_lessor_ask(struct clo_lessor *l, uint32_t owner, void *who,
 CLO_MUST_USE int clo_lessor_next(struct clo_lessor *l, void **who, struct clo_lease *ret);
 /* `who` waits no longer; fine if it didn't. */
 void clo_lessor_leave(struct clo_lessor *l, const void *who);
+/*
+ * The engine has answered under this lease, so the slot now remembers this request and nothing before it. A request that the
+ * engine refused, or never saw, overwrites nothing: its slot is then nobody's, and the next one runs with the cache off.
+ */
+void clo_lessor_settle(struct clo_lessor *l, const struct clo_lease *lease);
 /* The request has ended and the engine knows (its connection is closed). */
 void clo_lessor_give(struct clo_lessor *l, const struct clo_lease *lease);
 uint32_t clo_lessor_waiting(const struct clo_lessor *l);

@@ -627,9 +627,11 @@ static int on_event(void *ctx, const char *data, size_t n)
         return CLOISTER_E_PROTOCOL;
     if (strncmp(data, SSE_ERROR, strlen(SSE_ERROR)) == 0)
         return CLOISTER_E_ENGINE;
-    if (!clo_response_has_begun(r->response) &&
-        (err = clo_response_begin(r->response, 200, STREAM_TYPE, 0)) != 0)
-        return err;
+    if (!clo_response_has_begun(r->response)) {
+        clo_lessor_settle(r->gw->lessor, &r->lease);
+        if ((err = clo_response_begin(r->response, 200, STREAM_TYPE, 0)) != 0)
+            return err;
+    }
     r->sse_done = strcmp(data, SSE_DONE) == 0;
     for (struct clo_rd rd = clo_rd_init(data, n); err == 0;) {
         const uint8_t *line = NULL;
@@ -714,6 +716,8 @@ static void end_whole(struct clo_request *r, int err)
     struct clo_api_fault fault = {0};
 
     r->gathered = clo_buf_init(0);
+    if (err == 0 && r->engine_status == 200)
+        clo_lessor_settle(r->gw->lessor, &r->lease);
     leave_engine(r);
     if (err != 0) {
         fail(r, err == CLOISTER_E_CUT || err == CLOISTER_E_NETWORK ? CLO_API_ENGINE_LOST
