@@ -567,6 +567,21 @@ static void a_path_of_another_length_is_refused(void **state)
     fails(s, "freshness.nonce");
 }
 
+/* The report covers the tree's root and with it our nonce, but not how many others there were. */
+static void the_number_of_nonces_is_not_told(void **state)
+{
+    struct scene *s = made(true);
+    struct cloister_verdict v;
+
+    (void)state;
+    section_edit(s, CLO_SEC_BATCH, "\"size\":5", "\"size\":7"); /* the same path */
+    assert_int_equal(verify(s, &v), 0);
+    for (size_t i = 0; i < v.checks; i++)
+        if (v.check[i].id == CLOISTER_CHECK_FRESHNESS_NONCE)
+            assert_string_equal(v.check[i].actual, "2 s");
+    scene_free(s);
+}
+
 static void a_nonce_that_was_sent_long_ago_is_refused(void **state)
 {
     struct scene *s = made(true);
@@ -1252,6 +1267,7 @@ int main(void)
         cmocka_unit_test(another_batch_root_is_refused),
         cmocka_unit_test(another_nonce_is_refused),
         cmocka_unit_test(a_path_of_another_length_is_refused),
+        cmocka_unit_test(the_number_of_nonces_is_not_told),
         cmocka_unit_test(a_nonce_that_was_sent_long_ago_is_refused),
         cmocka_unit_test(an_epoch_that_has_ended_is_refused),
         cmocka_unit_test(an_epoch_of_the_future_is_refused),
