@@ -433,9 +433,151 @@ static void a_listed_serial_number_is_revoked(void **state)
     clo_buf_clear(&crl_der);
 }
 
+/* ---- what other readers found in the files ---- */
+
+static void same_number(uint64_t ours, const json_t *fields, const char *name)
+{
+    const json_t *v = json_object_get(fields, name);
+
+    assert_non_null(v);
+    if (json_is_string(v))
+        assert_int_equal(ours, strtoull(json_string_value(v), NULL, 16));
+    else
+        assert_int_equal(ours, json_integer_value(v));
+}
+
+/* Zeros are not listed. */
+static void same_bytes(const uint8_t *ours, size_t n, const json_t *fields, const char *name)
+{
+    const json_t *v = json_object_get(fields, name);
+    uint8_t want[64] = {0};
+
+    if (v != NULL)
+        assert_int_equal(clo_unhex(json_string_value(v), json_string_length(v), want, n), 0);
+    assert_memory_equal(ours, want, n);
+}
+
+/* TCB_VERSION is listed as bytes. */
+static void same_tcb(uint64_t ours, const json_t *fields, const char *name)
+{
+    struct vec v = vec_hex(fields, name);
+
+    assert_int_equal(v.n, 8);
+    for (size_t i = 0; i < 8; i++)
+        assert_int_equal(v.p[i], ours >> (8 * i) & 0xff);
+}
+
+static void same_version(const struct clo_snp_firmware *f, const json_t *fields, const char *name)
+{
+    char text[32];
+
+    (void)snprintf(text, sizeof text, "%u.%u.%u", f->major, f->minor, f->build);
+    assert_string_equal(text, vec_str(fields, name));
+}
+
+static void same_report(const struct file *f, const json_t *fields)
+{
+    struct clo_snp_report r;
+    struct vec fms;
+
+    assert_int_equal(clo_snp_report_parse(f->p, f->n, &r), 0);
+    assert_true(r.reserved_zero);
+    same_number(r.version, fields, "version");
+    same_number(r.guest_svn, fields, "guest_svn");
+    same_number(r.policy, fields, "policy");
+    same_number(r.vmpl, fields, "vmpl");
+    same_number(r.platform_info, fields, "platform_info");
+    same_number(r.flags, fields, "flags");
+    same_number(r.launch_mit, fields, "launch_mit");
+    same_number(r.current_mit, fields, "current_mit");
+    same_tcb(r.current_tcb, fields, "current_tcb");
+    same_tcb(r.reported_tcb, fields, "reported_tcb");
+    same_tcb(r.committed_tcb, fields, "committed_tcb");
+    same_tcb(r.launch_tcb, fields, "launch_tcb");
+    same_version(&r.current, fields, "current_ver");
+    same_version(&r.committed, fields, "committed_ver");
+    same_bytes(r.report_data, 64, fields, "report_data");
+    same_bytes(r.measurement, 48, fields, "measurement");
+    same_bytes(r.host_data, 32, fields, "host_data");
+    same_bytes(r.id_key_digest, 48, fields, "id_key_digest");
+    same_bytes(r.chip_id, 64, fields, "chip_id");
+    fms = vec_hex(fields, "fms");
+    assert_int_equal(r.family, fms.p[0]);
+    assert_int_equal(r.model, fms.p[1]);
+}
+
+static void same_level(const json_t *levels, const char *name, uint8_t ours)
+{
+    if (json_object_get(levels, name) == NULL)
+        assert_int_equal(ours, 0);
+    else
+        same_number(ours, levels, name);
+}
+
+static void same_certificate(const char *name, const json_t *fields)
+{
+    const json_t *levels = json_object_get(fields, "tcb_exts");
+    const char *product = vec_str(fields, "product");
+    struct clo_snp_endorsement e;
+    struct clo_cert *c = NULL;
+    struct clo_buf der;
+
+    der_load(name, &der);
+    assert_int_equal(clo_cert_parse(der.p, der.len, &c), 0);
+    clo_snp_endorsement_read(c, &e);
+    assert_int_equal(e.product_err, 0);
+    assert_int_equal(strncmp(clo_snp_product_name(e.product), product, 5), 0);
+    same_number(e.struct_version, fields, "structVersion");
+    assert_int_equal(e.tcb_err, 0);
+    same_level(levels, "3.1", e.tcb.bl);
+    same_level(levels, "3.2", e.tcb.tee);
+    same_level(levels, "3.3", e.tcb.snp);
+    same_level(levels, "3.8", e.tcb.ucode);
+    same_level(levels, "3.9", e.tcb.fmc);
+    if (json_is_string(json_object_get(fields, "csp_id"))) {
+        assert_string_equal(e.csp_id, vec_str(fields, "csp_id"));
+        assert_int_equal(e.hwid_err, CLOISTER_E_NOT_FOUND);
+    } else {
+        assert_int_equal(e.csp_err, CLOISTER_E_NOT_FOUND);
+        assert_int_equal(e.hwid_err, 0);
+        same_number(e.hwid_n, fields, "hwid_len");
+        same_bytes(e.hwid, e.hwid_n, fields, "hwid");
+    }
+    clo_cert_free(c);
+    clo_buf_clear(&der);
+}
+
+static void every_field_is_read_as_others_read_it(void **state)
+{
+    json_t *doc = vec_load("attestation/vectors.json");
+    size_t reports = 0, certificates = 0;
+
+    (void)state;
+    for (size_t i = 0; i < json_array_size(doc); i++) {
+        const json_t *v = json_array_get(doc, i), *fields = json_object_get(v, "fields");
+        const char *name = vec_str(v, "file");
+        struct file f;
+
+        if (strcmp(vec_str(v, "kind"), "snp") != 0 || json_object_size(fields) == 0)
+            continue;
+        file_read(name, &f);
+        assert_sha256(&f, vec_str(v, "sha256"));
+        if (strstr(name, ".report.bin") != NULL) {
+            same_report(&f, fields);
+            reports++;
+        } else {
+            same_certificate(name, fields);
+            certificates++;
+        }
+    }
+    assert_true(reports >= 14 && certificates >= 14);
+    json_decref(doc);
+}
+
 int main(void)
 {
     const struct CMUnitTest others[] = {
+        cmocka_unit_test(every_field_is_read_as_others_read_it),
         cmocka_unit_test(every_file_is_the_one_that_was_recorded),
         cmocka_unit_test(every_vector_has_a_case_of_its_own),
         cmocka_unit_test(the_built_in_roots_are_the_recorded_ones),
