@@ -31,6 +31,7 @@ static const struct {
     [CLO_EV_EVIDENCE] = {CLO_DEBUG, "evidence", {"bytes"}},
     [CLO_EV_LIMIT] = {CLO_WARN, "limit", {"which", "value"}},
     [CLO_EV_CONFIG] = {CLO_ERROR, "config", {"error", "line"}},
+    [CLO_EV_CHILD_HUNG] = {CLO_ERROR, "child-hung", {"child", "pid"}},
     [CLO_EV_LISTEN_FAIL] = {CLO_ERROR, "listen-fail", {"errno", "port"}},
 };
 

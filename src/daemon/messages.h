@@ -4,7 +4,9 @@
  * bounded writer and reader; integers are little-endian, strings are u16 length + bytes without zero.
  * Each process's permit table stands in its own folder.
  *
- *   parent  -> all       PEER (a channel to another role), role-specific START, MANIFEST, ENGINE_STATE, RESET, DRAIN
+ *   parent  -> all       PEER (a channel to another role), role-specific START, MANIFEST, ENGINE_STATE, RESET, DRAIN, PING
+ *   all     -> parent    READY, DRAINED, PING
+ *   keeper, attester -> parent   PEER_BAD
  *   keeper  -> attester  KEYS (the keys section of the epoch that new evidence shows: the gateway can't choose it)
  *   gateway -> attester  QUOTE -> QUOTED; attester -> gateway BLOB (pushed)
  *   gateway -> keeper    OPEN -> OPENED, COMMIT -> COMMITTED, CLOSE
@@ -37,6 +39,12 @@ enum clo_msg {
      * serves under it.
      */
     CLO_MSG_READY = 4,
+    CLO_MSG_PING = 5, /* parent -> child, and back: it isn't hung */
+    /*
+     * keeper, attester -> parent: role u8. That peer broke the rules, and its channel is closed: the parent replaces it. (Was it
+     * replaced meanwhile, then its successor is as well, once.)
+     */
+    CLO_MSG_PEER_BAD = 6,
     /* START, one a role */
     CLO_MSG_KEEPER_START = 10,   /* struct clo_keeper_start */
     CLO_MSG_ATTESTER_START = 11, /* struct clo_attester_start */

@@ -31,3 +31,13 @@ void clo_channel_drop(int *sock)
         close(*sock);
     *sock = -1;
 }
+
+void clo_channel_refuse(int *sock, enum clo_role peer)
+{
+    const uint8_t name = (uint8_t)peer;
+    int err;
+
+    clo_channel_drop(sock);
+    err = clo_ipc_send(CLO_CONTROL_FD, CLO_MSG_PEER_BAD, 0, &name, 1, -1);
+    (void)err; /* a parent that can't be told is gone */
+}

@@ -15,5 +15,7 @@ CLO_MUST_USE int clo_role_begin(enum clo_role role, int argc, char *const argv[]
 CLO_MUST_USE bool clo_ipc_writable(int sock);
 /* Close and forget a channel. */
 void clo_channel_drop(int *sock);
+/* The same for a peer that broke the rules: the parent is told, or no channel would ever take this one's place. */
+void clo_channel_refuse(int *sock, enum clo_role peer);
 
 #endif

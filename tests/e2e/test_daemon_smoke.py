@@ -2,7 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """cloisterd from its start to its end: readiness, restarts of each process, what changes with them, signals, wrong options."""
 import base64
+import contextlib
 import hashlib
+import http.client
 import json
 import os
 import select
@@ -34,6 +36,12 @@ def sections(d):
     status, _, body = d.get(f"/.well-known/cloister/evidence?nonce={nonce}&full=1")
     assert status == 200, (status, body)
     return {k: json.loads(unb64(v["bytes"])) for k, v in json.loads(body)["sections"].items()}
+
+
+def quietly(f):
+    """What f returns, or None while nobody answers."""
+    with contextlib.suppress(OSError, http.client.HTTPException):
+        return f()
 
 
 class Upstream:
@@ -238,28 +246,117 @@ def a_second_signal_doesnt_wait():
     with_an_open_request(then)
 
 
-@tap
-def a_process_that_breaks_the_rules_is_ended_and_replaced():
+def with_a_false(role, script, then):
+    """Runs then(parent, log) with a script in a role's place, which has its control channel as `s` and send(type, id, bytes)."""
     folder = tempfile.mkdtemp(prefix="cloister-smoke-")
     try:
         shutil.copy(CLOISTERD, folder)
-        for role in ("gateway", "attester", "engine"):
-            os.symlink(f"{CLOISTERD}-{role}", f"{folder}/cloisterd-{role}")
-        keeper = folder + "/cloisterd-keeper"
-        with open(keeper, "w") as f: # says READY twice, which no state permits, and stays
+        for r in ROLES:
+            if r != role:
+                os.symlink(f"{CLOISTERD}-{r}", f"{folder}/cloisterd-{r}")
+        with open(f"{folder}/cloisterd-{role}", "w") as f:
             f.write(f"#!{sys.executable}\nimport socket, struct, time\ns = socket.socket(fileno=3)\n"
-                    "for _ in range(2): s.send(struct.pack('<HHIQ', 1, 4, 0, 0))\ntime.sleep(1000)\n")
-        os.chmod(keeper, 0o755)
+                    "def send(t, i=0, b=b'', s=s): s.send(struct.pack('<HHIQ', 1, t, len(b), i) + b)\n" + script)
+        os.chmod(f"{folder}/cloisterd-{role}", 0o755)
         with open(folder + "/log", "w") as log:
             p = subprocess.Popen([folder + "/cloisterd", "--tee", "simulated", "--upstream", "unix:/x", "--listen", "127.0.0.1:0",
                                   "--runtime-dir", folder + "/run", "--state-dir", folder + "/state"], stderr=log)
-        log = lambda: open(folder + "/log").read()
-        until(lambda: log().count("ipc-bad peer=2") >= 2 and log().count("child-start child=2") >= 3, "its replacement")
-        assert "child-exit child=2" in log() and "signal=9" in log()
+        then(p, lambda: open(folder + "/log").read())
         p.terminate()
         assert p.wait(harness.WAIT) == 0
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@tap
+def a_process_that_breaks_the_rules_is_ended_and_replaced():
+    def then(p, log):
+        until(lambda: log().count("ipc-bad peer=2") >= 2 and log().count("child-start child=2") >= 3, "its replacement")
+        assert "child-exit child=2" in log() and "signal=9" in log()
+
+    # says READY twice, which no state permits, and stays
+    with_a_false("keeper", "send(4)\nsend(4)\ntime.sleep(1000)\n", then)
+
+
+@tap
+def what_was_not_asked_for_breaks_the_rules():
+    def then(p, log):
+        until(lambda: log().count("ipc-bad peer=1") >= 2 and log().count("child-start child=1") >= 3, "its replacement")
+        assert " ready port" not in log()
+
+    for word in ("send(4, 1)", "send(3)", "send(5)\nsend(5)"):  # READY for no binding, DRAINED undrained, unasked signs of life
+        with_a_false("gateway", f"send(4)\n{word}\ntime.sleep(1000)\n", then)
+
+
+@tap
+def a_gateway_that_breaks_the_rules_of_another_is_replaced():
+    def then(who):
+        def seen(p, log):
+            until(lambda: f"{who} ipc-bad peer=1" in log() and log().count("child-start child=1") >= 2, "its replacement")
+            assert "child-exit child=1" in log() and "signal=9" in log()
+        return seen
+
+    for role, who in ((2, "keeper"), (3, "attester")):  # the channel that PEER brings gets a message that nobody knows
+        with_a_false("gateway", "send(4)\nkept = []\nwhile True:\n    m, fds, _, _ = socket.recv_fds(s, 16384, 1)\n    kept += fds\n"
+                     f"    if m[2:4] == b'\\1\\0' and m[16] == {role}: send(999, s=socket.socket(fileno=fds[0]))\n", then(who))
+
+
+@tap
+def processes_that_hang_are_replaced():
+    with Upstream() as d:
+        before, old = d.ready_count(), d.children()
+        for role in ROLES:
+            os.kill(old[role], signal.SIGSTOP)
+        d.wait_ready(before + 1)
+        now = d.children()
+        assert all(now[r] != old[r] for r in ROLES), (old, now)
+        assert d.log().count("child-hung") == 4 and d.get("/readyz")[0] == 200
+
+
+@tap
+def processes_killed_together_come_back_and_leave_no_descriptor():
+    with Upstream() as d:
+        def descriptors():
+            pids = {**d.children(), "parent": d.proc.pid}
+            with contextlib.suppress(OSError):
+                return {r: len(os.listdir(f"/proc/{pids.get(r)}/fd")) for r in ("parent", "keeper", "attester", "engine")}
+
+        # the standard streams, control channels, channels to one another; the parent's lock, listener, signals and ready line
+        want = {"parent": 11, "keeper": 6, "attester": 6, "engine": 4}
+        until(lambda: descriptors() == want, f"{want}, not {descriptors()}")
+        for roles in (ROLES, ("gateway", "keeper"), ("keeper", "attester"), ("attester", "engine"), ("gateway", "keeper", "engine")):
+            old = until(lambda: (lambda c: c if set(c) >= set(ROLES) else None)(d.children()), "all processes")
+            for role in roles:
+                os.kill(old[role], signal.SIGKILL)
+            until(lambda: all(d.children().get(r, old[r]) != old[r] for r in roles), "their successors")
+            until(lambda: (lambda r: r is not None and r[0] == 200)(quietly(lambda: d.get("/readyz"))), "readiness")
+            until(lambda: descriptors() == want, f"{want}, not {descriptors()}")
+        d.wait_ready(d.ready_count())  # another attester has another root
+        assert ask(d, "hello").returncode == 0
+        assert "ipc-bad" not in d.log(), d.log()
+
+
+@tap
+def a_reader_of_ready_lines_that_sleeps_stops_nothing():
+    with Upstream() as d:
+        r, w = os.pipe()
+        os.set_blocking(w, False)
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                os.write(w, b"x" * 4096)
+        os.set_blocking(w, True)
+        log = os.path.join(d.dir, "other-log")
+        with open(log, "w") as f:
+            p = subprocess.Popen([CLOISTERD, "--tee", "simulated", "--listen", "127.0.0.1:0", "--upstream", d.proc.args[d.proc.args.index("--upstream") + 1],
+                                  "--runtime-dir", d.dir + "/run2", "--state-dir", d.dir + "/state", "--ready-fd", str(w)], stderr=f, pass_fds=[w])
+        until(lambda: " ready port" in open(log).read(), "readiness")
+        p.terminate()
+        try:
+            assert p.wait(10) == 0
+        finally:
+            p.kill()
+            os.close(r)
+            os.close(w)
 
 
 @tap

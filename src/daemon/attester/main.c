@@ -24,6 +24,7 @@ static const struct clo_ipc_permit from_parent[] = {
     {1U << RUNNING, CLO_MSG_PEER, 1, 1, true},
     {1U << RUNNING, CLO_MSG_MANIFEST, 1, CLO_IPC_PAYLOAD_MAX, false},
     {1U << NEW | 1U << RUNNING, CLO_MSG_DRAIN, 0, 0, false},
+    {1U << NEW | 1U << RUNNING, CLO_MSG_PING, 0, 0, false},
 };
 static const struct clo_ipc_permit from_keeper[] = {
     {1U << RUNNING, CLO_MSG_KEYS, 1, CLO_IPC_PAYLOAD_MAX, false},
@@ -162,6 +163,7 @@ static int command(struct attester *a, struct clo_ipc_msg *m)
     switch (m->type) {
     case CLO_MSG_ATTESTER_START: return start(a, m);
     case CLO_MSG_PEER: return take_peer(a, m);
+    case CLO_MSG_PING: return clo_ipc_send(CLO_CONTROL_FD, CLO_MSG_PING, m->id, NULL, 0, -1);
     case CLO_MSG_MANIFEST:
         forget_keys(a);
         clo_channel_drop(&a->keeper);
@@ -333,16 +335,24 @@ static void from_keeper_all(struct attester *a, struct clo_ipc_msg *m)
     }
     if (err == CLOISTER_E_NOT_FOUND)
         return;
-    if (err != CLOISTER_E_NETWORK)
-        log_bad(CLO_ROLE_KEEPER, m, a->state, err);
-    clo_channel_drop(&a->keeper);
     forget_keys(a); /* the keeper that held them is gone, or can't be trusted */
+    if (err == CLOISTER_E_NETWORK) {
+        clo_channel_drop(&a->keeper);
+        return;
+    }
+    log_bad(CLO_ROLE_KEEPER, m, a->state, err);
+    clo_channel_refuse(&a->keeper, CLO_ROLE_KEEPER);
 }
 
-static void gateway_lost(struct attester *a)
+static void gateway_lost(struct attester *a, const struct clo_ipc_msg *m, int err)
 {
-    clo_channel_drop(&a->gateway);
     clo_quotes_drop(a->quotes);
+    if (err == CLOISTER_E_NETWORK) {
+        clo_channel_drop(&a->gateway);
+        return;
+    }
+    log_bad(CLO_ROLE_GATEWAY, m, a->state, err);
+    clo_channel_refuse(&a->gateway, CLO_ROLE_GATEWAY);
 }
 
 static void from_gateway_all(struct attester *a, struct clo_ipc_msg *m)
@@ -355,11 +365,8 @@ static void from_gateway_all(struct attester *a, struct clo_ipc_msg *m)
         err = clo_quotes_add(a->quotes, m->id, m->payload);
         clo_ipc_msg_clear(m);
     }
-    if (err != 0 && err != CLOISTER_E_NOT_FOUND) {
-        if (err != CLOISTER_E_NETWORK)
-            log_bad(CLO_ROLE_GATEWAY, m, a->state, err);
-        gateway_lost(a);
-    }
+    if (err != 0 && err != CLOISTER_E_NOT_FOUND)
+        gateway_lost(a, m, err);
 }
 
 static int run(struct attester *a)
@@ -387,10 +394,8 @@ static int run(struct attester *a)
         if (a->gateway < 0)
             continue;
         begin_batch(a);
-        if ((err = send_due(a)) != 0) {
-            log_bad(CLO_ROLE_GATEWAY, &m, a->state, err);
-            gateway_lost(a);
-        }
+        if ((err = send_due(a)) != 0)
+            gateway_lost(a, &m, err);
     }
 }
 

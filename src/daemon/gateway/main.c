@@ -49,11 +49,16 @@ void clo_gw_request_ended(struct clo_gw *gw)
     check_drained(gw);
 }
 
-/* That a process went away is its parent's to tell. */
-static void log_lost(enum clo_role role, int err)
+/*
+ * That a process went away is its parent's to tell, and to mend. What broke on this side nobody else sees: only a new gateway gets new
+ * channels.
+ */
+static void look_at_loss(struct clo_gw *gw, enum clo_role role, int err)
 {
-    if (err != CLOISTER_E_NETWORK)
-        clo_log("gateway", CLO_EV_IPC_BAD, role, 0, 0, (uint64_t)-err);
+    if (err == CLOISTER_E_NETWORK)
+        return;
+    clo_log("gateway", CLO_EV_IPC_BAD, role, 0, 0, (uint64_t)-err);
+    stop(gw, 1);
 }
 
 /* ---- keeper ---- */
@@ -72,7 +77,7 @@ static void drop_keeper(struct clo_gw *gw)
 
 static void on_keeper_lost(void *ctx, int err)
 {
-    log_lost(CLO_ROLE_KEEPER, err);
+    look_at_loss(ctx, CLO_ROLE_KEEPER, err);
     drop_keeper(ctx);
 }
 
@@ -99,7 +104,7 @@ static void drop_attester(struct clo_gw *gw)
 
 static void on_attester_lost(void *ctx, int err)
 {
-    log_lost(CLO_ROLE_ATTESTER, err);
+    look_at_loss(ctx, CLO_ROLE_ATTESTER, err);
     drop_attester(ctx);
 }
 
@@ -285,13 +290,14 @@ static int on_parent(void *ctx, struct clo_ipc_msg *m)
     case CLO_MSG_GATEWAY_START: return on_start(gw, m);
     case CLO_MSG_ENGINE_STATE: return on_engine_state(gw, m);
     case CLO_MSG_DRAIN: return on_drain(gw);
+    case CLO_MSG_PING: return clo_link_send(gw->parent, CLO_MSG_PING, m->id, NULL, 0);
     default: return on_manifest(gw, m);
     }
 }
 
 static void on_parent_lost(void *ctx, int err)
 {
-    log_lost(CLO_ROLE_PARENT, err);
+    look_at_loss(ctx, CLO_ROLE_PARENT, err);
     stop(ctx, 1);
 }
 
@@ -302,6 +308,7 @@ static const struct clo_ipc_permit parent_permits[] = {
     {ALWAYS, CLO_MSG_ENGINE_STATE, 1, CLO_IPC_PAYLOAD_MAX, false},
     {ALWAYS, CLO_MSG_MANIFEST, 1, CLO_IPC_PAYLOAD_MAX, false},
     {IN_RUN, CLO_MSG_DRAIN, 0, 0, false},
+    {ALWAYS, CLO_MSG_PING, 0, 0, false},
 };
 static const struct clo_link_ops parent_ops = {parent_permits, CLO_ARRAY_LEN(parent_permits),
                                                on_parent, on_parent_lost};

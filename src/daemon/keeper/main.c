@@ -23,6 +23,7 @@ static const struct clo_ipc_permit from_parent[] = {
     {1U << RUNNING, CLO_MSG_PEER, 1, 1, true},
     {1U << RUNNING, CLO_MSG_RESET, 0, 0, false},
     {1U << NEW | 1U << RUNNING, CLO_MSG_DRAIN, 0, 0, false},
+    {1U << NEW | 1U << RUNNING, CLO_MSG_PING, 0, 0, false},
 };
 enum {
     OPEN_MIN = CLO_OHTTP_HDR + 1
@@ -85,6 +86,7 @@ static int command(struct keeper *k, struct clo_ipc_msg *m)
         k->state = RUNNING;
         return clo_ipc_send(CLO_CONTROL_FD, CLO_MSG_READY, 0, NULL, 0, -1);
     case CLO_MSG_PEER: return take_peer(k, m);
+    case CLO_MSG_PING: return clo_ipc_send(CLO_CONTROL_FD, CLO_MSG_PING, m->id, NULL, 0, -1);
     case CLO_MSG_RESET:
         clo_channel_drop(&k->attester);
         return clo_epochs_reset(k->epochs, clo_clock_now());
@@ -179,16 +181,28 @@ static void from_gateway_one(struct keeper *k, struct clo_ipc_msg *m)
         return;
     if (err == 0) {
         err = serve(k, m);
-        if (err != 0)
-            log_bad(CLO_ROLE_GATEWAY, m, k->state, err);
         clo_ipc_msg_clear(m);
-    } else if (err != CLOISTER_E_NETWORK) {
-        log_bad(CLO_ROLE_GATEWAY, m, k->state, err);
     }
-    if (err != 0) {
+    if (err == 0)
+        return;
+    clo_epochs_close_all(k->epochs);
+    if (err == CLOISTER_E_NETWORK) {
         clo_channel_drop(&k->gateway);
-        clo_epochs_close_all(k->epochs);
+        return;
     }
+    log_bad(CLO_ROLE_GATEWAY, m, k->state, err);
+    clo_channel_refuse(&k->gateway, CLO_ROLE_GATEWAY);
+}
+
+/* The attester may say nothing: reading only finds out that it is gone. */
+static void from_attester_one(struct keeper *k, struct clo_ipc_msg *m)
+{
+    int err = clo_ipc_recv(k->attester, k->state, NULL, 0, m);
+
+    if (err == CLOISTER_E_NETWORK)
+        clo_channel_drop(&k->attester);
+    else if (err != CLOISTER_E_NOT_FOUND)
+        clo_channel_refuse(&k->attester, CLO_ROLE_ATTESTER);
 }
 
 /* Commands first: what they change must hold for the requests behind them. */
@@ -225,10 +239,8 @@ static int run(struct keeper *k)
             return err;
         if (k->gateway >= 0)
             from_gateway_one(k, &m);
-        /* The attester may say nothing: reading only finds out that it is gone. */
-        if (k->attester >= 0 &&
-            clo_ipc_recv(k->attester, k->state, NULL, 0, &m) != CLOISTER_E_NOT_FOUND)
-            clo_channel_drop(&k->attester);
+        if (k->attester >= 0)
+            from_attester_one(k, &m);
         if ((err = tick(k)) != 0) /* a full set ends its keys at once */
             return err;
     }

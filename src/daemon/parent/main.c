@@ -38,6 +38,7 @@
 
 #include "base/enc.h"
 #include "daemon/parent/files.h"
+#include "daemon/role.h"
 #include "platform/process.h"
 
 enum {
@@ -45,6 +46,13 @@ enum {
     BACKOFF_MAX_MS = 5000,
     STEADY_S = 10, /* who ran that long starts with the first delay again */
     END_S = 3,     /* between the order to end and SIGKILL */
+    TURN_MAX = 16, /* messages of one child before others, and signals, are looked at */
+    /*
+     * Every PING_S each child is asked for an answer; when PINGS_MAX are due it hangs, and is replaced. They are counted, not timed, so
+     * that a machine that was paused finds no child guilty.
+     */
+    PING_S = 5,
+    PINGS_MAX = 3,
 };
 
 enum child_state {
@@ -61,6 +69,7 @@ struct child {
     char path[CLO_STR_MAX];
     int64_t since_us, again_us; /* started; when to start again */
     unsigned delay_ms;
+    unsigned pings; /* unanswered */
 };
 
 enum phase {
@@ -79,6 +88,7 @@ struct parent {
     uint16_t port;
     enum phase phase;
     int64_t deadline_us; /* of DRAINING and ENDING */
+    int64_t ping_us;     /* the next one, while SERVING */
     int status;          /* to exit with */
     struct child child[CLO_ROLE_COUNT];
     char socket[CLO_STR_MAX]; /* the managed engine's */
@@ -131,7 +141,7 @@ static bool child_send(struct parent *p, enum clo_role r, uint16_t type, uint64_
     struct child *c = child_of(p, r);
     int err;
 
-    if (c->state == ABSENT)
+    if (c->state == ABSENT || c->control < 0)
         return false;
     if ((err = clo_ipc_send(c->control, type, id, bytes, n, fd)) == 0)
         return true;
@@ -250,8 +260,29 @@ static int child_start(struct parent *p, enum clo_role r)
     c->control = pair[0];
     c->state = STARTING;
     c->life++;
+    c->pings = 0;
     clo_log("parent", CLO_EV_CHILD_START, r, (uint64_t)c->pid, 0, 0);
     return send_start(p, r);
+}
+
+/* Replaces what hangs: a process that is stopped, or runs in circles, ends nothing and answers nothing. */
+static void children_ping(struct parent *p)
+{
+    int64_t now = clo_clock_mono_us();
+
+    if (p->phase != SERVING || now < p->ping_us)
+        return;
+    p->ping_us = now + (int64_t)PING_S * 1000000;
+    for (enum clo_role r = CLO_ROLE_GATEWAY; r < CLO_ROLE_COUNT; r++) {
+        struct child *c = child_of(p, r);
+
+        if (c->state != ABSENT && c->pings == PINGS_MAX) {
+            clo_log("parent", CLO_EV_CHILD_HUNG, r, (uint64_t)c->pid, 0, 0);
+            child_kill(p, r);
+        } else if (child_send(p, r, CLO_MSG_PING, 0, NULL, 0, -1)) {
+            c->pings++;
+        }
+    }
 }
 
 /* Starts what is due. */
@@ -267,9 +298,12 @@ static void children_start(struct parent *p)
 
 static void emit(const struct parent *p, const char *line, size_t n)
 {
-    ssize_t wrote = p->cfg.ready_fd >= 0 ? write(p->cfg.ready_fd, line, n) : 0;
+    /* Whoever asked for it may be gone, or not read any more: supervision doesn't wait for that. */
+    ssize_t wrote = p->cfg.ready_fd >= 0 && clo_ipc_writable(p->cfg.ready_fd)
+                        ? write(p->cfg.ready_fd, line, n)
+                        : 0;
 
-    (void)wrote; /* whoever asked for it is gone: nothing depends on it */
+    (void)wrote;
 }
 
 static void set_ready(struct parent *p, bool ready)
@@ -406,21 +440,27 @@ static void settle(struct parent *p)
 static const struct clo_ipc_permit from_gateway[] = {
     {1U << STARTING | 1U << RUNNING, CLO_MSG_READY, 0, 0, false},
     {1U << RUNNING, CLO_MSG_DRAINED, 0, 0, false},
+    {1U << STARTING | 1U << RUNNING, CLO_MSG_PING, 0, 0, false},
 };
 static const struct clo_ipc_permit from_attester[] = {
     {1U << STARTING, CLO_MSG_SIMULATED, 80, 80, false},
     {1U << STARTING | 1U << RUNNING, CLO_MSG_READY, 0, 0, false},
     {1U << STARTING | 1U << RUNNING, CLO_MSG_DRAINED, 0, 0, false},
+    {1U << STARTING | 1U << RUNNING, CLO_MSG_PING, 0, 0, false},
+    {1U << RUNNING, CLO_MSG_PEER_BAD, 1, 1, false},
 };
 static const struct clo_ipc_permit from_keeper[] = {
     {1U << STARTING, CLO_MSG_READY, 0, 0, false},
     {1U << STARTING | 1U << RUNNING, CLO_MSG_DRAINED, 0, 0, false},
+    {1U << STARTING | 1U << RUNNING, CLO_MSG_PING, 0, 0, false},
+    {1U << RUNNING, CLO_MSG_PEER_BAD, 1, 1, false},
 };
 static const struct clo_ipc_permit from_engine[] = {
     {1U << STARTING, CLO_MSG_READY, 0, 0, false},
     {1U << RUNNING, CLO_MSG_ENGINE_UP, 1, CLO_IPC_PAYLOAD_MAX, false},
     {1U << RUNNING, CLO_MSG_ENGINE_DOWN, 0, 0, false},
     {1U << STARTING | 1U << RUNNING, CLO_MSG_DRAINED, 0, 0, false},
+    {1U << STARTING | 1U << RUNNING, CLO_MSG_PING, 0, 0, false},
 };
 static const struct {
     const struct clo_ipc_permit *table;
@@ -484,26 +524,55 @@ static int engine_up(struct parent *p, const struct clo_ipc_msg *m)
     return 0;
 }
 
+/* READY for a binding: each once, in their order, and none that it wasn't told of. */
+static int heard_ready(uint64_t binding, uint64_t told, uint64_t *said)
+{
+    if (binding <= *said || binding > told)
+        return CLOISTER_E_PROTOCOL;
+    *said = binding;
+    return 0;
+}
+
+/* The keeper's or the attester's word about another. */
+static int heard_bad(struct parent *p, enum clo_role from, uint8_t peer)
+{
+    if (peer == from ||
+        (peer != CLO_ROLE_GATEWAY && peer != CLO_ROLE_KEEPER && peer != CLO_ROLE_ATTESTER))
+        return CLOISTER_E_PROTOCOL;
+    child_kill(p, (enum clo_role)peer);
+    return 0;
+}
+
 static int heard(struct parent *p, enum clo_role r, const struct clo_ipc_msg *m)
 {
     struct child *c = child_of(p, r);
 
     switch (m->type) {
     case CLO_MSG_READY:
-        if (c->state == STARTING)
+        if (c->state == STARTING) {
             c->state = RUNNING;
-        else if (r == CLO_ROLE_ATTESTER)
-            p->quotable = m->id;
-        else
-            p->gateway_serves = m->id;
+            return 0;
+        }
+        return r == CLO_ROLE_ATTESTER ? heard_ready(m->id, p->bind_number, &p->quotable)
+                                      : heard_ready(m->id, p->gateway_told[2], &p->gateway_serves);
+    case CLO_MSG_PING:
+        if (c->pings == 0)
+            return CLOISTER_E_PROTOCOL;
+        c->pings--;
         return 0;
+    case CLO_MSG_PEER_BAD: return heard_bad(p, r, m->payload[0]);
     case CLO_MSG_SIMULATED:
         memcpy(p->simulated, m->payload, sizeof p->simulated);
         p->has_simulated = true;
         return 0;
     case CLO_MSG_ENGINE_UP: return engine_up(p, m);
-    case CLO_MSG_ENGINE_DOWN: engine_down(p); return 0;
-    default: /* DRAINED: its end says the same */ return 0;
+    case CLO_MSG_ENGINE_DOWN:
+        if (!p->up)
+            return CLOISTER_E_PROTOCOL;
+        engine_down(p);
+        return 0;
+    default: /* DRAINED: its end says the same */
+        return p->phase == SERVING ? CLOISTER_E_PROTOCOL : 0;
     }
 }
 
@@ -513,14 +582,16 @@ static void listen_to(struct parent *p, enum clo_role r)
     struct child *c = child_of(p, r);
     int err = 0;
 
-    while (err == 0 &&
-           (err = clo_ipc_recv(c->control, c->state, permits[r].table, permits[r].rows, &m)) == 0) {
+    for (unsigned i = 0; err == 0 && i < TURN_MAX; i++) {
+        err = clo_ipc_recv(c->control, c->state, permits[r].table, permits[r].rows, &m);
+        if (err != 0)
+            break;
         err = heard(p, r, &m);
         clo_ipc_msg_clear(&m);
         if (err == 0)
             settle(p);
     }
-    if (err == CLOISTER_E_NOT_FOUND)
+    if (err == 0 || err == CLOISTER_E_NOT_FOUND)
         return;
     if (err != CLOISTER_E_NETWORK)
         clo_log("parent", CLO_EV_IPC_BAD, r, m.type, c->state, (uint64_t) - (int64_t)err);
@@ -643,9 +714,12 @@ static void reap(struct parent *p)
     settle(p);
 }
 
+/* Only looks: whoever is reaped behind reap()'s back stays in the table, and its number may soon be somebody else's. */
 static bool all_gone(void)
 {
-    return waitpid(-1, NULL, WNOHANG) < 0 && errno == ECHILD;
+    siginfo_t info;
+
+    return waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) != 0 && errno == ECHILD;
 }
 
 /* ---- signals and the loop ---- */
@@ -683,16 +757,13 @@ static void on_signals(struct parent *p)
 
 static int wait_ms(const struct parent *p)
 {
-    int64_t now = clo_clock_mono_us(), first = INT64_MAX;
+    int64_t now = clo_clock_mono_us(), first;
 
-    if (p->phase != SERVING)
-        first = p->deadline_us;
-    else
+    first = p->phase == SERVING ? p->ping_us : p->deadline_us;
+    if (p->phase == SERVING)
         for (enum clo_role r = CLO_ROLE_GATEWAY; r < CLO_ROLE_COUNT; r++)
             if (p->child[r].state == ABSENT && p->child[r].again_us < first)
                 first = p->child[r].again_us;
-    if (first == INT64_MAX)
-        return -1;
     return first <= now ? 0 : first - now > 60000000 ? 60000 : (int)((first - now + 999) / 1000);
 }
 
@@ -721,6 +792,7 @@ static void run(struct parent *p)
             if (fds[r].revents != 0 && p->child[r].control >= 0)
                 listen_to(p, r);
         on_signals(p);
+        children_ping(p);
         on_deadline(p);
     }
 }
