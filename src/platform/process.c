@@ -107,6 +107,20 @@ int clo_process_spawn_mute(const char *path, char *const argv[], char *const env
     return spawn(path, argv, env, control, true, ret);
 }
 
+/*
+ * Where one of the three is closed, the next file or socket would get its number, and then what is meant for people. The wrong
+ * way round, so that reading and writing fail instead.
+ */
+static int keep_standard_fds(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+        if (fcntl(fd, F_GETFD) < 0 &&
+            open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) != fd)
+            return CLOISTER_E_IO;
+    }
+    return 0;
+}
+
 int clo_process_harden(pid_t parent)
 {
     /*
@@ -115,6 +129,12 @@ int clo_process_harden(pid_t parent)
      */
     const struct rlimit no_core = {1, 1};
 
+    if (keep_standard_fds() != 0)
+        return CLOISTER_E_IO;
+    /* Without them, the next file or socket would get their numbers, and the log would be written to it. */
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) != fd)
+            return CLOISTER_E_IO;
     if (clo_crypto_init() != 0)
         return CLOISTER_E_CRYPTO;
     if (setrlimit(RLIMIT_CORE, &no_core) != 0 || prctl(PR_SET_DUMPABLE, 0) != 0 ||
