@@ -518,12 +518,15 @@ static int policy_read(const void *json, size_t n, char *why, size_t cap,
 {
     struct place p = {.path = "", .why = why, .cap = cap};
     struct cloister_policy *pol = NULL;
+    char where[24] = "policy";
     json_t *doc = NULL;
     int err;
 
     why[0] = '\0';
     if ((err = clo_json_parse(json, n, CLO_POLICY_MAX, &doc)) != 0) {
-        tell(&p, "policy", parse_reason(err));
+        if (err == CLOISTER_E_MALFORMED || err == CLOISTER_E_DUPLICATE)
+            (void)snprintf(where, sizeof where, "line %d", clo_json_fault_line(json, n));
+        tell(&p, where, parse_reason(err));
         return err;
     }
     if ((pol = calloc(1, sizeof *pol)) == NULL) {

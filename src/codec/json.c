@@ -55,6 +55,17 @@ int clo_json_parse(const void *p, size_t n, size_t max, json_t **ret)
     return 0;
 }
 
+int clo_json_fault_line(const void *p, size_t n)
+{
+    json_error_t error = {0};
+    json_t *v = NULL;
+
+    if (check_depth(clo_rd_init(p, n)) == 0)
+        v = json_loadb(n == 0 ? "" : p, n, JSON_REJECT_DUPLICATES, &error);
+    json_decref(v);
+    return error.line > 0 ? error.line : 1;
+}
+
 void clo_json_use_wiping_heap(void)
 {
     json_set_alloc_funcs(clo_wipe_malloc, clo_wipe_free);

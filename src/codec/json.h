@@ -18,6 +18,8 @@
 
 /* n <= max, else CLOISTER_E_LIMIT; CLOISTER_E_DUPLICATE for a repeated member; other faults CLOISTER_E_MALFORMED. */
 CLO_MUST_USE int clo_json_parse(const void *p, size_t n, size_t max, json_t **ret);
+/* The line (from 1) at which a text that clo_json_parse found malformed, or a member twice in, goes wrong. */
+int clo_json_fault_line(const void *p, size_t n);
 /* Make jansson allocate from the wiping heap (base/secret.h); once, at the start of a process. */
 void clo_json_use_wiping_heap(void);
 /* Compact serialisation, members in insertion order, UTF-8. */

@@ -159,7 +159,8 @@ static void the_empty_policy_admits_nothing(void **state)
         assert_false(p->snp.product[i].admitted);
     cloister_policy_free(p);
     refused("{}", "v: must be 1");
-    refused("", "policy: this is not strict JSON");
+    refused("", "line 1: this is not strict JSON");
+    refused("{'v':1,\n'name':'n'\n'tee':[]}", "line 3: this is not strict JSON");
     refused("[]", "*: must be an object of at most 64 members");
 }
 
@@ -191,7 +192,7 @@ static void what_is_not_known_is_refused_by_name(void **state)
     refused(snp_with("'allow_debug':false"), "sev_snp.allow_debug: there is no such member");
     refused(snp_with("'allow_migration':false"),
             "sev_snp.allow_migration: there is no such member");
-    refused(with("'\x01z':1"), "policy: this is not strict JSON");
+    refused(with("'\x01z':1"), "line 1: this is not strict JSON");
     refused(with("'\xc3\xa4':1"), "??: there is no such member");
     refused("{'v':1,'name':'n','tee':['tdx']}", "tee: has a word that this version doesn't know");
     refused(snp_with("'require_platform':['tpm']"),
@@ -204,7 +205,7 @@ static void what_is_not_known_is_refused_by_name(void **state)
 static void what_is_there_twice_is_refused(void **state)
 {
     (void)state;
-    refused(with("'name':'m'"), "policy: a member appears twice");
+    refused(with("'name':'m'"), "line 1: a member appears twice");
     refused("{'v':1,'name':'n','tee':['sev-snp','sev-snp']}", "tee: has a word twice");
     refused("{'v':1,'name':'n','tee':[],'measurements':['" HEX96 "','" HEX96 "']}",
             "measurements: has a value twice");
