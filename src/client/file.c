@@ -110,12 +110,23 @@ int clo_write_all(int fd, const void *p, size_t n)
 
 int clo_file_write(const char *path, const void *p, size_t n)
 {
+    struct stat st = {0};
     char *tmp = NULL;
     int fd = -1, err = CLOISTER_E_IO, saved;
     mode_t mask;
 
     if (strcmp(path, "-") == 0)
         return clo_write_all(STDOUT_FILENO, p, n);
+    /* A device or a pipe is written to: a file in its place would be the end of /dev/null. */
+    if (stat(path, &st) == 0 && !S_ISREG(st.st_mode)) {
+        if ((fd = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY)) < 0)
+            return CLOISTER_E_IO;
+        err = clo_write_all(fd, p, n);
+        saved = errno;
+        close(fd);
+        errno = saved;
+        return err;
+    }
     if (asprintf(&tmp, "%s.XXXXXX", path) < 0)
         return CLOISTER_E_MEMORY;
     if ((fd = mkostemp(tmp, O_CLOEXEC)) < 0)

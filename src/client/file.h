@@ -11,11 +11,14 @@
 /* Append a file to out ("-": standard input). CLOISTER_E_IO, or E_LIMIT beyond out->max. */
 CLO_MUST_USE int clo_file_read(const char *path, struct clo_buf *out);
 /*
- * An API key: one line of printable ASCII without spaces, in a regular file of ours that nobody else may read: CLOISTER_E_CREDENTIAL
- * if others may, E_MALFORMED if it holds something else. *ret is zero-terminated; out wipes it.
+ * An API key: one line of printable ASCII without spaces, in a file or pipe of ours that nobody else may read: CLOISTER_E_CREDENTIAL
+ * if others may, E_MALFORMED if it holds something else. What out holds is zero-terminated; it wipes it.
  */
 CLO_MUST_USE int clo_file_read_key(const char *path, struct clo_buf *out);
-/* Through a temporary file beside it, so that a full disk never leaves half a file ("-": standard output). */
+/*
+ * Through a temporary file beside it, so that a full disk never leaves half a file ("-": standard output); what is there
+ * and no file is written to as it is.
+ */
 CLO_MUST_USE int clo_file_write(const char *path, const void *p, size_t n);
 /* All of it, whatever interrupts. */
 CLO_MUST_USE int clo_write_all(int fd, const void *p, size_t n);

@@ -152,7 +152,7 @@ static void say_answer_fault(const struct clo_fault *f)
 {
     switch (f->err) {
     case CLOISTER_E_CANCELLED: clo_say_note("stopped"); break;
-    case CLOISTER_E_IO: clo_say_problem("the answer can't be written: %s", strerror(errno)); break;
+    case CLOISTER_E_IO: clo_say_file("the answer", "written", f->err); break;
     case CLOISTER_E_AUTH:
         clo_say_problem("the answer was altered on its way and what came of it is not to be "
                         "trusted to be whole; " NOT_AGAIN);
@@ -202,8 +202,8 @@ void clo_say_answer_error(const struct clo_answer_error *e)
             "(/reset begins a new one)",
             text);
     else if (e->status == 401 || e->status == 403)
-        clo_say_problem("the API key was not accepted: %s (--key-file names the file with yours)",
-                        text);
+        clo_say_problem(
+            "the API key is missing or was not accepted: --key-file names the file with yours");
     else if (e->status == 429)
         clo_say_problem("over the limit of this API key: %s (try again later)", text);
     else if (e->status == 503)

@@ -277,8 +277,8 @@ def malformed_evidence_is_malformed_input():
 @test
 def a_wrong_key_is_told():
     with served() as (d, e), tempfile.TemporaryDirectory() as tmp:
-        has(status(chat(d, "hi", key=write(tmp, "wrong", "another-key\n")), 1)[1], "API key was not accepted", "--key-file")
-        has(status(cloister("chat", "--server", d.url, "--policy", d.policy, "hi"), 1)[1], "API key was not accepted")
+        has(status(chat(d, "hi", key=write(tmp, "wrong", "another-key\n")), 1)[1], "not accepted", "--key-file")
+        has(status(cloister("chat", "--server", d.url, "--policy", d.policy, "hi"), 1)[1], "API key is missing")
         same(e.requests, [])
 
 
@@ -302,6 +302,22 @@ def unknown_options_and_commands_are_errors():
     has(status(cloister("chat", "two", "words"), 1)[1], "quotes")
     for args in (["--help"], ["--version"], ["chat", "--help"], ["verify", "-h"], ["demo", "--help"]):
         assert status(cloister(*args), 0)[0]
+
+
+@test
+def no_connection_takes_the_place_of_a_closed_standard_descriptor():
+    with served() as (d, e):
+        relay = Relay(d.port)
+        args = [harness.CLOISTER, "chat", "--server", relay.url, "--policy", d.policy, "--key-file", d.key_file]
+        for closed, more, want in (("<&-", [], "can't be read: Bad file"), (">&-", ["hi"], "can't be written: Bad file"), ("<&- >&- 2>&-", ["hi"], "")):
+            r = subprocess.run(["sh", "-c", f'exec "$@" {closed}', "sh", *args, *more], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE, env={"HOME": "/nonexistent"}, text=True, timeout=harness.WAIT)
+            same(r.returncode, 1)
+            has(r.stderr, want)
+        same(len(e.requests), 2)
+        for stream in relay.streams:
+            assert b"verified" not in bytes(stream) and b"echo" not in bytes(stream), stream
+        relay.close()
 
 
 @test
@@ -394,6 +410,17 @@ def saved_evidence_is_judged_with_its_nonce_its_time_and_nothing_else():
         status(cloister("verify", "--policy", d.policy, "--evidence", "-", "--nonce", nonce, stdin=bundle), 0)
         status(cloister("verify", "--policy", d.policy, "--evidence", "-", stdin=bundle + b"x"), 30)
         status(cloister("verify", "--policy", d.policy, "--evidence", "-", stdin=b""), 30)
+
+
+@test
+def evidence_goes_into_a_pipe_and_not_in_its_place():
+    with served() as (d, _), tempfile.TemporaryDirectory() as tmp:
+        pipe = os.path.join(tmp, "pipe")
+        os.mkfifo(pipe)
+        with subprocess.Popen(["cat", pipe], stdout=subprocess.PIPE) as cat:
+            status(cloister("evidence", "--server", d.url, "--out", pipe), 0)
+            same(json.loads(cat.communicate(timeout=harness.WAIT)[0])["v"], 1)
+        same(os.listdir(tmp), ["pipe"])
 
 
 @test
