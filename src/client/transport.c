@@ -84,8 +84,10 @@ static size_t on_body(char *p, size_t size, size_t n, void *ctx)
     (void)size; /* always 1 */
     if (wanted(x))
         x->sink_err = x->sink(x->ctx, p, n);
-    else /* what doesn't fit is of no use: the problem type is short */
-        x->sink_err = clo_buf_append(&x->problem, p, n < room ? n : room);
+    else if (got_number(x, CURLINFO_RESPONSE_CODE) != 400 || n > room)
+        return CURL_WRITEFUNC_ERROR; /* only a problem is read, which is short: others may never end */
+    else
+        x->sink_err = clo_buf_append(&x->problem, p, n);
     return x->sink_err == 0 ? n : CURL_WRITEFUNC_ERROR;
 }
 
@@ -304,8 +306,8 @@ int clo_transport_post(struct clo_transport *t, const struct clo_post *post,
 
 static bool is_loopback(const char *host)
 {
-    return strcasecmp(host, "localhost") == 0 || strncmp(host, "127.", 4) == 0 ||
-           strcmp(host, "[::1]") == 0;
+    return strcasecmp(host, "localhost") == 0 || strcmp(host, "[::1]") == 0 ||
+           (strncmp(host, "127.", 4) == 0 && host[strspn(host, "0123456789.")] == '\0');
 }
 
 int clo_transport_new(const char *url, struct clo_transport **ret)

@@ -192,6 +192,17 @@ static void every_other_answer_is_an_error_and_sent_once(void **state)
         {"HTTP/1.1 417 No\r\nContent-Length: 0\r\n\r\n", CLOISTER_E_PROTOCOL, CLO_NET_STATUS},
         {"HTTP/1.1 425 Early\r\nContent-Length: 0\r\n\r\n", CLOISTER_E_PROTOCOL, CLO_NET_STATUS},
         {"HTTP/1.1 400 Bad\r\nContent-Length: 0\r\n\r\n", CLOISTER_E_PROTOCOL, CLO_NET_STATUS},
+        {"HTTP/1.1 401 No\r\nWWW-Authenticate: Digest realm=\"x\", nonce=\"y\"\r\nWWW-Authenticate: NTLM\r\n"
+         "WWW-Authenticate: Negotiate\r\nContent-Length: 0\r\n\r\n",
+         CLOISTER_E_PROTOCOL, CLO_NET_STATUS},
+        {"HTTP/1.1 407 No\r\nProxy-Authenticate: Basic realm=\"x\"\r\nContent-Length: 0\r\n\r\n",
+         CLOISTER_E_PROTOCOL, CLO_NET_STATUS},
+        {"HTTP/1.1 421 Elsewhere\r\nContent-Length: 0\r\n\r\n", CLOISTER_E_PROTOCOL,
+         CLO_NET_STATUS},
+        {"HTTP/1.1 103 Soon\r\n\r\n", CLOISTER_E_PROTOCOL, CLO_NET_STATUS},
+        {"HTTP/1.1 101 Other\r\nConnection: upgrade\r\nUpgrade: h2c\r\n\r\nabcd",
+         CLOISTER_E_PROTOCOL, CLO_NET_STATUS},
+        {"abcd\r\n", CLOISTER_E_NETWORK, CLO_NET_BROKEN}, /* HTTP/0.9 */
     };
     (void)state;
 
@@ -345,6 +356,64 @@ static void a_stop_ends_the_wait_at_once(void **state)
     close(fds[1]);
 }
 
+/* What a relay says instead of an answer may have no end. */
+static void *talk_on(void *arg)
+{
+    static const char error[] = "HTTP/1.1 502 Bad\r\nContent-Type: text/html\r\n\r\n<p>";
+    char buf[4096];
+    int *at = arg, fd = accept(at[0], NULL, NULL);
+
+    (void)!read(fd, buf, sizeof(buf));
+    (void)!write(fd, error, sizeof(error) - 1);
+    while (read(fd, buf, sizeof(buf)) > 0) /* until the client has gone */
+        ;
+    close(fd);
+    return NULL;
+}
+
+static void an_error_is_told_without_waiting_for_its_end(void **state)
+{
+    struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct clo_buf out = clo_buf_init(100);
+    socklen_t n = sizeof(a);
+    struct clo_reply r;
+    pthread_t thread;
+    char url[64];
+    int fd;
+    (void)state;
+
+    fd = socket(AF_INET, SOCK_STREAM, 0);
+    assert_int_equal(bind(fd, (struct sockaddr *)&a, n), 0);
+    assert_int_equal(listen(fd, 8), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&a, &n), 0);
+    assert_int_equal(pthread_create(&thread, NULL, talk_on, &fd), 0);
+    snprintf(url, sizeof(url), "http://127.0.0.1:%u", ntohs(a.sin_port));
+    assert_int_equal(post(url, NULL, NULL, &out, &r), CLOISTER_E_PROTOCOL);
+    assert_int_equal(r.net, CLO_NET_STATUS);
+    assert_int_equal(r.status, 502);
+    pthread_join(thread, NULL);
+    close(fd);
+}
+
+/* A proxy that nobody listens on: what reaches a name's lookup went around it. */
+static void only_this_machine_is_reached_without_the_proxy(void **state)
+{
+    static const char *const elsewhere[] = {"http://name.invalid", "http://127.name.invalid"};
+    struct clo_buf out = clo_buf_init(100);
+    struct clo_reply r;
+    struct server s;
+    (void)state;
+
+    assert_int_equal(setenv("http_proxy", "http://127.0.0.1:1", 1), 0);
+    for (size_t i = 0; i < CLO_ARRAY_LEN(elsewhere); i++) {
+        assert_int_equal(post(elsewhere[i], NULL, NULL, &out, &r), CLOISTER_E_NETWORK);
+        assert_int_equal(r.net, CLO_NET_CONNECT);
+    }
+    assert_int_equal(post(NULL, OK(CLO_OHTTP_MEDIA_CHUNKED_RES, "abcd"), &s, &out, &r), 0);
+    assert_int_equal(unsetenv("http_proxy"), 0);
+    clo_buf_clear(&out);
+}
+
 static void addresses_with_anything_odd_are_refused(void **state)
 {
     static const char *const bad[] = {"",
@@ -380,6 +449,8 @@ int main(void)
         cmocka_unit_test(redirects_are_not_followed),
         cmocka_unit_test(nobody_there_means_not_sent),
         cmocka_unit_test(a_stop_ends_the_wait_at_once),
+        cmocka_unit_test(an_error_is_told_without_waiting_for_its_end),
+        cmocka_unit_test(only_this_machine_is_reached_without_the_proxy),
         cmocka_unit_test(addresses_with_anything_odd_are_refused),
     };
 
