@@ -349,6 +349,13 @@ static void pictures_come_along_as_data_or_not_at_all(void **state)
         {"{\"type\":\"image_url\",\"image_url\":{\"url\":\"file:///etc/passwd\"}}",
          CLO_API_BAD_VALUE},
         {"{\"type\":\"image_url\"}", CLO_API_BAD_VALUE},
+        {"{\"type\":\"image_url\",\"image_url\":{\"url\":\"data:,\",\"detail\":\"low\"}}",
+         CLO_API_OK},
+        {"{\"type\":\"image_url\",\"image_url\":{\"url\":\"data:,\",\"x\":1}}", CLO_API_BAD_VALUE},
+        {"{\"type\":\"input_audio\",\"input_audio\":{\"data\":\"AA\",\"format\":\"wav\"}}",
+         CLO_API_OK},
+        {"{\"type\":\"input_audio\",\"input_audio\":{\"url\":\"http://x/\"}}", CLO_API_BAD_VALUE},
+        {"{\"type\":\"input_audio\",\"input_audio\":\"http://x/\"}", CLO_API_BAD_VALUE},
         {"{\"type\":\"video_url\"}", CLO_API_BAD_VALUE},
         {"1", CLO_API_BAD_VALUE},
     };
@@ -359,6 +366,68 @@ static void pictures_come_along_as_data_or_not_at_all(void **state)
 
         snprintf(body, sizeof(body), part, table[i].part);
         assert_int_equal(check_body(CLO_EP_CHAT, body, &ours).code, table[i].code);
+    }
+}
+
+/* vLLM goes by such members where `uuid` stands beside them, whatever the type is, and shares what a uuid names. */
+static void a_part_has_a_type_and_what_it_names_and_nothing_else(void **state)
+{
+    static const char body[] = "{\"messages\":[{\"role\":\"user\",\"content\":%s}]}";
+    static const char *const content[] = {
+        "[{\"type\":\"text\"}]",
+        "[{\"type\":\"type\",\"text\":\"x\"}]",
+        "[{\"type\":\"text\",\"text\":\"x\",\"uuid\":\"1\"}]",
+        "[{\"type\":\"text\",\"text\":\"x\",\"video_url\":\"http://x/\"}]",
+        "[{\"type\":\"text\",\"image_url\":\"http://x/\"}]",
+        "{\"type\":\"image_url\",\"image_url\":{\"url\":\"http://x/\"}}",
+        "1",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < CLO_ARRAY_LEN(content); i++) {
+        char text[512] = "";
+
+        snprintf(text, sizeof(text), body, content[i]);
+        assert_int_equal(check_body(CLO_EP_CHAT, text, &theirs).code, CLO_API_BAD_VALUE);
+    }
+}
+
+static void a_message_may_have_no_content(void **state)
+{
+    static const char body[] =
+        "{\"messages\":[{\"role\":\"assistant\",\"content\":null},{\"role\":\"assistant\"}]}";
+
+    (void)state;
+    assert_int_equal(check_body(CLO_EP_CHAT, body, &ours).code, CLO_API_OK);
+}
+
+/* Others of these name a template of the request's own, or make vLLM's one thread count tokens while all wait. */
+static void the_template_is_told_how_to_think_and_nothing_else(void **state)
+{
+    static const struct {
+        const char *kwargs;
+        enum clo_api_code code;
+    } table[] = {
+        {"null", CLO_API_OK},
+        {"{}", CLO_API_OK},
+        {"{\"enable_thinking\":false,\"reasoning_effort\":\"low\"}", CLO_API_OK},
+        {"{\"enable_thinking\":{}}", CLO_API_BAD_VALUE},
+        {"{\"enable_thinking\":[1]}", CLO_API_BAD_VALUE},
+        {"{\"chat_template\":\"x\"}", CLO_API_BAD_VALUE},
+        {"{\"thinking\":true,\"tokenize\":true}", CLO_API_BAD_VALUE},
+        {"[]", CLO_API_BAD_VALUE},
+        {"\"x\"", CLO_API_BAD_VALUE},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < CLO_ARRAY_LEN(table); i++) {
+        struct clo_api_fault fault = {0};
+        char body[512] = "";
+
+        snprintf(body, sizeof(body), "{" HELLO ",\"chat_template_kwargs\":%s}", table[i].kwargs);
+        fault = check_body(CLO_EP_CHAT, body, &theirs);
+        assert_int_equal(fault.code, table[i].code);
+        assert_string_equal(fault.param, fault.code == CLO_API_OK ? "" : "chat_template_kwargs");
     }
 }
 
@@ -498,6 +567,9 @@ int main(void)
         cmocka_unit_test(more_answers_at_once_would_take_slots_that_are_not_leased),
         cmocka_unit_test(another_model_is_not_found),
         cmocka_unit_test(pictures_come_along_as_data_or_not_at_all),
+        cmocka_unit_test(a_part_has_a_type_and_what_it_names_and_nothing_else),
+        cmocka_unit_test(a_message_may_have_no_content),
+        cmocka_unit_test(the_template_is_told_how_to_think_and_nothing_else),
         cmocka_unit_test(a_chat_without_messages_is_refused),
         cmocka_unit_test(each_endpoint_has_its_own_list),
         cmocka_unit_test(a_cancellation_names_one_request_and_nothing_else),

@@ -439,43 +439,81 @@ static void filter_members(enum clo_endpoint e, json_t *body, json_t *out,
     }
 }
 
-/* Data of pictures comes along or not at all: an engine that fetched a URL would tell its host what is asked. */
+/* An object with no members but these two, either of which may be missing. */
+static bool has_only(const json_t *v, const char *one, const char *other)
+{
+    const size_t known = (size_t)(json_object_get(v, one) != NULL) +
+                         (size_t)(json_object_get(v, other) != NULL);
+
+    return json_is_object(v) && json_object_size(v) == known;
+}
+
+/*
+ * A part has its type and the member of that name, because engines go by members that its type doesn't mention. Data of
+ * pictures comes along or not at all: an engine that fetched a URL would tell its host what is asked.
+ */
 static bool is_part_ok(const json_t *part)
 {
-    static const char *const plain[] = {"text", "refusal", "input_audio"};
     const char *type = json_string_value(json_object_get(part, "type"));
+    const json_t *value = type != NULL ? json_object_get(part, type) : NULL;
     const char *url = NULL;
 
-    if (type == NULL)
+    if (value == NULL || !has_only(part, "type", type))
         return false;
-    for (size_t i = 0; i < CLO_ARRAY_LEN(plain); i++) {
-        if (strcmp(type, plain[i]) == 0)
-            return true;
-    }
-    if (strcmp(type, "image_url") != 0)
+    if (strcmp(type, "text") == 0 || strcmp(type, "refusal") == 0)
+        return json_is_string(value);
+    if (strcmp(type, "input_audio") == 0)
+        return has_only(value, "data", "format");
+    if (strcmp(type, "image_url") != 0 || !has_only(value, "url", "detail"))
         return false;
-    url = json_string_value(json_object_get(json_object_get(part, "image_url"), "url"));
+    url = json_string_value(json_object_get(value, "url"));
     return url != NULL && strncasecmp(url, "data:", 5) == 0;
+}
+
+static bool is_content_ok(const json_t *content)
+{
+    size_t i = 0;
+    json_t *part = NULL;
+
+    json_array_foreach(content, i, part) {
+        if (!is_part_ok(part))
+            return false;
+    }
+    return content == NULL || json_is_null(content) || json_is_string(content) ||
+           json_is_array(content);
 }
 
 static bool are_messages_ok(const json_t *messages)
 {
-    size_t i = 0, k = 0;
-    json_t *message = NULL, *part = NULL;
+    size_t i = 0;
+    json_t *message = NULL;
 
     if (!json_is_array(messages) || json_array_size(messages) == 0)
         return false;
     json_array_foreach(messages, i, message) {
-        const json_t *content = json_object_get(message, "content");
-
-        if (!json_is_object(message))
+        if (!json_is_object(message) || !is_content_ok(json_object_get(message, "content")))
             return false;
-        json_array_foreach(content, k, part) {
-            if (!is_part_ok(part))
-                return false;
-        }
     }
     return true;
+}
+
+/* How to think is the asker's choice. Other variables replace the template, or reach functions behind it. */
+static bool is_template_ok(json_t *kwargs)
+{
+    static const char *const known[] = {"enable_thinking", "thinking", "clear_thinking",
+                                        "thinking_budget", "reasoning_effort"};
+    const char *name = NULL;
+    json_t *value = NULL;
+
+    json_object_foreach(kwargs, name, value) {
+        size_t i = 0;
+
+        while (i < CLO_ARRAY_LEN(known) && strcmp(known[i], name) != 0)
+            i++;
+        if (i == CLO_ARRAY_LEN(known) || json_is_object(value) || json_is_array(value))
+            return false;
+    }
+    return kwargs == NULL || json_is_null(kwargs) || json_is_object(kwargs);
 }
 
 /* The values on which something of ours rests; all others are the engine's to judge. */
@@ -488,6 +526,8 @@ static void check_values(enum clo_endpoint e, json_t *body, const struct clo_api
 
     if (e == CLO_EP_CHAT && !are_messages_ok(json_object_get(body, "messages"))) {
         set_fault(ret, CLO_API_BAD_VALUE, "messages");
+    } else if (!is_template_ok(json_object_get(body, "chat_template_kwargs"))) {
+        set_fault(ret, CLO_API_BAD_VALUE, "chat_template_kwargs");
     } else if (flag != NULL && !json_is_boolean(flag) && !json_is_null(flag)) {
         set_fault(ret, CLO_API_BAD_VALUE, "stream");
     } else if (n != NULL && !json_is_null(n) && engine->managed &&
