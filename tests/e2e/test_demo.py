@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`cloister demo` with the real engine and model: an answer out of nothing, and nothing left behind however it ends."""
 import glob
+import contextlib
 import os
 import signal
 import subprocess
@@ -160,8 +161,9 @@ def another_simulated_machine_is_taken_up_by_the_next_question():
 
         def role(name):
             for q in p.tree(t.pid):
-                if alive(q) and os.path.basename(os.readlink(f"/proc/{q}/exe")) == name:
-                    return q
+                with contextlib.suppress(OSError):  # it may end while it is looked at
+                    if alive(q) and os.path.basename(os.readlink(f"/proc/{q}/exe")) == name:
+                        return q
             return None
 
         for name in ("cloisterd-attester", "cloisterd-keeper"):  # another machine, then other keys, so that it has to be verified
