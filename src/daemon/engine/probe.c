@@ -76,8 +76,10 @@ static int dial(const char *address, int *ret)
     if ((fd = socket(a.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)) < 0)
         return CLOISTER_E_IO;
     if (connect(fd, &a.any, n) != 0 && errno != EINPROGRESS) {
+        /* EAGAIN: somebody listens on this Unix socket, and has no room for one more */
+        err = errno == EAGAIN ? CLOISTER_E_CUT : CLOISTER_E_NETWORK;
         close(fd);
-        return CLOISTER_E_NETWORK;
+        return err;
     }
     *ret = fd;
     return 0;
