@@ -131,10 +131,6 @@ int clo_process_harden(pid_t parent)
 
     if (keep_standard_fds() != 0)
         return CLOISTER_E_IO;
-    /* Without them, the next file or socket would get their numbers, and the log would be written to it. */
-    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
-        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) != fd)
-            return CLOISTER_E_IO;
     if (clo_crypto_init() != 0)
         return CLOISTER_E_CRYPTO;
     if (setrlimit(RLIMIT_CORE, &no_core) != 0 || prctl(PR_SET_DUMPABLE, 0) != 0 ||
