@@ -344,6 +344,13 @@ static int run(struct clo_gw *gw)
     return event_base_dispatch(gw->base) < 0 ? CLOISTER_E_IO : 0;
 }
 
+/* libevent's warnings are free text; what matters in them comes back as an error as well. */
+static void log_nothing(int severity, const char *text)
+{
+    (void)severity;
+    (void)text;
+}
+
 /*
  * The process ends here without taking the HTTP server apart: its sockets go with it. Secrets are wiped; users' text in
  * requests that a lost parent cut off is in pages that no one can read any more and no dump holds.
@@ -355,6 +362,7 @@ int main(int argc, char *argv[])
     if (clo_role_begin(CLO_ROLE_GATEWAY, argc, argv) != 0)
         return 1;
     clo_json_use_wiping_heap();
+    event_set_log_callback(log_nothing);
     event_set_mem_functions(clo_wipe_malloc, clo_wipe_realloc, clo_wipe_free);
     if (run(&gw) != 0)
         gw.exit_status = 1;
