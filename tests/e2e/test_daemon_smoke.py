@@ -7,6 +7,7 @@ import hashlib
 import http.client
 import json
 import os
+import resource
 import select
 import shutil
 import signal
@@ -334,6 +335,42 @@ def processes_killed_together_come_back_and_leave_no_descriptor():
         d.wait_ready(d.ready_count())  # another attester has another root
         assert ask(d, "hello").returncode == 0
         assert "ipc-bad" not in d.log(), d.log()
+
+
+@tap
+def room_for_every_connection_is_there_or_asked_for():
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
+    try:
+        with Upstream("--max-connections", "300") as d:
+            for role, pid in d.children().items():
+                with open(f"/proc/{pid}/limits") as f:
+                    files = [x.split() for x in f if x.startswith("Max open files")][0]
+                assert int(files[3]) >= 2 * 300 + 64, (role, files)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    if os.geteuid() != 0:  # root raises any limit
+        refused("need 2112 open files", "--tee", "simulated", "--upstream", "unix:/x",
+                preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (100, 100)))
+
+
+@tap
+def closed_standard_streams_become_nothing_else():
+    with Upstream() as d:
+        cmd = [*d.proc.args]
+        cmd[cmd.index("--runtime-dir") + 1] = d.dir + "/run2"
+        cmd[cmd.index("--ready-fd") + 1] = "9"
+        r, w = os.pipe()
+        p = subprocess.Popen(["sh", "-c", f'exec 9>&{w} 0<&- 1>&- 2>&-; exec "$0" "$@"', *cmd], pass_fds=[w])
+        os.close(w)
+        try:
+            assert b'"ready"' in os.read(r, 512)
+            for fd in range(3):
+                assert os.readlink(f"/proc/{p.pid}/fd/{fd}") == "/dev/null", fd
+        finally:
+            p.terminate()
+            assert p.wait(harness.WAIT) == 0
+            os.close(r)
 
 
 @tap

@@ -32,6 +32,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -812,12 +813,38 @@ static int open_signals(void)
                                                    : -1;
 }
 
+/*
+ * Room for a connection and its way to the engine, each, and what else a process opens: a gateway without would lose messages that
+ * bring a descriptor, and strangers could see to that by connecting. Children inherit it.
+ */
+static int raise_descriptors(uint32_t connections, struct clo_problem *problem)
+{
+    const rlim_t need = 2 * (rlim_t)connections + 64;
+    struct rlimit limit = {0};
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        limit = (struct rlimit){0};
+    if (limit.rlim_cur >= need)
+        return 0;
+    limit.rlim_cur = need;
+    if (limit.rlim_max < need)
+        limit.rlim_max = need; /* root may */
+    if (setrlimit(RLIMIT_NOFILE, &limit) == 0)
+        return 0;
+    return clo_problem_set(
+        problem,
+        "%u connections need %llu open files: raise that limit (ulimit -n, LimitNOFILE=) or lower --max-connections",
+        connections, (unsigned long long)need);
+}
+
 /* Everything that can be wrong before a process runs. */
 static int prepare(struct parent *p, struct clo_problem *problem)
 {
     const struct clo_config *c = &p->cfg;
     int err;
 
+    if ((err = raise_descriptors(c->connections_max, problem)) != 0)
+        return err;
     if (c->ready_fd >= 0 &&
         (fcntl(c->ready_fd, F_GETFD) < 0 || fcntl(c->ready_fd, F_SETFD, FD_CLOEXEC) != 0))
         return clo_problem_set(
