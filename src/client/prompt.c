@@ -49,6 +49,16 @@ static char *prompt_text(EditLine *el)
     return p->more ? more : (char *)(uintptr_t)p->text;
 }
 
+/* After Ctrl-Z and fg: the shell has changed the terminal's modes and the screen. */
+static void take_back(struct clo_prompt *p)
+{
+    (void)el_set(p->el, EL_PREP_TERM, 0);
+    (void)el_set(p->el, EL_PREP_TERM, 1);
+    if (p->smart)
+        (void)!write(STDOUT_FILENO, PASTE_ON, strlen(PASTE_ON));
+    (void)el_set(p->el, EL_REFRESH);
+}
+
 /* One byte from the terminal; 0 at its end, -1 for a stop. Waiting is the time for idle work. */
 static int next_byte(struct clo_prompt *p, char *ret)
 {
@@ -60,6 +70,8 @@ static int next_byte(struct clo_prompt *p, char *ret)
 
         if (clo_stop_resized())
             el_resize(p->el);
+        if (clo_stop_continued())
+            take_back(p);
         if (n < 0 && errno != EINTR)
             return -1;
         if (clo_stop_signal() != 0) {
@@ -107,15 +119,22 @@ static unsigned char on_paste(EditLine *el, int ch)
     wchar_t *text = clo_wipe_malloc((PASTE_MAX + 1) * sizeof(*text)), c = 0;
     size_t n = 0;
     unsigned char done = CC_EOF;
+    bool over = false;
 
     (void)ch;
     if (text == NULL)
         return CC_ERROR;
-    while (n < PASTE_MAX && el_wgetc(el, &c) == 1) {
+    while (el_wgetc(el, &c) == 1) {
+        if (n ==
+            PASTE_MAX) { /* read to its end all the same: the rest would be taken for what is typed */
+            wmemmove(text, text + n - end_n, end_n);
+            n = end_n;
+            over = true;
+        }
         text[n++] = c == L'\r' ? L'\n' : c;
         if (n >= end_n && wmemcmp(text + n - end_n, PASTE_END, end_n) == 0) {
-            n -= end_n;
-            done = CC_REFRESH;
+            n = over ? 0 : n - end_n;
+            done = over ? CC_ERROR : CC_REFRESH; /* a beep, and nothing of it */
             break;
         }
     }
@@ -188,6 +207,8 @@ static int read_line(struct clo_prompt *p, const char **ret, size_t *ret_n)
 
     p->stopped = false;
     p->state = (mbstate_t){0};
+    (void)
+        clo_stop_continued(); /* while an answer was shown: what follows takes the terminal anyway */
     if (p->smart)
         (void)!write(STDOUT_FILENO, PASTE_ON, strlen(PASTE_ON));
     /* libedit shows its prompt before it takes the terminal over: what is typed in between would be lost. */

@@ -11,6 +11,7 @@
 static int ends[2] = {-1, -1};
 static volatile sig_atomic_t stop_signal;
 static volatile sig_atomic_t resized;
+static volatile sig_atomic_t continued;
 
 static void on_signal(int sig)
 {
@@ -30,16 +31,25 @@ static void on_resize(int sig)
     resized = 1;
 }
 
+static void on_continue(int sig)
+{
+    (void)sig;
+    continued = 1;
+}
+
 int clo_stop_init(void)
 {
-    struct sigaction stop = {.sa_handler = on_signal}, resize = {.sa_handler = on_resize};
+    struct sigaction stop = {.sa_handler = on_signal}, resize = {.sa_handler = on_resize},
+                     go_on = {.sa_handler = on_continue};
 
     if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0)
         return CLOISTER_E_IO;
     sigemptyset(&stop.sa_mask);
     sigemptyset(&resize.sa_mask);
+    sigemptyset(&go_on.sa_mask);
     if (sigaction(SIGINT, &stop, NULL) != 0 || sigaction(SIGTERM, &stop, NULL) != 0 ||
-        sigaction(SIGHUP, &stop, NULL) != 0 || sigaction(SIGWINCH, &resize, NULL) != 0)
+        sigaction(SIGHUP, &stop, NULL) != 0 || sigaction(SIGWINCH, &resize, NULL) != 0 ||
+        sigaction(SIGCONT, &go_on, NULL) != 0)
         return CLOISTER_E_IO;
     return 0;
 }
@@ -80,5 +90,13 @@ bool clo_stop_resized(void)
     const bool was = resized != 0;
 
     resized = 0;
+    return was;
+}
+
+bool clo_stop_continued(void)
+{
+    const bool was = continued != 0;
+
+    continued = 0;
     return was;
 }

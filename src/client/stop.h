@@ -18,5 +18,7 @@ void clo_stop_clear(void);
 void clo_stop_obey(void);
 /* True once after the terminal's size has changed. */
 bool clo_stop_resized(void);
+/* Whether the program was stopped and goes on, since the last call: the terminal was somebody else's meanwhile. */
+bool clo_stop_continued(void);
 
 #endif

@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import termios
 import threading
 import time
 
@@ -639,6 +640,35 @@ def what_is_typed_has_the_terminals_own_colour():
         t.type("x")
         t.expect("x")
         same(re.findall(r"\x1b\[[0-9]*m", t.raw)[-2:], ["\x1b[33m", "\x1b[0m"])
+
+
+@test
+def a_paste_beyond_the_limit_is_dropped_whole():
+    with served() as (d, e), terminal(d) as t:
+        t.expect(PROMPT)
+        t.type("\x1b[200~" + "rm -rf x\r" * 120000 + "\x1b[201~")
+        t.type("ok\r")
+        t.expect("echo: ok")
+        same(len(e.requests), 1)
+
+
+@test
+def a_stopped_conversation_takes_its_terminal_back():
+    with served() as (d, _), terminal(d) as t:
+        t.expect(PROMPT)
+        raw = termios.tcgetattr(t.fd)
+        t.type("hello")
+        t.expect("hello")
+        os.kill(t.pid, signal.SIGSTOP)
+        os.waitpid(t.pid, os.WUNTRACED)
+        cooked = list(raw)
+        cooked[3] |= termios.ICANON | termios.ECHO
+        termios.tcsetattr(t.fd, termios.TCSANOW, cooked)
+        os.kill(t.pid, signal.SIGCONT)
+        t.expect(r"\[SIMULATED\] > hello$")
+        same(termios.tcgetattr(t.fd)[3] & (termios.ICANON | termios.ECHO), 0)
+        t.type(" there\r")
+        t.expect("echo: hello there")
 
 
 @test
