@@ -360,6 +360,37 @@ static void a_folder_that_others_can_write_to_is_refused(void **state)
     assert_int_equal(clo_runtime_open(run, &r, &problem), CLOISTER_E_CONFIG);
 }
 
+static void a_folder_that_others_can_replace_is_refused(void **state)
+{
+    struct clo_runtime r = {.lock = -1};
+    char above[256], run[256];
+
+    (void)state;
+    snprintf(above, sizeof above, "%s", in_dir("above"));
+    snprintf(run, sizeof run, "%s", in_dir("above/run"));
+    assert_int_equal(mkdir(above, 0700), 0);
+    assert_int_equal(chmod(above, 0777), 0);
+    assert_int_equal(clo_runtime_open(run, &r, &problem), CLOISTER_E_CONFIG);
+    assert_non_null(strstr(problem.text, "others can replace"));
+    assert_int_equal(chmod(above, 01777), 0);
+    assert_int_equal(clo_runtime_open(run, &r, &problem), 0);
+    clo_runtime_close(&r);
+}
+
+static void a_link_to_the_runtime_folder_is_followed_once(void **state)
+{
+    struct clo_runtime r = {.lock = -1};
+    char link[256];
+
+    (void)state;
+    assert_int_equal(mkdir(in_dir("real"), 0700), 0);
+    assert_int_equal(symlink("real", in_dir("link")), 0);
+    snprintf(link, sizeof link, "%s/", in_dir("link"));
+    assert_int_equal(clo_runtime_open(link, &r, &problem), 0);
+    assert_string_equal(r.dir, in_dir("real"));
+    clo_runtime_close(&r);
+}
+
 static void a_port_that_is_taken_is_one_sentence(void **state)
 {
     struct clo_config c;
@@ -415,6 +446,8 @@ int main(void)
         T(a_replicas_path_is_made_once_and_stays),
         T(a_runtime_folder_serves_one_daemon_and_leaves_nothing),
         T(a_folder_that_others_can_write_to_is_refused),
+        T(a_folder_that_others_can_replace_is_refused),
+        T(a_link_to_the_runtime_folder_is_followed_once),
         cmocka_unit_test(a_port_that_is_taken_is_one_sentence),
         T(models_and_programs_are_looked_at_first),
     };

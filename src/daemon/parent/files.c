@@ -41,6 +41,18 @@ __attribute__((format(printf, 1, 2))) static struct path path(const char *format
     return p;
 }
 
+/* The absolute path without links. */
+static int take(const char *file, char ret[CLO_STR_MAX])
+{
+    char *real = realpath(file, NULL);
+    int err = real != NULL && strlen(real) < CLO_STR_MAX ? 0 : CLOISTER_E_LIMIT;
+
+    if (err == 0)
+        snprintf(ret, CLO_STR_MAX, "%s", real);
+    free(real);
+    return err;
+}
+
 /* Root has the system's folders, others their own. */
 static int default_dir(const char *system, const char *variable, const char *under_home,
                        char ret[CLO_STR_MAX])
@@ -73,6 +85,24 @@ static int make_dirs(const char *dir, bool *made)
     }
     *made = mkdir(part, 0700) == 0;
     return *made || errno == EEXIST ? 0 : -1;
+}
+
+/* Nobody but root and this user can put another folder in the place of this one or of any above it (as sshd asks of key files). */
+static bool is_safe(const char *real)
+{
+    char part[CLO_STR_MAX];
+    struct stat st;
+
+    snprintf(part, sizeof part, "%s", real);
+    for (char *slash = strrchr(part, '/'); slash != NULL; slash = strrchr(part, '/')) {
+        slash[slash == part] = 0;
+        if (lstat(part, &st) != 0 || (st.st_uid != 0 && st.st_uid != geteuid()) ||
+            ((st.st_mode & 022) != 0 && (st.st_mode & S_ISVTX) == 0))
+            return false;
+        if (slash == part)
+            return true;
+    }
+    return false;
 }
 
 static int private_dir(const char *what, const char *dir, bool *made, struct clo_problem *problem)
@@ -134,6 +164,7 @@ static void clear_sockets(const char *dir)
 int clo_runtime_open(const char *dir, struct clo_runtime *ret, struct clo_problem *problem)
 {
     struct clo_runtime r = {.lock = -1};
+    char real[CLO_STR_MAX];
     int err;
 
     if (dir[0] != 0)
@@ -142,13 +173,20 @@ int clo_runtime_open(const char *dir, struct clo_runtime *ret, struct clo_proble
         return clo_problem_set(
             problem,
             "XDG_RUNTIME_DIR isn't set: say where sockets may lie with --runtime-dir FOLDER");
+    if ((err = private_dir("runtime", r.dir, &r.made, problem)) != 0)
+        return err;
+    /* Users' text goes through a socket there: from here on by a name without links, which no one else can lead elsewhere. */
+    if (take(r.dir, real) != 0 || !is_safe(real))
+        return clo_problem_set(
+            problem,
+            "others can replace a folder above the runtime folder %s: give another with --runtime-dir",
+            r.dir);
+    memcpy(r.dir, real, sizeof real);
     if (strlen(r.dir) > RUNTIME_DIR_MAX)
         return clo_problem_set(
             problem,
             "the runtime folder's name is longer than %d bytes: sockets need a shorter one",
             RUNTIME_DIR_MAX);
-    if ((err = private_dir("runtime", r.dir, &r.made, problem)) != 0)
-        return err;
     err = lock_file(path("%s/cloisterd.lock", r.dir).text, &r.lock);
     if (err == CLOISTER_E_FULL)
         return clo_problem_set(
@@ -348,17 +386,6 @@ static bool is_program(const char *file)
     struct stat st;
 
     return stat(file, &st) == 0 && S_ISREG(st.st_mode) && access(file, X_OK) == 0;
-}
-
-static int take(const char *file, char ret[CLO_STR_MAX])
-{
-    char *real = realpath(file, NULL);
-    int err = real != NULL && strlen(real) < CLO_STR_MAX ? 0 : CLOISTER_E_LIMIT;
-
-    if (err == 0)
-        snprintf(ret, CLO_STR_MAX, "%s", real);
-    free(real);
-    return err;
 }
 
 int clo_helper_find(enum clo_role role, char ret[CLO_STR_MAX], struct clo_problem *problem)
