@@ -11,6 +11,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "attest/sections.h"
 #include "client/file.h"
 #include "client/say.h"
 
@@ -109,7 +110,7 @@ static bool parse_time(const char *s, int64_t *ret)
     const char *end;
 
     if (parse_number(s, ret))
-        return *ret > 0;
+        return *ret > 0 && *ret <= CLO_TIME_MAX;
     end = strptime(s, "%Y-%m-%dT%H:%M:%SZ", &tm);
     if (end == NULL || *end != '\0')
         return false;

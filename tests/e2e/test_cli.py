@@ -405,7 +405,8 @@ def saved_evidence_is_judged_with_its_nonce_its_time_and_nothing_else():
         status(cloister(*base, "--nonce", nonce, "--at", str(now)), 0)
         has(status(cloister(*base, "--nonce", nonce, "--at", str(now + 86400)), 10)[0], "epoch.time")
         status(cloister(*base, "--nonce", nonce, "--at", "2020-01-01T00:00:00Z"), 10)
-        has(status(cloister(*base, "--at", "yesterday"), 1)[1], "--at")
+        for at in "yesterday", "-1", "9223372036854775807":
+            has(status(cloister(*base, "--at", at), 1)[1], "--at doesn't take")
         with open(saved, "rb") as f:
             bundle = f.read()
         status(cloister("verify", "--policy", d.policy, "--evidence", "-", "--nonce", nonce, stdin=bundle), 0)
