@@ -257,6 +257,24 @@ static void faults_in_a_file_are_told_with_their_line(void **state)
 
 /* ---- files ---- */
 
+static void a_zero_byte_in_a_file_hides_nothing(void **state)
+{
+    static const char text[] = "Tee simulated\nModel /m\nSlots 4\0 of 5\n";
+    char file[256];
+    char *argv[] = {(char[]){"cloisterd"}, (char[]){"--config"}, file};
+    enum clo_config_want want = CLO_WANT_RUN;
+    FILE *f;
+
+    (void)state;
+    snprintf(file, sizeof file, "%s", in_dir("c.conf"));
+    f = fopen(file, "we");
+    assert_non_null(f);
+    assert_int_equal(fwrite(text, 1, sizeof text - 1, f), sizeof text - 1);
+    assert_int_equal(fclose(f), 0);
+    assert_int_equal(clo_config_read(3, argv, &config, &want, &problem), CLOISTER_E_CONFIG);
+    assert_non_null(strstr(problem.text, "line 3 is too long, or holds a zero byte"));
+}
+
 static void api_keys_are_taken_as_digests(void **state)
 {
     static struct clo_key_digests keys;
@@ -441,6 +459,7 @@ int main(void)
         cmocka_unit_test(unknown_repeated_and_incomplete_options_are_refused),
         T(a_file_fills_what_the_command_line_left_open),
         T(faults_in_a_file_are_told_with_their_line),
+        T(a_zero_byte_in_a_file_hides_nothing),
         T(api_keys_are_taken_as_digests),
         T(unfit_files_of_keys_are_refused_and_no_key_is_told),
         T(a_replicas_path_is_made_once_and_stays),

@@ -262,8 +262,10 @@ static int read_file(struct values *v, bool must_exist, struct clo_problem *prob
                                "%s can't be read (%s): correct --config or the file's permissions",
                                v->file, strerror(errno));
     for (unsigned number = 1; err == 0 && fgets(line, sizeof line, f) != NULL; number++) {
-        if (strlen(line) == sizeof line - 1)
-            err = clo_problem_set(problem, "%s, line %u is too long: shorten it", v->file, number);
+        /* What a zero byte hides from here would be ignored. */
+        if (strchr(line, '\n') == NULL && !feof(f))
+            err = clo_problem_set(problem, "%s, line %u is too long, or holds a zero byte", v->file,
+                                  number);
         else
             err = read_line(v, line, number, problem);
     }
