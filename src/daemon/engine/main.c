@@ -5,7 +5,8 @@
  * A managed engine is one life of llama-server: when it ends, this process says so and ends too, and the parent
  * starts the next one with another socket. The model is opened once: what was hashed is what llama-server loads, because it is handed
  * the open file as /proc/self/fd/3 (it opens that path like any other; a model split into several files can't be given so, and is refused by
- * it). Its output goes to /dev/null, its environment holds three switches, and both die with their parents.
+ * it). That holds against another file under the name, not against other bytes in it: a disk that the host can change under the machine
+ * needs dm-verity or the like. Its output goes to /dev/null, its environment holds three switches, and both die with their parents.
  *
  * An engine that isn't managed is asked once a second. When another process listens on its Unix socket, or it names another
  * model, that counts as a restart.

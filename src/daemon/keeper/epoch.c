@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Epochs, contexts, replay sets. A handful of epochs is a list; contexts and sets are hash tables, because thousands are open.
- * Entries of the sets are hashed with a secret of the process, so that nobody outside can choose where they fall.
+ * Entries of the replay sets are hashed with a secret of the process, so that nobody outside can choose where they fall; credentials
+ * are digests already.
  */
 #include "daemon/keeper/epoch.h"
 
