@@ -185,6 +185,18 @@ def a_body_larger_than_any_request_is_refused_before_it_is_read():
 
 
 @tap
+def a_body_of_two_lengths_is_refused_and_ends_the_connection():
+    """What one reader takes for the rest of a body another takes for the next request."""
+    for fields in ("Content-Length: 0\r\nTransfer-Encoding: chunked", "Content-Length: 5\r\nContent-Length: 0",
+                   "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked", "Transfer-Encoding: gzip, chunked", "Transfer-Encoding: identity"):
+        for start in (f"POST {GATEWAY}", "GET /healthz"):
+            with connection(D) as s:
+                s.sendall(f"{start} HTTP/1.1\r\nHost: x\r\nContent-Type: {CHUNKED}\r\n{fields}\r\n\r\n0\r\n\r\n".encode())
+                text = b"".join(iter(lambda s=s: s.recv(65536), b""))
+            assert text.startswith(b"HTTP/1.1 400 ") and text.count(b"HTTP/1.1 ") == 1, (fields, text)
+
+
+@tap
 def other_media_types_paths_and_methods_are_refused():
     for ctype in ("message/ohttp-req", "application/json", "text/plain", "message/ohttp-chunked-res"):
         assert D.post(GATEWAY, b"x", ctype)[0] == 415

@@ -354,12 +354,51 @@ static enum MHD_Result post(struct clo_gw *gw, struct MHD_Connection *conn, cons
     return open_request(gw, conn, CLO_REQ_OHTTP, state, &r);
 }
 
+static enum MHD_Result read_framing(void *arg, enum MHD_ValueKind kind, const char *key,
+                                    size_t key_n, const char *value, size_t n)
+{
+    static const char length[] = "Content-Length", coding[] = "Transfer-Encoding";
+    unsigned *framings = arg;
+
+    (void)kind;
+    if (key_n == sizeof(length) - 1 && strncasecmp(key, length, key_n) == 0)
+        *framings += 1;
+    if (key_n == sizeof(coding) - 1 && strncasecmp(key, coding, key_n) == 0)
+        *framings += n == 7 && strncasecmp(value, "chunked", n) == 0 ? 1 : 2;
+    return MHD_YES;
+}
+
+/* Where two readers could see two different bodies there is none (RFC 9112 section 6.3). The server itself lets them through. */
+static bool is_framing_clear(struct MHD_Connection *conn)
+{
+    unsigned framings = 0;
+
+    MHD_get_connection_values_n(conn, MHD_HEADER_KIND, read_framing, &framings);
+    return framings <= 1;
+}
+
+static enum MHD_Result answer_and_close(struct MHD_Connection *conn)
+{
+    struct MHD_Response *res = MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT);
+    enum MHD_Result ok = MHD_NO;
+
+    if (res == NULL)
+        return MHD_NO;
+    if (add_header(res, "Cache-Control", "no-store") == 0 &&
+        add_header(res, "Connection", "close") == 0)
+        ok = MHD_queue_response(conn, MHD_HTTP_BAD_REQUEST, res);
+    MHD_destroy_response(res);
+    return ok;
+}
+
 /* Stands for a GET between the call with its head and the one after its body, where the answer doesn't cost the connection. */
 static char get_pending;
 
 static enum MHD_Result first_call(struct clo_gw *gw, struct MHD_Connection *conn, const char *path,
                                   const char *method, void **state)
 {
+    if (!is_framing_clear(conn))
+        return answer_and_close(conn);
     if (strcmp(method, MHD_HTTP_METHOD_GET) == 0 || strcmp(method, MHD_HTTP_METHOD_HEAD) == 0) {
         *state = &get_pending;
         return MHD_YES;
