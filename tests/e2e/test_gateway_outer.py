@@ -224,6 +224,19 @@ def those_who_hang_up_in_the_middle_leave_the_gateway_as_it_was():
 
 
 @tap
+def a_full_house_is_open_again_when_it_has_emptied():
+    with Daemon("--max-connections", "4", engine=E) as d, contextlib.ExitStack() as stack:
+        d.wait_ready()
+        for _ in range(8):
+            stack.enter_context(connection(d))
+        with connection(d) as s:
+            s.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert not select.select([s], [], [], 0.3)[0]
+            stack.close()
+            assert s.recv(4096).startswith(b"HTTP/1.1 200 ")
+
+
+@tap
 def many_askers_at_once_each_get_evidence_for_their_own_nonce():
     nonces = [os.urandom(32) for _ in range(50)]
     with contextlib.ExitStack() as stack:

@@ -467,6 +467,21 @@ static void on_completed(void *arg, struct MHD_Connection *conn, void **state,
 
 /* ---- the HTTP server inside the event loop ---- */
 
+/*
+ * At its limit, of connections or of descriptors, the server stops listening; that there is room again it notes only when it is
+ * run once more.
+ */
+static void on_connection(void *arg, struct MHD_Connection *conn, void **state,
+                          enum MHD_ConnectionNotificationCode what)
+{
+    struct clo_gw *gw = arg;
+
+    (void)conn;
+    (void)state;
+    if (what == MHD_CONNECTION_NOTIFY_CLOSED)
+        event_active(gw->http_timer, EV_TIMEOUT, 0);
+}
+
 static void run_http(struct clo_gw *gw)
 {
     MHD_UNSIGNED_LONG_LONG ms = 0;
@@ -501,7 +516,8 @@ int clo_outer_start(struct clo_gw *gw, int listener)
                                 (unsigned)gw->cfg.connections_max, MHD_OPTION_CONNECTION_TIMEOUT,
                                 (unsigned)CLO_GW_IDLE_S, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
                                 CLO_GW_CONN_MEMORY, MHD_OPTION_STRICT_FOR_CLIENT, 1,
-                                MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL, MHD_OPTION_END);
+                                MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL,
+                                MHD_OPTION_NOTIFY_CONNECTION, on_connection, gw, MHD_OPTION_END);
     if (gw->http == NULL)
         return CLOISTER_E_IO;
     info = MHD_get_daemon_info(gw->http, MHD_DAEMON_INFO_EPOLL_FD);
