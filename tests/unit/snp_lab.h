@@ -63,6 +63,8 @@ struct recipe {
     bool no_root; /* nothing is pinned */
     bool no_crl;
     int64_t crl_from, crl_to;
+    int64_t clean_crl_from; /* not zero: a second list, which revokes nothing */
+    bool clean_crl_first;
     uint64_t revoked;
     uint8_t report[CLO_SNP_REPORT_LEN];
     size_t report_n;
@@ -298,7 +300,8 @@ static inline void lab_chain(const struct recipe *r, struct clo_buf chain[CLO_CH
 
 static inline void lab_crl(const struct recipe *r, struct clo_collateral *c)
 {
-    const struct clo_crl_spec spec = {
+    const size_t own = r->clean_crl_from != 0 && r->clean_crl_first;
+    struct clo_crl_spec spec = {
         .issuer_cn = r->root_cn,
         .this_update = r->crl_from,
         .next_update = r->crl_to,
@@ -310,9 +313,16 @@ static inline void lab_crl(const struct recipe *r, struct clo_collateral *c)
     *c = (struct clo_collateral){0};
     if (r->no_crl)
         return;
-    c->crl[0] = clo_buf_init(CLO_CRL_MAX);
+    c->crl[own] = clo_buf_init(CLO_CRL_MAX);
     c->crls = 1;
-    assert_int_equal(clo_crl_make(&spec, &c->crl[0]), 0);
+    assert_int_equal(clo_crl_make(&spec, &c->crl[own]), 0);
+    if (r->clean_crl_from != 0) {
+        spec.this_update = r->clean_crl_from;
+        spec.revoked_n = 0;
+        c->crl[!own] = clo_buf_init(CLO_CRL_MAX);
+        c->crls = 2;
+        assert_int_equal(clo_crl_make(&spec, &c->crl[!own]), 0);
+    }
 }
 
 /* Sign what stands in report[0..0x2a0), and then flip the bit. */

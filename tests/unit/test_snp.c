@@ -571,6 +571,21 @@ static void an_expired_crl_is_refused(void **state)
     fails(&r, "snp.crl_dates");
 }
 
+static void of_several_crls_the_newest_decides(void **state)
+{
+    (void)state;
+    for (unsigned first = 0; first < 2; first++) {
+        struct recipe r = lab_good();
+
+        r.clean_crl_first = first != 0;
+        r.revoked = 131074;
+        r.clean_crl_from = r.crl_from - 1;
+        fails(&r, "snp.revoked");
+        r.clean_crl_from = LAB_NOW + 1; /* hides the one that revokes, but isn't valid yet */
+        fails(&r, "snp.crl_dates");
+    }
+}
+
 static void a_revoked_intermediate_is_refused(void **state)
 {
     struct recipe r = lab_good();
@@ -1235,6 +1250,7 @@ int main(void)
         cmocka_unit_test(a_crl_that_the_root_did_not_sign_is_refused),
         cmocka_unit_test(an_expired_crl_is_refused),
         cmocka_unit_test(a_revoked_intermediate_is_refused),
+        cmocka_unit_test(of_several_crls_the_newest_decides),
         cmocka_unit_test(a_vlek_passes_where_its_provider_is_named),
         cmocka_unit_test(a_vlek_names_a_provider_and_no_chip),
         cmocka_unit_test(a_vcek_names_no_provider),
