@@ -263,7 +263,9 @@ static int child_start(struct parent *p, enum clo_role r)
     c->life++;
     c->pings = 0;
     clo_log("parent", CLO_EV_CHILD_START, r, (uint64_t)c->pid, 0, 0);
-    return send_start(p, r);
+    if (send_start(p, r) != 0)
+        child_kill(p, r); /* without it, it would wait for ever */
+    return 0;
 }
 
 /* Replaces what hangs: a process that is stopped, or runs in circles, ends nothing and answers nothing. */
