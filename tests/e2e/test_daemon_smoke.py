@@ -262,9 +262,12 @@ def with_a_false(role, script, then):
         with open(folder + "/log", "w") as log:
             p = subprocess.Popen([folder + "/cloisterd", "--tee", "simulated", "--upstream", "unix:/x", "--listen", "127.0.0.1:0",
                                   "--runtime-dir", folder + "/run", "--state-dir", folder + "/state"], stderr=log)
-        then(p, lambda: open(folder + "/log").read())
-        p.terminate()
-        assert p.wait(harness.WAIT) == 0
+        try:
+            then(p, lambda: open(folder + "/log").read())
+            p.terminate()
+            assert p.wait(harness.WAIT) == 0
+        finally:
+            p.kill()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
