@@ -256,7 +256,7 @@ def with_a_false(role, script, then):
             if r != role:
                 os.symlink(f"{CLOISTERD}-{r}", f"{folder}/cloisterd-{r}")
         with open(f"{folder}/cloisterd-{role}", "w") as f:
-            f.write(f"#!{sys.executable}\nimport socket, struct, time\ns = socket.socket(fileno=3)\n"
+            f.write(f"#!{sys.executable}\nimport socket, struct, time\ns = socket.socket(fileno=3)\ns.setblocking(True)\n"
                     "def send(t, i=0, b=b'', s=s): s.send(struct.pack('<HHIQ', 1, t, len(b), i) + b)\n" + script)
         os.chmod(f"{folder}/cloisterd-{role}", 0o755)
         with open(folder + "/log", "w") as log:
