@@ -14,7 +14,7 @@
 #define CLO_CONTROL_FD 3
 
 /*
- * Start `path` with argv: an empty environment but for `env` (NULL-terminated "NAME=value" list, may be NULL), standard input and
+ * Start `path` with argv: no environment but `env` (NULL-terminated "NAME=value" list; NULL: LD_BIND_NOW=1 alone), standard input and
  * output on /dev/null, standard error inherited, control (-1: none) as descriptor 3, every other descriptor closed, a session of
  * its own, PR_SET_PDEATHSIG SIGKILL. CLOISTER_E_NOT_FOUND: no such program; CLOISTER_E_IO: it can't be started.
  */
