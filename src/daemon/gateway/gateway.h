@@ -155,6 +155,7 @@ struct clo_gw {
     /* outer.c */
     struct MHD_Daemon *http;
     struct event *http_ready, *http_timer;
+    bool http_again; /* a connection has ended while the server ran */
     struct MHD_Response *fixed[8];
 };
 

@@ -478,8 +478,7 @@ static void on_connection(void *arg, struct MHD_Connection *conn, void **state,
 
     (void)conn;
     (void)state;
-    if (what == MHD_CONNECTION_NOTIFY_CLOSED)
-        event_active(gw->http_timer, EV_TIMEOUT, 0);
+    gw->http_again = gw->http_again || what == MHD_CONNECTION_NOTIFY_CLOSED;
 }
 
 static void run_http(struct clo_gw *gw)
@@ -487,7 +486,10 @@ static void run_http(struct clo_gw *gw)
     MHD_UNSIGNED_LONG_LONG ms = 0;
     struct timeval tv = {0};
 
-    MHD_run(gw->http);
+    do {
+        gw->http_again = false;
+        MHD_run(gw->http);
+    } while (gw->http_again); /* each time a connection less */
     if (MHD_get_timeout(gw->http, &ms) != MHD_YES) {
         event_del(gw->http_timer);
         return;
