@@ -303,8 +303,8 @@ static int command_system(struct chat *c, const char *text)
     }
     if (now == NULL)
         clo_say_note("there is no system message");
-    else
-        clo_say_note("%s", now);
+    else /* users' text: through memory that is wiped, and whole */
+        return on_text(c, now, strlen(now)) == 0 ? finish_text(c) : CLOISTER_E_MEMORY;
     return 0;
 }
 

@@ -200,5 +200,20 @@ def each_question_carries_the_whole_conversation_and_a_failed_one_leaves_it():
         engine.close()
 
 
+@tap
+def a_long_system_message_is_shown_whole():
+    engine = Engine(f"/tmp/cloister-session-{os.getpid()}.sock")
+    try:
+        with Daemon(engine=engine) as d:
+            d.wait_ready()
+            t = Terminal("--server", d.url, "--policy", d.policy, "--key-file", d.key_file, "--system", "x" * 3000 + " the end")
+            t.wait_for("> ")
+            at = t.type("/system")
+            t.wait_for("the end", at)
+            t.close()
+    finally:
+        engine.close()
+
+
 if __name__ == "__main__":
     tap.run()
