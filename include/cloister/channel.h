@@ -51,8 +51,17 @@ CLOISTER_API CLOISTER_MUST_USE int cloister_exchange_new(struct cloister_channel
 CLOISTER_API CLOISTER_MUST_USE int cloister_exchange_body(struct cloister_exchange *x,
                                                           const uint8_t **ret, size_t *ret_n);
 
+/* A header field of the inner answer: lower-case name, printable value; valid during the call. */
+struct cloister_field {
+    const char *name, *value;
+};
+/* The value of the first field of that name, or NULL. */
+CLOISTER_API const char *cloister_field_find(const struct cloister_field *f, size_t n,
+                                             const char *name);
+
 struct cloister_answer_handler {
-    int (*status)(void *ctx, unsigned status, const char *content_type); /* once, before content */
+    /* once, before content; content-type is there at most once */
+    int (*head)(void *ctx, unsigned status, const struct cloister_field *f, size_t n);
     int (*content)(void *ctx, const void *p,
                    size_t n); /* plaintext: valid during the call, wiped after it */
 };

@@ -38,6 +38,12 @@ CLOISTER_API const char *cloister_evidence_gateway(const struct cloister_evidenc
 /* CLOISTER_E_NOT_FOUND if no missing section has this content's SHA-256. */
 CLOISTER_API CLOISTER_MUST_USE int cloister_evidence_add(struct cloister_evidence *e, const void *p,
                                                          size_t n);
+/*
+ * The bytes of a section that is there ("keys", "manifest", "devices", "cpu", "batch", "collateral"), borrowed: unverified, for showing
+ * and comparing. False for one that isn't, or has not been added yet.
+ */
+CLOISTER_API bool cloister_evidence_section(const struct cloister_evidence *e, const char *name,
+                                            const uint8_t **ret, size_t *ret_n);
 /* A self-contained bundle with every section inside; *ret from malloc. CLOISTER_E_STATE while something is missing. */
 CLOISTER_API CLOISTER_MUST_USE int cloister_evidence_save(const struct cloister_evidence *e,
                                                           char **ret, size_t *ret_n);
@@ -56,6 +62,8 @@ CLOISTER_API CLOISTER_MUST_USE int cloister_policy_parse(const void *json, size_
                                                          struct cloister_policy **ret);
 CLOISTER_API void cloister_policy_free(struct cloister_policy *p);
 CLOISTER_API void cloister_policy_digest(const struct cloister_policy *p, uint8_t ret[32]);
+/* The i-th replica (a URL) that the policy lists, borrowed; NULL beyond the last. */
+CLOISTER_API const char *cloister_policy_replica(const struct cloister_policy *p, size_t i);
 /* Would _parse take it? If not, `why` (at least 200 bytes) gets a sentence that says where and why; else "". */
 CLOISTER_API CLOISTER_MUST_USE int cloister_policy_check(const void *json, size_t n, char *why,
                                                          size_t cap);
@@ -135,8 +143,9 @@ struct cloister_verdict {
     uint8_t receipt_key[32];
     uint16_t aead[8]; /* admitted by the policy, in order of preference */
     size_t aeads;
-    bool allow_x25519; /* manifest and policy both allow DHKEM(X25519) */
-    char model[128];   /* the manifest's model name */
+    bool allow_x25519;       /* manifest and policy both allow DHKEM(X25519) */
+    char model[128];         /* the manifest's model name */
+    uint8_t measurement[48]; /* what was started, out of the report */
 };
 
 /*

@@ -60,6 +60,7 @@ struct cloister_policy {
     uint32_t min_devices;
     struct clo_policy_list models;
     struct clo_policy_texts releases;
+    struct clo_policy_list manifests; /* SHA-256 of the pinned manifests' bytes */
     bool allow_unmanaged;
     bool x25519;
     uint16_t aead[8]; /* in order of preference */

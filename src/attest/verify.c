@@ -278,6 +278,23 @@ static void check_model(struct work *w)
                      "the policy doesn't list this model");
 }
 
+static void check_pinned(struct work *w)
+{
+    const enum cloister_check_id id = CLOISTER_CHECK_MANIFEST_PINNED;
+    char hex[TEXT] = "";
+
+    clo_hex(w->e->sec[CLO_SEC_MANIFEST].digest, 32, hex);
+    if (!w->policy->manifests.given)
+        clo_vb_set(&w->vb, id, CLOISTER_CHECK_NOT_APPLICABLE, NULL, hex,
+                   "the policy pins no manifest: what the measured code reports is taken");
+    else
+        clo_vb_claim(
+            &w->vb, id,
+            clo_policy_list_has(&w->policy->manifests, w->e->sec[CLO_SEC_MANIFEST].digest),
+            w->measured, "pinned by the policy", hex,
+            "the policy pins another manifest: `cloister policy diff` shows the difference");
+}
+
 static void check_manifest(struct work *w)
 {
     const struct clo_manifest *m = &w->manifest;
@@ -297,6 +314,7 @@ static void check_manifest(struct work *w)
         clo_vb_claim(&w->vb, CLOISTER_CHECK_MANIFEST_RELEASE,
                      clo_policy_texts_have(&w->policy->releases, m->release), w->measured,
                      "listed in the policy", m->release, "the policy doesn't list this release");
+    check_pinned(w);
 }
 
 static void check_devices(struct work *w)

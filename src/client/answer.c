@@ -155,12 +155,13 @@ static bool is_stream(const char *type)
     return strncasecmp(type, want, n) == 0 && (type[n] == '\0' || type[n] == ';' || type[n] == ' ');
 }
 
-static int on_status(void *ctx, unsigned status, const char *content_type)
+static int on_head(void *ctx, unsigned status, const struct cloister_field *f, size_t n)
 {
+    const char *type = cloister_field_find(f, n, "content-type");
     struct clo_answer *a = ctx;
 
     a->status = status;
-    if (status == 200 && !is_stream(content_type))
+    if (status == 200 && (type == NULL || !is_stream(type)))
         return CLOISTER_E_PROTOCOL;
     return status == 200 ? clo_sse_new(EVENT_MAX, on_event, a, &a->sse) : 0;
 }
@@ -172,7 +173,7 @@ static int on_content(void *ctx, const void *p, size_t n)
     return a->sse != NULL ? clo_sse_feed(a->sse, p, n) : clo_buf_append(&a->plain, p, n);
 }
 
-const struct cloister_answer_handler clo_answer_handler = {on_status, on_content};
+const struct cloister_answer_handler clo_answer_handler = {on_head, on_content};
 
 int clo_answer_new(int (*text)(void *ctx, const char *p, size_t n), void *ctx,
                    struct clo_answer **ret)

@@ -245,11 +245,12 @@ out:
     return err;
 }
 
-static int ignore_status(void *ctx, unsigned status, const char *type)
+static int ignore_head(void *ctx, unsigned status, const struct cloister_field *f, size_t n)
 {
     (void)ctx;
     (void)status;
-    (void)type;
+    (void)f;
+    (void)n;
     return 0;
 }
 
@@ -264,7 +265,7 @@ static int ignore_content(void *ctx, const void *p, size_t n)
 /* The user stopped the answer: say so before the connection is closed, and don't mind whether it was heard. */
 static void on_stopping(void *ctx)
 {
-    static const struct cloister_answer_handler deaf = {ignore_status, ignore_content};
+    static const struct cloister_answer_handler deaf = {ignore_head, ignore_content};
     const struct asking *a = ctx;
     struct asking cancel = {.s = a->s, .h = &deaf};
     char id[CLO_B64_LEN(sizeof(a->id)) + 1] = {0}, body[sizeof(id) + 16];

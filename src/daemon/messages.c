@@ -6,6 +6,7 @@
  */
 #include "daemon/messages.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 const char *clo_role_name(enum clo_role r)
@@ -210,13 +211,9 @@ int clo_gateway_start_write(const struct clo_gateway_start *v, struct clo_wr *wr
     int err;
 
     if ((err = write_str(wr, v->gateway, sizeof v->gateway)) != 0 ||
-        (err = clo_wr_u8(wr, v->open_to_all)) != 0 ||
-        (err = clo_wr_u32le(wr, v->request_max)) != 0 ||
-        (err = clo_wr_u32le(wr, v->memory_max)) != 0 ||
-        (err = clo_wr_u32le(wr, v->connections_max)) != 0 ||
-        (err = clo_wr_u32le(wr, v->parallel)) != 0)
+        (err = clo_wr_u8(wr, v->open_to_all)) != 0 || (err = clo_wr_u32le(wr, v->request_max)) != 0)
         return err;
-    return clo_wr_u32le(wr, v->queue_max);
+    return clo_wr_u32le(wr, v->connections_max);
 }
 
 int clo_gateway_start_read(const void *p, size_t n, struct clo_gateway_start *ret)
@@ -227,12 +224,146 @@ int clo_gateway_start_read(const void *p, size_t n, struct clo_gateway_start *re
 
     if ((err = read_gateway(&rd, v.gateway)) != 0 || (err = read_flag(&rd, &v.open_to_all)) != 0 ||
         (err = clo_rd_u32le(&rd, &v.request_max)) != 0 ||
-        (err = clo_rd_u32le(&rd, &v.memory_max)) != 0 ||
-        (err = clo_rd_u32le(&rd, &v.connections_max)) != 0 ||
-        (err = clo_rd_u32le(&rd, &v.parallel)) != 0 ||
-        (err = clo_rd_u32le(&rd, &v.queue_max)) != 0 || (err = clo_rd_end(&rd)) != 0)
+        (err = clo_rd_u32le(&rd, &v.connections_max)) != 0 || (err = clo_rd_end(&rd)) != 0)
         return err;
     *ret = v;
+    return 0;
+}
+
+int clo_gateway_limits_write(const struct clo_gateway_limits *v, struct clo_wr *wr)
+{
+    int err;
+
+    if (v->relays > CLO_RELAYS_MAX)
+        return CLOISTER_E_LIMIT;
+    if ((err = clo_wr_u32le(wr, v->memory_max)) != 0 ||
+        (err = clo_wr_u32le(wr, v->parallel)) != 0 || (err = clo_wr_u32le(wr, v->queue_max)) != 0 ||
+        (err = clo_wr_u32le(wr, v->peer_max)) != 0 || (err = clo_wr_u32le(wr, v->relays)) != 0)
+        return err;
+    for (uint32_t i = 0; i < v->relays; i++) {
+        if ((err = clo_wr_bytes(wr, v->relay[i].address, sizeof v->relay[i].address)) != 0 ||
+            (err = clo_wr_u8(wr, v->relay[i].prefix)) != 0)
+            return err;
+    }
+    return 0;
+}
+
+int clo_gateway_limits_read(const void *p, size_t n, struct clo_gateway_limits *ret)
+{
+    struct clo_rd rd = clo_rd_init(p, n);
+    struct clo_gateway_limits v = {0};
+    int err;
+
+    if ((err = clo_rd_u32le(&rd, &v.memory_max)) != 0 ||
+        (err = clo_rd_u32le(&rd, &v.parallel)) != 0 ||
+        (err = clo_rd_u32le(&rd, &v.queue_max)) != 0 ||
+        (err = clo_rd_u32le(&rd, &v.peer_max)) != 0 || (err = clo_rd_u32le(&rd, &v.relays)) != 0)
+        return err;
+    if (v.relays > CLO_RELAYS_MAX)
+        return CLOISTER_E_LIMIT;
+    for (uint32_t i = 0; i < v.relays; i++) {
+        struct clo_network *net = &v.relay[i];
+
+        if ((err = clo_rd_bytes(&rd, net->address, sizeof net->address)) != 0 ||
+            (err = clo_rd_u8(&rd, &net->prefix)) != 0)
+            return err;
+        if (net->prefix > 128)
+            return CLOISTER_E_MALFORMED;
+    }
+    if ((err = clo_rd_end(&rd)) != 0)
+        return err;
+    *ret = v;
+    return 0;
+}
+
+int clo_credentials_write(const struct clo_credential_terms *v, uint32_t count, struct clo_buf *out)
+{
+    uint8_t one[CLO_CREDENTIAL_BYTES];
+    struct clo_wr wr = clo_wr_init(one, sizeof one);
+    int err;
+
+    if (count > CLO_CREDENTIALS_MAX)
+        return CLOISTER_E_LIMIT;
+    if ((err = clo_wr_u32le(&wr, count)) != 0 || (err = clo_buf_append(out, one, wr.len)) != 0)
+        return err;
+    for (uint32_t i = 0; i < count; i++) {
+        wr = clo_wr_init(one, sizeof one);
+        if ((err = clo_wr_bytes(&wr, v[i].digest, sizeof v[i].digest)) != 0 ||
+            (err = clo_wr_u64le(&wr, (uint64_t)v[i].expires)) != 0 ||
+            (err = clo_wr_u32le(&wr, v[i].requests_minute)) != 0 ||
+            (err = clo_wr_u32le(&wr, v[i].parallel)) != 0 ||
+            (err = clo_wr_u64le(&wr, v[i].tokens_day)) != 0 ||
+            (err = clo_buf_append(out, one, wr.len)) != 0)
+            return err;
+    }
+    return 0;
+}
+
+static int read_terms(struct clo_rd *rd, struct clo_credential_terms *v)
+{
+    uint64_t expires = 0;
+    int err;
+
+    if ((err = clo_rd_bytes(rd, v->digest, sizeof v->digest)) != 0 ||
+        (err = clo_rd_u64le(rd, &expires)) != 0 ||
+        (err = clo_rd_u32le(rd, &v->requests_minute)) != 0 ||
+        (err = clo_rd_u32le(rd, &v->parallel)) != 0 ||
+        (err = clo_rd_u64le(rd, &v->tokens_day)) != 0)
+        return err;
+    if (expires > INT64_MAX)
+        return CLOISTER_E_MALFORMED;
+    v->expires = (int64_t)expires;
+    return 0;
+}
+
+static int compare_digests(const void *a, const void *b)
+{
+    return memcmp(a, b, 32);
+}
+
+/* Sorted copies of the digests stand beside each other if they are the same. */
+static int check_unique(const struct clo_credential_terms *v, uint32_t count)
+{
+    uint8_t(*sorted)[32] = calloc(count, sizeof *sorted);
+    int err = 0;
+
+    if (sorted == NULL)
+        return CLOISTER_E_MEMORY;
+    for (uint32_t i = 0; i < count; i++)
+        memcpy(sorted[i], v[i].digest, sizeof *sorted);
+    qsort(sorted, count, sizeof *sorted, compare_digests);
+    for (uint32_t i = 1; i < count && err == 0; i++)
+        err = memcmp(sorted[i - 1], sorted[i], sizeof *sorted) == 0 ? CLOISTER_E_DUPLICATE : 0;
+    free(sorted);
+    return err;
+}
+
+int clo_credentials_read(const void *p, size_t n, struct clo_credential_terms **ret,
+                         uint32_t *ret_count)
+{
+    struct clo_rd rd = clo_rd_init(p, n);
+    struct clo_credential_terms *v = NULL;
+    uint32_t count = 0;
+    int err;
+
+    if ((err = clo_rd_u32le(&rd, &count)) != 0)
+        return err;
+    if (count > CLO_CREDENTIALS_MAX)
+        return CLOISTER_E_LIMIT;
+    if (rd.left != (size_t)count * CLO_CREDENTIAL_BYTES)
+        return CLOISTER_E_MALFORMED;
+    if (count > 0 && (v = calloc(count, sizeof *v)) == NULL)
+        return CLOISTER_E_MEMORY;
+    for (uint32_t i = 0; i < count && err == 0; i++)
+        err = read_terms(&rd, &v[i]);
+    if (err == 0 && count > 0)
+        err = check_unique(v, count);
+    if (err != 0) {
+        free(v);
+        return err;
+    }
+    *ret = v;
+    *ret_count = count;
     return 0;
 }
 

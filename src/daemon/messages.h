@@ -50,9 +50,13 @@ enum clo_msg {
     CLO_MSG_ATTESTER_START = 11, /* struct clo_attester_start */
     CLO_MSG_ENGINE_START = 12,   /* struct clo_engine_start */
     CLO_MSG_GATEWAY_START = 13,  /* struct clo_gateway_start; brings the listening socket */
-    CLO_MSG_CREDENTIALS =
-        14, /* u16 count, count x 32: SHA-256 of API keys; parent -> gateway, before READY, and again
-                                  * whenever they change: each replaces the whole set; CLO_CREDENTIALS_MAX at most */
+    /*
+     * Empty; brings a sealed memfd (clo_credentials_write): the API keys that hold from now on. Parent -> gateway, before READY and
+     * again whenever they change: each replaces the whole set.
+     */
+    CLO_MSG_CREDENTIALS = 14,
+    /* struct clo_gateway_limits; parent -> gateway, before READY and again after a reload */
+    CLO_MSG_GATEWAY_LIMITS = 15,
     /* parent -> attester, gateway */
     /*
      * The manifest section's bytes. The attester forgets its keys and its channel to the keeper; the gateway learns that the
@@ -84,7 +88,8 @@ enum clo_msg {
 };
 
 #define CLO_STR_MAX         512
-#define CLO_CREDENTIALS_MAX 511
+#define CLO_CREDENTIALS_MAX 4096
+#define CLO_RELAYS_MAX      64
 
 /* How a child ends when starting it again would be of no use. argv[1] of every child is the log level (enum clo_level) in one digit. */
 enum clo_child_exit {
@@ -136,10 +141,29 @@ struct clo_gateway_start {
     char gateway[CLO_GATEWAY_PATH_LEN + 1];
     uint8_t open_to_all;  /* no credential configured: only with a loopback listener */
     uint32_t request_max; /* bytes of one inner request body */
-    uint32_t memory_max;  /* bytes of request bodies held at the same time, all together */
     uint32_t connections_max;
-    uint32_t parallel;  /* running requests a credential */
-    uint32_t queue_max; /* waiting for a slot, all together */
+};
+/* An address or network: IPv6, or IPv4 mapped into it; the first `prefix` bits count. */
+struct clo_network {
+    uint8_t address[16];
+    uint8_t prefix;
+};
+/* What a reload can change while streams run. */
+struct clo_gateway_limits {
+    uint32_t memory_max; /* bytes of request bodies held at the same time, all together */
+    uint32_t parallel;   /* running requests a credential, unless its own terms say otherwise */
+    uint32_t queue_max;  /* waiting for a slot, all together */
+    uint32_t peer_max;   /* connections of one address; 0: no limit */
+    uint32_t relays;     /* peers that speak for many: peer_max doesn't hold for them */
+    struct clo_network relay[CLO_RELAYS_MAX];
+};
+/* One API key as the gateway judges it. Limits of 0: none of its own. */
+struct clo_credential_terms {
+    uint8_t digest[32]; /* SHA-256 of the API key */
+    int64_t expires;    /* Unix s; 0: never */
+    uint32_t requests_minute;
+    uint32_t parallel;
+    uint64_t tokens_day; /* prompt and answer, a UTC day */
 };
 struct clo_quoted {
     int32_t error; /* 0, or E_FULL, E_STATE (no keys or manifest yet), E_IO: then nothing follows */
@@ -161,6 +185,14 @@ CLO_MUST_USE int clo_engine_state_write(const struct clo_engine_state *v, struct
 CLO_MUST_USE int clo_engine_state_read(const void *p, size_t n, struct clo_engine_state *ret);
 CLO_MUST_USE int clo_gateway_start_write(const struct clo_gateway_start *v, struct clo_wr *wr);
 CLO_MUST_USE int clo_gateway_start_read(const void *p, size_t n, struct clo_gateway_start *ret);
+CLO_MUST_USE int clo_gateway_limits_write(const struct clo_gateway_limits *v, struct clo_wr *wr);
+CLO_MUST_USE int clo_gateway_limits_read(const void *p, size_t n, struct clo_gateway_limits *ret);
+/* The contents of a CREDENTIALS memfd; *ret from calloc, NULL for none; the same digest twice is CLOISTER_E_DUPLICATE. */
+#define CLO_CREDENTIAL_BYTES 56
+CLO_MUST_USE int clo_credentials_write(const struct clo_credential_terms *v, uint32_t count,
+                                       struct clo_buf *out);
+CLO_MUST_USE int clo_credentials_read(const void *p, size_t n, struct clo_credential_terms **ret,
+                                      uint32_t *ret_count);
 CLO_MUST_USE int clo_quoted_write(const struct clo_quoted *v, struct clo_wr *wr);
 CLO_MUST_USE int clo_quoted_read(const void *p, size_t n, struct clo_quoted *ret);
 

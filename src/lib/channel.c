@@ -263,21 +263,32 @@ static int on_response(void *ctx, unsigned status)
     return 0;
 }
 
+const char *cloister_field_find(const struct cloister_field *f, size_t n, const char *name)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (strcmp(f[i].name, name) == 0)
+            return f[i].value;
+    }
+    return NULL;
+}
+
 static int on_headers(void *ctx, const struct clo_bhttp_field *f, size_t n)
 {
+    struct cloister_field field[CLO_BHTTP_FIELDS_MAX];
     struct cloister_exchange *x = ctx;
-    const char *type = NULL;
+    bool typed = false;
 
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < n && i < CLO_BHTTP_FIELDS_MAX; i++) {
+        field[i] = (struct cloister_field){f[i].name, f[i].value};
         if (strcmp(f[i].name, "content-type") != 0)
             continue;
-        if (type != NULL)
+        if (typed)
             return CLOISTER_E_DUPLICATE;
-        type = f[i].value;
+        if (strlen(f[i].value) > CONTENT_TYPE_MAX)
+            return CLOISTER_E_LIMIT;
+        typed = true;
     }
-    if (type != NULL && strlen(type) > CONTENT_TYPE_MAX)
-        return CLOISTER_E_LIMIT;
-    return x->h->status(x->ctx, x->status, type != NULL ? type : "");
+    return x->h->head(x->ctx, x->status, field, n);
 }
 
 static int on_content(void *ctx, const uint8_t *p, size_t n)

@@ -29,9 +29,11 @@ static int on_text(void *ctx, const char *p, size_t n)
 
 static void start(struct reading *r, unsigned status, const char *type)
 {
+    const struct cloister_field f = {"content-type", type};
+
     *r = (struct reading){0};
     assert_int_equal(clo_answer_new(on_text, r, &r->a), 0);
-    assert_int_equal(clo_answer_handler.status(r->a, status, type), 0);
+    assert_int_equal(clo_answer_handler.head(r->a, status, &f, 1), 0);
 }
 
 static int feed(struct reading *r, const char *s)
@@ -158,11 +160,13 @@ static void an_errors_text_that_could_harm_a_terminal_is_dropped(void **state)
 
 static void an_answer_that_does_not_stream_is_refused(void **state)
 {
+    const struct cloister_field json = {"content-type", "application/json"};
     struct reading r = {0};
     (void)state;
 
     assert_int_equal(clo_answer_new(on_text, &r, &r.a), 0);
-    assert_int_equal(clo_answer_handler.status(r.a, 200, "application/json"), CLOISTER_E_PROTOCOL);
+    assert_int_equal(clo_answer_handler.head(r.a, 200, &json, 1), CLOISTER_E_PROTOCOL);
+    assert_int_equal(clo_answer_handler.head(r.a, 200, NULL, 0), CLOISTER_E_PROTOCOL);
     clo_answer_free(r.a);
 }
 

@@ -220,13 +220,14 @@ struct seen {
     int stop_with;
 };
 
-static int on_status(void *ctx, unsigned status, const char *type)
+static int on_head(void *ctx, unsigned status, const struct cloister_field *f, size_t n)
 {
+    const char *type = cloister_field_find(f, n, "content-type");
     struct seen *seen = ctx;
 
     seen->calls++;
     seen->status = status;
-    strncpy(seen->type, type, sizeof(seen->type) - 1);
+    strncpy(seen->type, type != NULL ? type : "", sizeof(seen->type) - 1);
     return 0;
 }
 
@@ -240,7 +241,7 @@ static int on_text(void *ctx, const void *p, size_t n)
     return seen->stop_with;
 }
 
-static const struct cloister_answer_handler handler = {on_status, on_text};
+static const struct cloister_answer_handler handler = {on_head, on_text};
 
 static const struct cloister_request question = {
     .method = "POST",

@@ -338,14 +338,16 @@ static void starts_come_back_as_they_were_written(void **state)
                                  .context = 4096,
                                  .threads = 3};
     struct clo_engine_start e2;
-    struct clo_gateway_start g = {.gateway = "/r/0123456789abcdef",
-                                  .open_to_all = 1,
-                                  .request_max = 1,
-                                  .memory_max = 2,
-                                  .connections_max = 3,
-                                  .parallel = 4,
-                                  .queue_max = 5};
+    struct clo_gateway_start g = {
+        .gateway = "/r/0123456789abcdef", .open_to_all = 1, .request_max = 1, .connections_max = 3};
     struct clo_gateway_start g2;
+    struct clo_gateway_limits l = {.memory_max = 2,
+                                   .parallel = 4,
+                                   .queue_max = 5,
+                                   .peer_max = 6,
+                                   .relays = 2,
+                                   .relay = {{{1}, 128}, {{2}, 0}}};
+    struct clo_gateway_limits l2;
     struct clo_keeper_start k = {1800, 1, 2, 3, 4, "/r/0123456789abcdef"}, k2;
     struct clo_engine_state s = {1, 1, "unix:/x", "m", 2, 3}, s2;
     struct clo_engine_up u = {"llama-server", "1", "m", {1}, {2}, 3, 4}, u2;
@@ -361,7 +363,12 @@ static void starts_come_back_as_they_were_written(void **state)
     assert_int_equal(clo_gateway_start_read(raw, wr.len, &g2), 0);
     assert_string_equal(g.gateway, g2.gateway);
     assert_int_equal(g2.open_to_all, 1);
-    assert_int_equal(g2.queue_max, 5);
+    assert_int_equal(g2.connections_max, 3);
+    wr.len = 0;
+    memset(&l2, 0xee, sizeof l2);
+    assert_int_equal(clo_gateway_limits_write(&l, &wr), 0);
+    assert_int_equal(clo_gateway_limits_read(raw, wr.len, &l2), 0);
+    assert_memory_equal(&l, &l2, sizeof l);
     wr.len = 0;
     assert_int_equal(clo_keeper_start_write(&k, &wr), 0);
     assert_int_equal(clo_keeper_start_read(raw, wr.len, &k2), 0);
@@ -380,6 +387,31 @@ static void starts_come_back_as_they_were_written(void **state)
     assert_int_equal(clo_attester_start_write(&a, &wr), 0);
     assert_int_equal(clo_attester_start_read(raw, wr.len, &a2), 0);
     assert_int_equal(a2.tee, CLO_TEE_SEV_SNP);
+}
+
+static void api_keys_come_back_with_their_terms(void **state)
+{
+    const struct clo_credential_terms v[2] = {{{1}, 1700000000, 60, 4, UINT64_C(1) << 40},
+                                              {{2}, 0, 0, 0, 0}};
+    struct clo_buf b = clo_buf_init(4096);
+    struct clo_credential_terms *ret = NULL;
+    uint32_t count = 0;
+
+    (void)state;
+    assert_int_equal(clo_credentials_write(v, 2, &b), 0);
+    for (size_t n = 0; n < b.len; n++)
+        assert_int_not_equal(clo_credentials_read(b.p, n, &ret, &count), 0);
+    assert_int_equal(clo_credentials_read(b.p, b.len, &ret, &count), 0);
+    assert_int_equal(count, 2);
+    assert_memory_equal(ret, v, sizeof v);
+    free(ret);
+    b.p[4 + CLO_CREDENTIAL_BYTES] = 1; /* the same digest twice */
+    assert_int_equal(clo_credentials_read(b.p, b.len, &ret, &count), CLOISTER_E_DUPLICATE);
+    clo_buf_clear(&b);
+    assert_int_equal(clo_credentials_write(NULL, 0, &b), 0);
+    assert_int_equal(clo_credentials_read(b.p, b.len, &ret, &count), 0);
+    assert_int_equal(count, 0);
+    clo_buf_clear(&b);
 }
 
 static void a_payload_is_read_completely_or_not_at_all(void **state)
@@ -490,6 +522,7 @@ int main(void)
         cmocka_unit_test(a_made_memfd_cant_be_changed),
         cmocka_unit_test(a_memfd_with_a_seal_missing_is_refused),
         cmocka_unit_test(starts_come_back_as_they_were_written),
+        cmocka_unit_test(api_keys_come_back_with_their_terms),
         cmocka_unit_test(a_payload_is_read_completely_or_not_at_all),
         cmocka_unit_test(flags_strings_and_kinds_are_checked),
         cmocka_unit_test(an_unterminated_string_is_not_written),

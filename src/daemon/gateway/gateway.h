@@ -56,7 +56,7 @@ enum clo_gw_limit {
 };
 
 struct clo_credential {
-    uint8_t digest[32]; /* SHA-256 of the API key */
+    struct clo_credential_terms terms;
     bool accepted;
 };
 
@@ -135,6 +135,8 @@ struct clo_gw {
     struct event_base *base;
     unsigned state; /* enum clo_gw_state */
     struct clo_gateway_start cfg;
+    struct clo_gateway_limits limits;
+    bool limited; /* they have come */
     int listener;
     struct clo_link *parent, *keeper, *attester;
     struct clo_credential *credential;

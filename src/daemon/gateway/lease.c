@@ -56,6 +56,19 @@ void clo_lessor_free(struct clo_lessor *l)
     free(l);
 }
 
+int clo_lessor_set_limits(struct clo_lessor *l, uint32_t parallel, uint32_t queue_max)
+{
+    const uint32_t room = queue_max > l->waiting ? queue_max : l->waiting;
+    struct waiter *queue = reallocarray(l->queue, room > 0 ? room : 1, sizeof(*queue));
+
+    if (queue == NULL)
+        return CLOISTER_E_MEMORY;
+    l->queue = queue;
+    l->parallel = parallel;
+    l->queue_max = queue_max;
+    return 0;
+}
+
 int clo_lessor_set_owners(struct clo_lessor *l, uint32_t owners)
 {
     uint32_t *held = NULL;

@@ -29,6 +29,8 @@ struct clo_lessor;
 /* parallel: granted and waiting requests an owner; queue_max: waiting ones, all together. */
 CLO_MUST_USE int clo_lessor_new(uint32_t parallel, uint32_t queue_max, struct clo_lessor **ret);
 void clo_lessor_free(struct clo_lessor *l);
+/* Other limits from now on; whoever runs or waits already stays. */
+CLO_MUST_USE int clo_lessor_set_limits(struct clo_lessor *l, uint32_t parallel, uint32_t queue_max);
 /* Owners are 0..owners-1; the number only grows. */
 CLO_MUST_USE int clo_lessor_set_owners(struct clo_lessor *l, uint32_t owners);
 /* A fresh engine: its slots remember nobody. Leases of the old one stay counted until they are handed back. */

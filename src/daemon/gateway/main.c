@@ -154,19 +154,17 @@ static size_t upload_max(uint32_t request_max)
 
 static bool is_config_ok(const struct clo_gateway_start *c)
 {
-    return clo_gateway_path_ok(c->gateway) && c->connections_max > 0 && c->request_max > 0 &&
-           c->parallel > 0 && c->memory_max >= c->request_max;
+    return clo_gateway_path_ok(c->gateway) && c->connections_max > 0 && c->request_max > 0;
 }
 
-/* Once both START and the keys are there. */
+/* Once START, the limits and the keys are there. */
 static int begin_service(struct clo_gw *gw)
 {
     const uint32_t owners = gw->cfg.open_to_all ? 1 : gw->credentials;
     int err = 0;
 
-    if (gw->state != CLO_GW_INIT || gw->listener < 0 || owners == 0)
+    if (gw->state != CLO_GW_INIT || gw->listener < 0 || !gw->limited || owners == 0)
         return 0;
-    gw->budget.max = gw->cfg.memory_max;
     gw->upload_max = upload_max(gw->cfg.request_max);
     gw->request = calloc(gw->cfg.connections_max, sizeof(struct clo_request *));
     if (gw->request == NULL)
@@ -175,7 +173,7 @@ static int begin_service(struct clo_gw *gw)
         stop(gw, CLO_EXIT_LOCK);
         return 0;
     }
-    if ((err = clo_lessor_new(gw->cfg.parallel, gw->cfg.queue_max, &gw->lessor)) != 0 ||
+    if ((err = clo_lessor_new(gw->limits.parallel, gw->limits.queue_max, &gw->lessor)) != 0 ||
         (err = clo_lessor_set_owners(gw->lessor, owners)) != 0 ||
         (err = clo_lessor_set_slots(gw->lessor, gw->engine.managed ? gw->engine.slots : 0)) != 0 ||
         (err = clo_outer_start(gw, gw->listener)) != 0)
@@ -197,11 +195,29 @@ static int on_start(struct clo_gw *gw, struct clo_ipc_msg *m)
     return begin_service(gw);
 }
 
+/* What runs goes on, also where less is allowed from now on. */
+static int on_limits(struct clo_gw *gw, const struct clo_ipc_msg *m)
+{
+    struct clo_gateway_limits limits = {0};
+    int err = clo_gateway_limits_read(m->payload, m->n, &limits);
+
+    if (err != 0)
+        return err;
+    if (limits.parallel == 0 || limits.memory_max == 0)
+        return CLOISTER_E_CONFIG;
+    gw->limits = limits;
+    gw->limited = true;
+    gw->budget.max = limits.memory_max;
+    if (gw->lessor != NULL)
+        err = clo_lessor_set_limits(gw->lessor, limits.parallel, limits.queue_max);
+    return err == 0 ? begin_service(gw) : err;
+}
+
 static uint32_t find_key(const struct clo_gw *gw, const uint8_t digest[CREDENTIAL])
 {
     uint32_t i = 0;
 
-    while (i < gw->credentials && !clo_ct_equal(gw->credential[i].digest, digest, CREDENTIAL))
+    while (i < gw->credentials && !clo_ct_equal(gw->credential[i].terms.digest, digest, CREDENTIAL))
         i++;
     return i;
 }
@@ -212,34 +228,40 @@ static uint32_t find_key(const struct clo_gw *gw, const uint8_t digest[CREDENTIA
  */
 static int on_credentials(struct clo_gw *gw, const struct clo_ipc_msg *m)
 {
-    struct clo_rd rd = clo_rd_init(m->payload, m->n);
+    struct clo_buf bytes = clo_buf_init(4 + (size_t)CLO_CREDENTIALS_MAX * CLO_CREDENTIAL_BYTES);
+    struct clo_credential_terms *terms = NULL;
     struct clo_credential *grown = NULL;
-    uint16_t count = 0;
-    int err = clo_rd_u16le(&rd, &count);
+    uint32_t count = 0;
+    int err = clo_memfd_read(m->fd, bytes.max, &bytes);
 
-    if (err != 0)
-        return err;
-    if (rd.left != (size_t)count * CREDENTIAL || count > CLO_GW_CREDENTIALS - gw->credentials)
-        return CLOISTER_E_PROTOCOL;
+    if (err != 0 || (err = clo_credentials_read(bytes.p, bytes.len, &terms, &count)) != 0)
+        goto out;
+    err = CLOISTER_E_PROTOCOL;
+    if (count > CLO_GW_CREDENTIALS - gw->credentials)
+        goto out;
+    err = CLOISTER_E_MEMORY;
     grown = clo_wipe_realloc(gw->credential,
                              ((size_t)gw->credentials + count + 1) * sizeof(*grown));
     if (grown == NULL)
-        return CLOISTER_E_MEMORY;
+        goto out;
     gw->credential = grown;
     for (uint32_t i = 0; i < gw->credentials; i++)
         grown[i].accepted = false;
-    while (err == 0 && count-- > 0) {
-        struct clo_credential c = {.accepted = true};
-        uint32_t place = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        const uint32_t place = find_key(gw, terms[i].digest);
 
-        err = clo_rd_bytes(&rd, c.digest, sizeof(c.digest));
-        place = find_key(gw, c.digest);
-        grown[place] = c;
+        grown[place] = (struct clo_credential){.terms = terms[i], .accepted = true};
         gw->credentials += place == gw->credentials;
     }
-    if (err == 0 && gw->lessor != NULL && !gw->cfg.open_to_all)
+    err = 0;
+    if (gw->lessor != NULL && !gw->cfg.open_to_all)
         err = clo_lessor_set_owners(gw->lessor, gw->credentials);
-    return err == 0 ? begin_service(gw) : err;
+    if (err == 0)
+        err = begin_service(gw);
+out:
+    free(terms);
+    clo_buf_clear(&bytes);
+    return err;
 }
 
 static int on_engine_state(struct clo_gw *gw, const struct clo_ipc_msg *m)
@@ -288,6 +310,7 @@ static int on_parent(void *ctx, struct clo_ipc_msg *m)
     case CLO_MSG_PEER: return on_peer(gw, m);
     case CLO_MSG_CREDENTIALS: return on_credentials(gw, m);
     case CLO_MSG_GATEWAY_START: return on_start(gw, m);
+    case CLO_MSG_GATEWAY_LIMITS: return on_limits(gw, m);
     case CLO_MSG_ENGINE_STATE: return on_engine_state(gw, m);
     case CLO_MSG_DRAIN: return on_drain(gw);
     case CLO_MSG_PING: return clo_link_send(gw->parent, CLO_MSG_PING, m->id, NULL, 0);
@@ -303,7 +326,8 @@ static void on_parent_lost(void *ctx, int err)
 
 static const struct clo_ipc_permit parent_permits[] = {
     {ALWAYS, CLO_MSG_PEER, 1, 1, true},
-    {IN_INIT | IN_RUN, CLO_MSG_CREDENTIALS, 2, CLO_IPC_PAYLOAD_MAX, false},
+    {IN_INIT | IN_RUN, CLO_MSG_CREDENTIALS, 0, 0, true},
+    {IN_INIT | IN_RUN, CLO_MSG_GATEWAY_LIMITS, 1, CLO_IPC_PAYLOAD_MAX, false},
     {IN_INIT, CLO_MSG_GATEWAY_START, 1, CLO_IPC_PAYLOAD_MAX, true},
     {ALWAYS, CLO_MSG_ENGINE_STATE, 1, CLO_IPC_PAYLOAD_MAX, false},
     {ALWAYS, CLO_MSG_MANIFEST, 1, CLO_IPC_PAYLOAD_MAX, false},

@@ -308,7 +308,8 @@ static bool find_credential(const struct clo_gw *gw, const struct clo_inner *in,
         return true;
     }
     for (uint32_t i = 0; i < gw->credentials; i++) {
-        const bool same = clo_ct_equal(gw->credential[i].digest, in->token, sizeof(in->token)) &
+        const bool same = clo_ct_equal(gw->credential[i].terms.digest, in->token,
+                                       sizeof(in->token)) &
                           gw->credential[i].accepted;
 
         at |= i & (0U - (uint32_t)same);
@@ -343,7 +344,7 @@ static void finish_body(struct clo_request *r)
         return;
     }
     if (!r->gw->cfg.open_to_all)
-        credential = r->gw->credential[r->owner].digest;
+        credential = r->gw->credential[r->owner].terms.digest;
     r->engine_life = r->gw->engine_life;
     if (clo_link_send(r->gw->keeper, CLO_MSG_COMMIT, r->id, credential, 32) != 0)
         fail(r, CLO_API_NO_KEEPER);

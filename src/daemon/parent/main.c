@@ -154,15 +154,33 @@ static bool child_send(struct parent *p, enum clo_role r, uint16_t type, uint64_
 
 static int send_credentials(struct parent *p)
 {
-    uint8_t out[2 + sizeof p->keys.digest];
-    struct clo_wr wr = clo_wr_init(out, sizeof out);
-    int err;
+    static struct clo_credential_terms terms[CLO_CREDENTIALS_MAX];
+    struct clo_buf bytes = clo_buf_init(4 + sizeof terms);
+    int fd = -1, err;
 
-    if ((err = clo_wr_u16le(&wr, p->keys.count)) != 0 ||
-        (err = clo_wr_bytes(&wr, p->keys.digest, (size_t)p->keys.count * 32)) != 0)
-        return err;
-    (void)child_send(p, CLO_ROLE_GATEWAY, CLO_MSG_CREDENTIALS, 0, out, wr.len, -1);
-    return 0;
+    for (uint16_t i = 0; i < p->keys.count; i++)
+        memcpy(terms[i].digest, p->keys.digest[i], sizeof terms[i].digest);
+    if ((err = clo_credentials_write(terms, p->keys.count, &bytes)) == 0 &&
+        (err = clo_memfd_make(bytes.p, bytes.len, &fd)) == 0) {
+        (void)child_send(p, CLO_ROLE_GATEWAY, CLO_MSG_CREDENTIALS, 0, NULL, 0, fd);
+        close(fd);
+    }
+    clo_buf_clear(&bytes);
+    return err;
+}
+
+static int send_limits(struct parent *p)
+{
+    const struct clo_gateway_limits limits = {.memory_max = p->cfg.memory_max,
+                                              .parallel = p->cfg.parallel,
+                                              .queue_max = p->cfg.queue_max};
+    uint8_t out[2048];
+    struct clo_wr wr = clo_wr_init(out, sizeof out);
+    int err = clo_gateway_limits_write(&limits, &wr);
+
+    if (err == 0)
+        (void)child_send(p, CLO_ROLE_GATEWAY, CLO_MSG_GATEWAY_LIMITS, 0, out, wr.len, -1);
+    return err;
 }
 
 static int write_engine_start(struct parent *p, struct clo_wr *wr)
@@ -199,10 +217,7 @@ static int write_gateway_start(const struct parent *p, struct clo_wr *wr)
 {
     struct clo_gateway_start s = {.open_to_all = p->keys.count == 0,
                                   .request_max = p->cfg.request_max,
-                                  .memory_max = p->cfg.memory_max,
-                                  .connections_max = p->cfg.connections_max,
-                                  .parallel = p->cfg.parallel,
-                                  .queue_max = p->cfg.queue_max};
+                                  .connections_max = p->cfg.connections_max};
 
     memcpy(s.gateway, p->gateway_path, sizeof s.gateway);
     return clo_gateway_start_write(&s, wr);
@@ -225,7 +240,11 @@ static int send_start(struct parent *p, enum clo_role r)
     if (err != 0)
         return err;
     (void)child_send(p, r, type[r], 0, out, wr.len, r == CLO_ROLE_GATEWAY ? p->listener : -1);
-    return r == CLO_ROLE_GATEWAY ? send_credentials(p) : 0;
+    if (r != CLO_ROLE_GATEWAY)
+        return 0;
+    if ((err = send_limits(p)) != 0)
+        return err;
+    return send_credentials(p);
 }
 
 static void child_schedule(struct parent *p, enum clo_role r)

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Blocking use: evidence, verdict and channel over a transport that the caller provides. What happens in which order is decided here,
+ * how bytes travel is the caller's: this library opens no socket and reads no clock of its own. A program with an event loop uses
+ * <cloister/verify.h> and <cloister/channel.h> directly: these functions are made of nothing else.
+ */
+#ifndef CLOISTER_CLIENT_H
+#define CLOISTER_CLIENT_H
+
+#include <cloister/channel.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Takes bytes of a body as they come; a non-zero return ends the transfer, which returns that value. */
+typedef int (*cloister_sink)(void *sink_ctx, const void *p, size_t n);
+
+/*
+ * The caller's transport to one server or relay. Both functions send one request and give the body of a 200 answer of media type `accept`
+ * to the sink; anything else is an error: CLOISTER_E_NETWORK, CLOISTER_E_PROTOCOL, CLOISTER_E_KEYS_CHANGED, or one of the caller's own
+ * (negative). They never follow redirects, and _post never sends its request a second time, whatever happens.
+ */
+struct cloister_transport {
+    void *ctx;
+    int (*get)(void *ctx, const char *path, const char *accept, cloister_sink sink, void *sink_ctx);
+    int (*post)(void *ctx, const char *path, const char *type, const char *accept, const void *body,
+                size_t n, cloister_sink sink, void *sink_ctx);
+    int64_t (*now)(void *ctx); /* Unix seconds, by a clock that isn't set back */
+};
+
+/*
+ * For event loops: draw a fresh nonce and write the path and query of the evidence request that carries it (GET, application/json).
+ * full: with every section inside, rather than some by digest.
+ */
+#define CLOISTER_EVIDENCE_PATH_MAX 128
+CLOISTER_API CLOISTER_MUST_USE int cloister_evidence_request(int64_t now, bool full,
+                                                             struct cloister_nonce *ret,
+                                                             char path[CLOISTER_EVIDENCE_PATH_MAX]);
+
+/* Fetch evidence over a fresh nonce, whole: sections that came by digest are fetched too. */
+CLOISTER_API CLOISTER_MUST_USE int cloister_evidence_fetch(const struct cloister_transport *t,
+                                                           struct cloister_evidence **ret,
+                                                           struct cloister_nonce *ret_nonce);
+
+/*
+ * Fetch, verify, open. *v is filled whenever evidence came and could be judged, so that it tells why the server was refused; all-zero
+ * otherwise. Only 0 leaves a channel in *ret.
+ */
+CLOISTER_API CLOISTER_MUST_USE int cloister_connect(const struct cloister_transport *t,
+                                                    const struct cloister_policy *policy,
+                                                    const struct cloister_roots *roots,
+                                                    struct cloister_verdict *v,
+                                                    struct cloister_channel **ret);
+
+/*
+ * Seal one request, send it once, hand over its answer as it comes. 0 only when the answer's authenticated end has come; a break in what
+ * follows it doesn't retract the answer. After any other result fetch evidence anew before the next request.
+ */
+CLOISTER_API CLOISTER_MUST_USE int cloister_ask(const struct cloister_transport *t,
+                                                struct cloister_channel *c,
+                                                const struct cloister_request *req,
+                                                const struct cloister_answer_handler *h, void *ctx);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
