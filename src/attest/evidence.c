@@ -106,6 +106,20 @@ const char *cloister_evidence_gateway(const struct cloister_evidence *e)
     return e->gateway;
 }
 
+bool cloister_evidence_section(const struct cloister_evidence *e, const char *name,
+                               const uint8_t **ret, size_t *ret_n)
+{
+    for (unsigned s = 0; s < CLO_SEC_COUNT; s++) {
+        if (strcmp(clo_section_name(s), name) != 0 || !e->sec[s].present)
+            continue;
+        /* an empty section is there, but has no buffer */
+        *ret = e->sec[s].bytes.p == NULL ? (const uint8_t *)"" : e->sec[s].bytes.p;
+        *ret_n = e->sec[s].bytes.len;
+        return true;
+    }
+    return false;
+}
+
 int cloister_evidence_add(struct cloister_evidence *e, const void *p, size_t n)
 {
     uint8_t digest[32];

@@ -3,8 +3,8 @@
  * The policy reader (docs/POLICY.md). An unknown member is an error, because it may be a misspelt
  * demand; an absent one has its strict default.
  *
- * Limits: CLO_POLICY_MAX bytes, lists of CLO_POLICY_LIST_MAX values or CLO_POLICY_TEXTS_MAX texts. Fuzzed by
- * fuzz/fuzz_policy.c.
+ * Limits: CLO_POLICY_MAX bytes, lists of CLO_POLICY_LIST_MAX values or CLO_POLICY_TEXTS_MAX texts, and those that policy.h
+ * has for manifests and replicas. Fuzzed by fuzz/fuzz_policy.c.
  */
 #include "attest/policy.h"
 
@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "attest/sections.h"
 #include "base/enc.h"
 #include "codec/hpke.h"
 #include "codec/json.h"
@@ -477,6 +478,132 @@ static void suites_read(struct place *p, struct cloister_policy *pol)
         pol->aead[pol->aeads++] = (uint16_t)aeads[i];
 }
 
+/* One pinned manifest: its exact bytes in base64url, of which only the digest is kept. */
+static void manifest_read(struct place *p, const json_t *v, uint8_t *bytes,
+                          struct clo_policy_list *l)
+{
+    struct clo_manifest m = {0};
+    uint8_t *digest = l->item + l->count * l->width;
+    const size_t len = json_string_length(v); /* 0 when it isn't a string */
+    size_t n = 0;
+    int err = len > CLO_B64_LEN(CLO_POLICY_MANIFEST_MAX) ? CLOISTER_E_LIMIT : CLOISTER_E_MALFORMED;
+
+    if (err == CLOISTER_E_LIMIT)
+        fault(p, "manifests", "has a value that is too long", err);
+    else if (len == 0 ||
+             clo_unb64(json_string_value(v), len, bytes, CLO_POLICY_MANIFEST_MAX, &n) != 0)
+        fault(p, "manifests", "has a value that isn't base64url without padding", err);
+    else if ((err = clo_manifest_parse(bytes, n, &m)) != 0)
+        fault(p, "manifests", "has a value that isn't a manifest which this version can judge",
+              err);
+    else if ((err = clo_sha256(bytes, n, digest)) != 0)
+        fault(p, "manifests", "can't be hashed", err);
+    else if (clo_policy_list_has(l, digest))
+        fault(p, "manifests", "has a value twice", CLOISTER_E_DUPLICATE);
+    else
+        l->count++;
+}
+
+static void manifests_read(struct place *p, struct clo_policy_list *l)
+{
+    const json_t *a = clo_json_obj_opt(&p->o, "manifests", JSON_ARRAY);
+    uint8_t *bytes = NULL;
+
+    l->width = 32;
+    if (!good(p, "manifests", "must be an array") || a == NULL)
+        return;
+    l->given = true;
+    if (json_array_size(a) > CLO_POLICY_MANIFESTS_MAX) {
+        fault(p, "manifests", "has too many values", CLOISTER_E_LIMIT);
+        return;
+    }
+    if (json_array_size(a) == 0)
+        return;
+    if ((bytes = malloc(CLO_POLICY_MANIFEST_MAX)) == NULL ||
+        (l->item = malloc(json_array_size(a) * l->width)) == NULL)
+        fault(p, "manifests", "not enough memory", CLOISTER_E_MEMORY);
+    for (size_t i = 0; i < json_array_size(a) && p->o.err == 0; i++)
+        manifest_read(p, json_array_get(a, i), bytes, l);
+    free(bytes);
+}
+
+#define LOWER  "abcdefghijklmnopqrstuvwxyz"
+#define UPPER  "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+#define DIGITS "0123456789"
+
+/* ":" and a number from 1 to 65535, or nothing: what follows it, or NULL. */
+static const char *skip_port(const char *s)
+{
+    unsigned v = 0;
+    size_t n;
+
+    if (*s != ':')
+        return s;
+    n = strspn(++s, DIGITS);
+    if (n < 1 || n > 5 || *s == '0')
+        return NULL;
+    for (size_t i = 0; i < n; i++)
+        v = v * 10 + (unsigned)(s[i] - '0');
+    return v <= 65535 ? s + n : NULL;
+}
+
+/*
+ * RFC 3986 section 3, less than all of it: http or https, a host in lower case, perhaps a port and a path that doesn't end in a
+ * slash. Nothing that is written in two ways for one server without need, no user, query, fragment or percent sign.
+ */
+static bool url_ok(const char *s)
+{
+    size_t n;
+
+    if (strlen(s) > CLO_POLICY_URL_MAX ||
+        (strncmp(s, "https://", 8) != 0 && strncmp(s, "http://", 7) != 0))
+        return false;
+    s = strchr(s, '/') + 2;
+    if (*s == '[') {
+        n = strspn(s + 1, DIGITS "abcdef:.");
+        if (n == 0 || s[1 + n] != ']')
+            return false;
+        s += n + 2;
+    } else {
+        n = strspn(s, LOWER DIGITS "-.");
+        if (n == 0 || *s == '-' || *s == '.' || s[n - 1] == '.')
+            return false;
+        s += n;
+    }
+    if ((s = skip_port(s)) == NULL)
+        return false;
+    n = strlen(s);
+    return n == 0 || (*s == '/' && s[n - 1] != '/' &&
+                      strspn(s, LOWER UPPER DIGITS "/-._~!$&'()*+,;=:@") == n);
+}
+
+static void replicas_read(struct place *p, struct cloister_policy *pol)
+{
+    const json_t *a = clo_json_obj_opt(&p->o, "replicas", JSON_ARRAY);
+
+    if (!good(p, "replicas", "must be an array") || a == NULL)
+        return;
+    if (json_array_size(a) > CLO_POLICY_REPLICAS_MAX) {
+        fault(p, "replicas", "has too many values", CLOISTER_E_LIMIT);
+        return;
+    }
+    for (size_t i = 0; i < json_array_size(a) && p->o.err == 0; i++) {
+        const char *s = json_string_value(json_array_get(a, i));
+
+        if (s == NULL || !url_ok(s)) {
+            fault(p, "replicas", "has a value that isn't an address like https://host:port/path",
+                  CLOISTER_E_MALFORMED);
+            return;
+        }
+        for (size_t k = 0; k < pol->replicas; k++)
+            if (strcmp(pol->replica[k], s) == 0)
+                fault(p, "replicas", "has a value twice", CLOISTER_E_DUPLICATE);
+        if (p->o.err == 0 && (pol->replica[pol->replicas] = strdup(s)) == NULL)
+            fault(p, "replicas", "not enough memory", CLOISTER_E_MEMORY);
+        pol->replicas += p->o.err == 0;
+    }
+}
+
 static void document_read(struct place *p, struct cloister_policy *pol)
 {
     const char *name;
@@ -496,6 +623,8 @@ static void document_read(struct place *p, struct cloister_policy *pol)
     devices_read(p, pol);
     hex_list(p, "models", 32, &pol->models);
     text_list(p, "releases", &pol->releases);
+    manifests_read(p, &pol->manifests);
+    replicas_read(p, pol);
     pol->allow_unmanaged = flag(p, "allow_unmanaged");
     suites_read(p, pol);
     pol->max_age_s = clo_json_obj_opt_int(&p->o, "max_age_s", 1, 3600, 3600);
@@ -575,12 +704,20 @@ void cloister_policy_free(struct cloister_policy *p)
     free(p->snp.author_keys.item);
     free(p->roots.item);
     free(p->models.item);
+    free(p->manifests.item);
+    for (size_t i = 0; i < p->replicas; i++)
+        free(p->replica[i]);
     free(p);
 }
 
 void cloister_policy_digest(const struct cloister_policy *p, uint8_t ret[32])
 {
     memcpy(ret, p->digest, sizeof p->digest);
+}
+
+const char *cloister_policy_replica(const struct cloister_policy *p, size_t i)
+{
+    return i < p->replicas ? p->replica[i] : NULL;
 }
 
 bool clo_policy_list_has(const struct clo_policy_list *l, const uint8_t *value)

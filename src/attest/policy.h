@@ -10,9 +10,14 @@
 
 #include "attest/snp_report.h"
 
-#define CLO_POLICY_MAX       (1u << 20)
-#define CLO_POLICY_LIST_MAX  1024
-#define CLO_POLICY_TEXTS_MAX 16
+#define CLO_POLICY_MAX           (1u << 20)
+#define CLO_POLICY_LIST_MAX      1024
+#define CLO_POLICY_TEXTS_MAX     16
+
+#define CLO_POLICY_MANIFESTS_MAX 16
+#define CLO_POLICY_MANIFEST_MAX  16384 /* bytes of one */
+#define CLO_POLICY_REPLICAS_MAX  16
+#define CLO_POLICY_URL_MAX       512
 
 /* Values of one length: digests and ids. */
 struct clo_policy_list {
@@ -61,6 +66,8 @@ struct cloister_policy {
     struct clo_policy_list models;
     struct clo_policy_texts releases;
     struct clo_policy_list manifests; /* SHA-256 of the pinned manifests' bytes */
+    char *replica[CLO_POLICY_REPLICAS_MAX];
+    size_t replicas;
     bool allow_unmanaged;
     bool x25519;
     uint16_t aead[8]; /* in order of preference */

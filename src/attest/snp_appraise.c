@@ -597,7 +597,8 @@ static void check_identity(struct appraisal *a)
           "the report was asked for at another privilege level");
     list_claim(a, CLOISTER_CHECK_SNP_MEASUREMENT,
                clo_policy_list_has(&a->policy->measurements, r->measurement),
-               &a->policy->measurements, r->measurement, 48, "another image was started");
+               &a->policy->measurements, r->measurement, 48,
+               "another image was started: `cloister policy diff` shows the difference");
     list_claim(a, CLOISTER_CHECK_SNP_HOST_DATA, listed(&p->host_data, r->host_data, 32),
                &p->host_data, r->host_data, 32,
                "the host gave the guest data that the policy doesn't list");

@@ -225,11 +225,12 @@ static void put_text(json_t *o, const char *name, const char *s, int *err)
         put(o, name, json_string(s), err);
 }
 
-static void put_digest(json_t *o, const char *name, const uint8_t digest[32], int *err)
+/* A digest: of 48 bytes at most. */
+static void put_hex(json_t *o, const char *name, const uint8_t *digest, size_t n, int *err)
 {
-    char hex[65];
+    char hex[2 * 48 + 1];
 
-    clo_hex(digest, 32, hex);
+    clo_hex(digest, n, hex);
     put(o, name, json_string(hex), err);
 }
 
@@ -269,12 +270,14 @@ int cloister_verdict_json(const struct cloister_verdict *v, char **ret)
     put(o, "checked_at", json_integer(v->checked_at), &err);
     if (v->outcome == CLOISTER_VERIFIED)
         put(o, "valid_until", json_integer(v->valid_until), &err);
-    put_digest(o, "evidence_sha256", v->evidence_digest, &err);
-    put_digest(o, "keys_sha256", v->keys_digest, &err);
-    put_digest(o, "manifest_sha256", v->manifest_digest, &err);
-    put_digest(o, "policy_sha256", v->policy_digest, &err);
+    put_hex(o, "evidence_sha256", v->evidence_digest, sizeof v->evidence_digest, &err);
+    put_hex(o, "keys_sha256", v->keys_digest, sizeof v->keys_digest, &err);
+    put_hex(o, "manifest_sha256", v->manifest_digest, sizeof v->manifest_digest, &err);
+    put_hex(o, "policy_sha256", v->policy_digest, sizeof v->policy_digest, &err);
     put_text(o, "gateway", v->gateway, &err);
     put_text(o, "model", v->model, &err);
+    if (v->outcome == CLOISTER_VERIFIED)
+        put_hex(o, "measurement", v->measurement, sizeof v->measurement, &err);
     put(o, "checks", checks_json(v, &err), &err);
     if (err != 0 || (err = clo_json_write(o, &b)) != 0)
         goto out;

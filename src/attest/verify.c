@@ -348,8 +348,13 @@ static int digests(const struct work *w, struct cloister_verdict *v)
 }
 
 /* What a channel needs is handed out together with "verified", and never otherwise. */
-static void hand_over(const struct work *w, struct cloister_verdict *v)
+static int hand_over(const struct work *w, struct cloister_verdict *v)
 {
+    struct clo_snp_report report = {0};
+    int err = clo_snp_report_parse(w->cpu.report, w->cpu.report_n, &report);
+
+    if (err != 0)
+        return err;
     memcpy(v->ohttp_keys, w->keys.ohttp_keys, w->keys.ohttp_keys_n);
     v->ohttp_keys_n = w->keys.ohttp_keys_n;
     memcpy(v->gateway, w->keys.gateway, sizeof w->keys.gateway);
@@ -358,6 +363,8 @@ static void hand_over(const struct work *w, struct cloister_verdict *v)
     v->aeads = w->policy->aeads;
     v->allow_x25519 = w->policy->x25519 && w->manifest.x25519;
     memcpy(v->model, w->manifest.model, sizeof v->model);
+    memcpy(v->measurement, report.measurement, sizeof v->measurement);
+    return 0;
 }
 
 static int judge(struct work *w, const struct cloister_roots *roots, struct cloister_verdict *v)
@@ -432,8 +439,10 @@ int cloister_evidence_verify(const struct cloister_evidence *e, const struct clo
         goto out;
     }
     clo_vb_finish(&w->vb, ret);
-    if (ret->outcome == CLOISTER_VERIFIED)
-        hand_over(w, ret);
+    if (ret->outcome == CLOISTER_VERIFIED && (err = hand_over(w, ret)) != 0) {
+        memset(ret, 0, sizeof *ret);
+        goto out;
+    }
     err = outcome_error(ret->outcome);
 out:
     clo_cpu_section_clear(&w->cpu);

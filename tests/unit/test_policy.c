@@ -23,6 +23,13 @@
 #define SIMULATED "{'v':1,'name':'n','tee':['simulated'],'measurements':['" HEX96 "'],"
 #define ROOTS     "'simulated':{'roots':['" HEX64 "']}"
 
+/* A manifest, and its members after "v". */
+#define MANIFEST_REST                                                                                  \
+    "\"release\":\"0.1.0\",\"engine\":{\"name\":\"e\",\"version\":\"1\",\"managed\":false},"           \
+    "\"upstream\":\"unix\",\"model\":{\"name\":\"m\"},\"kems\":[\"x-wing\"],\"prefix_cache\":\"off\"," \
+    "\"shape\":[],\"limits\":{\"context_tokens\":1,\"slots\":1,\"request_bytes\":1}}"
+#define MANIFEST "{\"v\":1," MANIFEST_REST
+
 static char text[8192];
 
 /* ' stands for ". */
@@ -348,6 +355,225 @@ static void lists_are_bounded(void **state)
         "releases: has too many values");
 }
 
+/* 'manifests':['...'] of this text, after so many spaces: the same manifest in other bytes. */
+static const char *manifests_with(size_t spaces, const char *manifest)
+{
+    static char s[CLO_B64_LEN(CLO_POLICY_MANIFEST_MAX) + 200];
+    char bytes[CLO_POLICY_MANIFEST_MAX + 64];
+    size_t n = (size_t)snprintf(s, sizeof s, "'manifests':['");
+
+    assert_true(spaces + strlen(manifest) <= sizeof bytes);
+    memset(bytes, ' ', spaces);
+    memcpy(bytes + spaces, manifest, strlen(manifest));
+    clo_b64(bytes, spaces + strlen(manifest), s + n);
+    strcat(s, "']");
+    return s;
+}
+
+static void a_pinned_manifest_is_kept_as_the_digest_of_its_bytes(void **state)
+{
+    struct cloister_policy *p = parsed(with(manifests_with(0, MANIFEST)));
+    uint8_t digest[32];
+
+    (void)state;
+    assert_true(p->manifests.given);
+    assert_int_equal(p->manifests.count, 1);
+    assert_int_equal(clo_sha256(MANIFEST, strlen(MANIFEST), digest), 0);
+    assert_true(clo_policy_list_has(&p->manifests, digest));
+    assert_int_equal(clo_sha256(" " MANIFEST, strlen(MANIFEST) + 1, digest), 0);
+    assert_false(clo_policy_list_has(&p->manifests, digest));
+    cloister_policy_free(p);
+    p = parsed(with("'manifests':[]"));
+    assert_true(p->manifests.given);
+    assert_int_equal(p->manifests.count, 0);
+    cloister_policy_free(p);
+    p = parsed(GOOD);
+    assert_false(p->manifests.given);
+    cloister_policy_free(p);
+}
+
+static void what_is_no_manifest_can_not_be_pinned(void **state)
+{
+    static const char *const no_b64[] = {"''", "'e30='", "'e3 0'", "'e31'", "0", "{}", "null"};
+    static const char *const no_manifest[] = {"{}",         "[]",
+                                              "x",          "{\"v\":2," MANIFEST_REST,
+                                              MANIFEST "x", "{\"v\":1,\"more\":0," MANIFEST_REST};
+    char member[64];
+
+    (void)state;
+    refused(with("'manifests':null"), "manifests: must be an array");
+    refused(with("'manifests':'e30'"), "manifests: must be an array");
+    refused(with("'manifests':[],'manifests':[]"), "line 1: a member appears twice");
+    for (size_t i = 0; i < CLO_ARRAY_LEN(no_b64); i++) {
+        (void)snprintf(member, sizeof member, "'manifests':[%s]", no_b64[i]);
+        refused(with(member), "manifests: has a value that isn't base64url without padding");
+    }
+    for (size_t i = 0; i < CLO_ARRAY_LEN(no_manifest); i++)
+        refused(with(manifests_with(0, no_manifest[i])),
+                "manifests: has a value that isn't a manifest which this version can judge");
+}
+
+static void a_pinned_manifest_is_bounded(void **state)
+{
+    static char s[CLO_B64_LEN(CLO_POLICY_MANIFEST_MAX) + 2000];
+    char why[200];
+
+    (void)state;
+    for (size_t extra = 0; extra <= 1; extra++) {
+        (void)snprintf(
+            s, sizeof s, HEAD SNP ",%s}",
+            manifests_with(CLO_POLICY_MANIFEST_MAX + extra - strlen(MANIFEST), MANIFEST));
+        for (char *c = s; *c != '\0'; c++)
+            if (*c == '\'')
+                *c = '"';
+        assert_int_equal(cloister_policy_check(s, strlen(s), why, sizeof why),
+                         extra == 0 ? 0 : CLOISTER_E_LIMIT);
+        assert_string_equal(why, extra == 0 ? "" : "manifests: has a value that is too long");
+    }
+}
+
+/* count times the same manifest in other bytes; the last one twice, if so asked. */
+static char *many_manifests(size_t count, bool twice)
+{
+    char *s = malloc(100000), bytes[1000];
+    size_t n = 0;
+
+    assert_non_null(s);
+    n += (size_t)sprintf(s, "{\"v\":1,\"name\":\"n\",\"tee\":[],\"manifests\":[");
+    for (size_t i = 0; i < count; i++) {
+        const size_t spaces = twice && i == count - 1 ? i - 1 : i;
+
+        memset(bytes, ' ', spaces);
+        memcpy(bytes + spaces, MANIFEST, strlen(MANIFEST));
+        n += (size_t)sprintf(s + n, i == 0 ? "\"" : ",\"");
+        clo_b64(bytes, spaces + strlen(MANIFEST), s + n);
+        n += strlen(s + n);
+        s[n++] = '"';
+    }
+    (void)strcpy(s + n, "]}");
+    return s;
+}
+
+static void pinned_manifests_are_few_and_distinct(void **state)
+{
+    char why[200], *s = many_manifests(CLO_POLICY_MANIFESTS_MAX, false);
+
+    (void)state;
+    assert_int_equal(cloister_policy_check(s, strlen(s), why, sizeof why), 0);
+    free(s);
+    s = many_manifests(CLO_POLICY_MANIFESTS_MAX + 1, false);
+    assert_int_equal(cloister_policy_check(s, strlen(s), why, sizeof why), CLOISTER_E_LIMIT);
+    assert_string_equal(why, "manifests: has too many values");
+    free(s);
+    s = many_manifests(2, true);
+    assert_int_equal(cloister_policy_check(s, strlen(s), why, sizeof why), CLOISTER_E_DUPLICATE);
+    assert_string_equal(why, "manifests: has a value twice");
+    free(s);
+}
+
+static void replicas_are_kept_in_order(void **state)
+{
+    struct cloister_policy *p = parsed(with(
+        "'replicas':['https://a.example','http://127.0.0.1:65535/x/y','http://[::1]:1/~a;b=c'],"
+        "'max_age_s':60"));
+
+    (void)state;
+    assert_string_equal(cloister_policy_replica(p, 0), "https://a.example");
+    assert_string_equal(cloister_policy_replica(p, 1), "http://127.0.0.1:65535/x/y");
+    assert_string_equal(cloister_policy_replica(p, 2), "http://[::1]:1/~a;b=c");
+    assert_null(cloister_policy_replica(p, 3));
+    cloister_policy_free(p);
+    p = parsed(with("'replicas':[]"));
+    assert_null(cloister_policy_replica(p, 0));
+    cloister_policy_free(p);
+    p = parsed(GOOD);
+    assert_null(cloister_policy_replica(p, 0));
+    cloister_policy_free(p);
+}
+
+static void a_replica_is_written_in_one_way_only(void **state)
+{
+    static const char *const wrong[] = {
+        "",
+        "a.example",
+        "https://",
+        "https:///x",
+        "ftp://a.example",
+        "HTTPS://a.example",
+        "https://A.example",
+        "https://a.example.",
+        "https://.a",
+        "https://-a",
+        "https://a_b",
+        "https://\xc3\xa4.example",
+        "https://a.example/",
+        "https://a.example/x/",
+        "https://a.example:",
+        "https://a.example:0",
+        "https://a.example:080",
+        "https://a.example:65536",
+        "https://a.example:80x",
+        "https://a.example:123456",
+        "https://user@a.example",
+        "https://user:pass@a.example",
+        "https://a.example?q",
+        "https://a.example/x?q",
+        "https://a.example/#f",
+        "https://a.example/a b",
+        "https://a.example/%41",
+        "https://a.example/\\\\x",
+        "https://[::1",
+        "https://[]",
+        "https://[::1]x",
+        "https://[fe80::1%25eth0]",
+        " https://a.example",
+        "https://a.example\\n",
+    };
+    char member[256];
+
+    (void)state;
+    for (size_t i = 0; i < CLO_ARRAY_LEN(wrong); i++) {
+        (void)snprintf(member, sizeof member, "'replicas':['%s']", wrong[i]);
+        refused(with(member),
+                "replicas: has a value that isn't an address like https://host:port/path");
+    }
+    refused(with("'replicas':[1]"),
+            "replicas: has a value that isn't an address like https://host:port/path");
+    refused(with("'replicas':'https://a.example'"), "replicas: must be an array");
+    refused(with("'replicas':null"), "replicas: must be an array");
+    refused(with("'replicas':['https://a.example','https://b.example','https://a.example']"),
+            "replicas: has a value twice");
+    refused(with("'replicas':[],'replicas':[]"), "line 1: a member appears twice");
+}
+
+static void replicas_are_bounded(void **state)
+{
+    char member[2048];
+    size_t n;
+
+    (void)state;
+    for (size_t count = CLO_POLICY_REPLICAS_MAX; count <= CLO_POLICY_REPLICAS_MAX + 1; count++) {
+        n = (size_t)sprintf(member, "'replicas':[");
+        for (size_t i = 0; i < count; i++)
+            n += (size_t)sprintf(member + n, "%s'http://h:%zu'", i == 0 ? "" : ",", i + 1);
+        (void)strcpy(member + n, "]");
+        if (count > CLO_POLICY_REPLICAS_MAX)
+            refused(with(member), "replicas: has too many values");
+        else
+            cloister_policy_free(parsed(with(member)));
+    }
+    for (size_t len = CLO_POLICY_URL_MAX; len <= CLO_POLICY_URL_MAX + 1; len++) {
+        n = (size_t)sprintf(member, "'replicas':['http://h/");
+        memset(member + n, 'x', len - strlen("http://h/"));
+        (void)strcpy(member + n + len - strlen("http://h/"), "']");
+        if (len > CLO_POLICY_URL_MAX)
+            refused(with(member),
+                    "replicas: has a value that isn't an address like https://host:port/path");
+        else
+            cloister_policy_free(parsed(with(member)));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -365,6 +591,13 @@ int main(void)
         cmocka_unit_test(a_policy_is_named_by_its_bytes),
         cmocka_unit_test(a_policy_is_bounded),
         cmocka_unit_test(lists_are_bounded),
+        cmocka_unit_test(a_pinned_manifest_is_kept_as_the_digest_of_its_bytes),
+        cmocka_unit_test(what_is_no_manifest_can_not_be_pinned),
+        cmocka_unit_test(a_pinned_manifest_is_bounded),
+        cmocka_unit_test(pinned_manifests_are_few_and_distinct),
+        cmocka_unit_test(replicas_are_kept_in_order),
+        cmocka_unit_test(a_replica_is_written_in_one_way_only),
+        cmocka_unit_test(replicas_are_bounded),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -267,6 +267,8 @@ static void assert_empty_handed(const struct cloister_verdict *v)
     assert_string_equal(v->gateway, "");
     assert_string_equal(v->model, "");
     assert_false(v->allow_x25519);
+    for (size_t i = 0; i < sizeof v->measurement; i++)
+        assert_int_equal(v->measurement[i], 0);
     for (size_t i = 0; i < sizeof v->ohttp_keys; i++)
         assert_int_equal(v->ohttp_keys[i], 0);
 }
@@ -350,7 +352,8 @@ static void simulated_evidence_passes_and_says_that_it_is_simulated(void **state
     assert_string_equal(v.type, "simulated");
     assert_int_equal(cloister_verdict_exit(&v), 0);
     names_with(&v, CLOISTER_CHECK_NOT_APPLICABLE, got, sizeof got);
-    assert_string_equal(got, "manifest.model manifest.release devices.appraised snp.mitigation");
+    assert_string_equal(got, "manifest.model manifest.release manifest.pinned "
+                             "devices.appraised snp.mitigation");
     scene_free(s);
 }
 
@@ -373,6 +376,7 @@ static void hardware_evidence_passes_and_hands_over_what_a_channel_needs(void **
     assert_int_equal(v.aead[0], CLO_AES_256_GCM);
     assert_false(v.allow_x25519);
     assert_string_equal(v.model, "Some Model");
+    assert_memory_equal(v.measurement, s->lab.report + 0x90, 48);
     assert_int_equal(clo_sha256(s->sec[CLO_SEC_KEYS].p, s->sec[CLO_SEC_KEYS].len, digest), 0);
     assert_memory_equal(v.keys_digest, digest, 32);
     scene_free(s);
@@ -786,6 +790,69 @@ static void only_listed_releases_are_admitted(void **state)
     verified(s);
 }
 
+/* The policy pins what s->manifest says at this moment. */
+static void pin_manifest(struct scene *s)
+{
+    struct clo_buf b = clo_buf_init(CLO_SECTION_MAX);
+    char b64[1024], member[1200];
+
+    assert_int_equal(clo_manifest_write(&s->manifest, &b), 0);
+    assert_true(CLO_B64_LEN(b.len) < sizeof b64);
+    clo_b64(b.p, b.len, b64);
+    (void)snprintf(member, sizeof member, "'manifests':['%s'],'devices'", b64);
+    edit_policy(s, "'devices'", member);
+    clo_buf_clear(&b);
+}
+
+static void only_pinned_manifests_are_admitted(void **state)
+{
+    struct scene *s = scene_new(true);
+
+    (void)state;
+    pin_manifest(s);
+    make(s);
+    verified(s);
+    s = made(true);
+    edit_policy(s, "'devices'", "'manifests':[],'devices'");
+    fails(s, "manifest.pinned");
+}
+
+/* What measured code says truly may still be something else than what was agreed to. */
+static void another_manifest_under_the_same_measurement_is_refused(void **state)
+{
+    struct scene *s = scene_new(true);
+
+    (void)state;
+    pin_manifest(s);
+    s->manifest.slots++;
+    make(s);
+    fails(s, "manifest.pinned");
+    s = scene_new(true);
+    pin_manifest(s);
+    memcpy(s->manifest.model, "Same Model", 11);
+    make(s);
+    fails(s, "manifest.pinned");
+}
+
+static void a_pinned_manifest_under_another_measurement_is_not_believed(void **state)
+{
+    struct scene *s = scene_new(true);
+    struct cloister_verdict v;
+    char got[2048];
+
+    (void)state;
+    pin_manifest(s);
+    s->lab.report[0x90] ^= 1;
+    make(s);
+    assert_int_equal(verify(s, &v), CLOISTER_E_REFUSED);
+    names_with(&v, CLOISTER_CHECK_FAIL, got, sizeof got);
+    assert_string_equal(got, "snp.measurement");
+    names_with(&v, CLOISTER_CHECK_MISSING, got, sizeof got);
+    assert_string_equal(got, "manifest.upstream manifest.managed manifest.pinned");
+    assert_empty_handed(&v);
+    scene_free(s);
+}
+
 static void inference_outside_of_the_machine_is_refused(void **state)
 {
     struct scene *s = scene_new(true);
@@ -1091,6 +1158,29 @@ static void evidence_is_completed_blob_by_blob(void **state)
     scene_free(s);
 }
 
+static void sections_are_shown_as_they_came(void **state)
+{
+    struct scene *s = made(true);
+    struct cloister_evidence *e = half(s);
+    const uint8_t *p = NULL;
+    size_t n = 0;
+
+    (void)state;
+    assert_true(cloister_evidence_section(e, "keys", &p, &n));
+    assert_int_equal(n, s->sec[CLO_SEC_KEYS].len);
+    assert_memory_equal(p, s->sec[CLO_SEC_KEYS].p, n);
+    assert_false(cloister_evidence_section(e, "manifest", &p, &n)); /* by digest only, so far */
+    assert_false(cloister_evidence_section(e, "", &p, &n));
+    assert_memory_equal(p, s->sec[CLO_SEC_KEYS].p, n);
+    cloister_evidence_free(e);
+    e = evidence_of(s);
+    assert_true(cloister_evidence_section(e, "manifest", &p, &n));
+    assert_int_equal(n, s->sec[CLO_SEC_MANIFEST].len);
+    assert_memory_equal(p, s->sec[CLO_SEC_MANIFEST].p, n);
+    cloister_evidence_free(e);
+    scene_free(s);
+}
+
 /* ---- the verdict itself ---- */
 
 static void a_check_that_was_not_made_is_never_verified(void **state)
@@ -1153,6 +1243,7 @@ static void a_verdict_becomes_strict_json(void **state)
     assert_string_equal(json_string_value(json_object_get(doc, "freshness")), "fresh");
     assert_true(json_is_true(json_object_get(doc, "simulated")));
     assert_int_equal(json_integer_value(json_object_get(doc, "valid_until")), v.valid_until);
+    assert_int_equal(json_string_length(json_object_get(doc, "measurement")), 96);
     assert_int_equal(json_array_size(json_object_get(doc, "checks")), CLO_CHECK_COUNT);
     assert_string_equal(
         json_string_value(json_object_get(json_array_get(json_object_get(doc, "checks"), 0), "id")),
@@ -1164,6 +1255,7 @@ static void a_verdict_becomes_strict_json(void **state)
     assert_int_equal(cloister_verdict_json(&v, &text), 0);
     assert_non_null(strstr(text, "\"outcome\":\"not-verified\",\"freshness\":\"not-checked\""));
     assert_null(strstr(text, "valid_until"));
+    assert_null(strstr(text, "\"measurement\""));
     free(text);
     scene_free(s);
 }
@@ -1175,30 +1267,55 @@ static void numbers_and_ids_of_checks_never_change(void **state)
         unsigned number;
         const char *id;
     } published[] = {
-        {1, "evidence.complete"},    {2, "evidence.format"},
-        {3, "policy.type"},          {4, "policy.measurements"},
-        {10, "epoch.time"},          {11, "freshness.nonce"},
-        {12, "binding.report_data"}, {20, "keys.suite"},
-        {30, "manifest.model"},      {31, "manifest.upstream"},
-        {32, "manifest.managed"},    {33, "manifest.release"},
-        {40, "devices.count"},       {41, "devices.appraised"},
-        {100, "snp.format"},         {101, "snp.version"},
-        {102, "snp.signature_algo"}, {103, "snp.reserved"},
-        {104, "snp.product"},        {105, "snp.chain_present"},
-        {106, "snp.root"},           {107, "snp.chain"},
-        {108, "snp.chain_dates"},    {109, "snp.crl"},
-        {110, "snp.crl_dates"},      {111, "snp.revoked"},
-        {112, "snp.signing_key"},    {113, "snp.chip"},
-        {114, "snp.cert_tcb"},       {115, "snp.signature"},
-        {120, "snp.tcb_order"},      {121, "snp.tcb_provisional"},
-        {122, "snp.tcb_min"},        {123, "snp.tcb_launch"},
-        {124, "snp.firmware_min"},   {125, "snp.mitigation"},
-        {130, "snp.policy_abi"},     {131, "snp.debug"},
-        {132, "snp.migration"},      {133, "snp.smt"},
-        {134, "snp.guest_policy"},   {135, "snp.platform"},
-        {140, "snp.vmpl"},           {141, "snp.measurement"},
-        {142, "snp.host_data"},      {143, "snp.id_key"},
-        {144, "snp.author_key"},     {145, "snp.guest_svn"},
+        {1, "evidence.complete"},
+        {2, "evidence.format"},
+        {3, "policy.type"},
+        {4, "policy.measurements"},
+        {10, "epoch.time"},
+        {11, "freshness.nonce"},
+        {12, "binding.report_data"},
+        {20, "keys.suite"},
+        {30, "manifest.model"},
+        {31, "manifest.upstream"},
+        {32, "manifest.managed"},
+        {33, "manifest.release"},
+        {34, "manifest.pinned"},
+        {40, "devices.count"},
+        {41, "devices.appraised"},
+        {100, "snp.format"},
+        {101, "snp.version"},
+        {102, "snp.signature_algo"},
+        {103, "snp.reserved"},
+        {104, "snp.product"},
+        {105, "snp.chain_present"},
+        {106, "snp.root"},
+        {107, "snp.chain"},
+        {108, "snp.chain_dates"},
+        {109, "snp.crl"},
+        {110, "snp.crl_dates"},
+        {111, "snp.revoked"},
+        {112, "snp.signing_key"},
+        {113, "snp.chip"},
+        {114, "snp.cert_tcb"},
+        {115, "snp.signature"},
+        {120, "snp.tcb_order"},
+        {121, "snp.tcb_provisional"},
+        {122, "snp.tcb_min"},
+        {123, "snp.tcb_launch"},
+        {124, "snp.firmware_min"},
+        {125, "snp.mitigation"},
+        {130, "snp.policy_abi"},
+        {131, "snp.debug"},
+        {132, "snp.migration"},
+        {133, "snp.smt"},
+        {134, "snp.guest_policy"},
+        {135, "snp.platform"},
+        {140, "snp.vmpl"},
+        {141, "snp.measurement"},
+        {142, "snp.host_data"},
+        {143, "snp.id_key"},
+        {144, "snp.author_key"},
+        {145, "snp.guest_svn"},
     };
 
     (void)state;
@@ -1282,6 +1399,9 @@ int main(void)
         cmocka_unit_test(nothing_is_believed_without_a_signature),
         cmocka_unit_test(only_listed_models_are_admitted),
         cmocka_unit_test(only_listed_releases_are_admitted),
+        cmocka_unit_test(only_pinned_manifests_are_admitted),
+        cmocka_unit_test(another_manifest_under_the_same_measurement_is_refused),
+        cmocka_unit_test(a_pinned_manifest_under_another_measurement_is_not_believed),
         cmocka_unit_test(inference_outside_of_the_machine_is_refused),
         cmocka_unit_test(an_unmanaged_engine_is_refused_unless_the_policy_allows_it),
         cmocka_unit_test(fewer_devices_than_the_policy_wants_are_refused),
@@ -1298,6 +1418,7 @@ int main(void)
         cmocka_unit_test(the_document_is_strict),
         cmocka_unit_test(the_document_is_bounded),
         cmocka_unit_test(evidence_is_completed_blob_by_blob),
+        cmocka_unit_test(sections_are_shown_as_they_came),
         cmocka_unit_test(a_check_that_was_not_made_is_never_verified),
         cmocka_unit_test(texts_of_a_check_are_printable_and_cut),
         cmocka_unit_test(a_verdict_becomes_strict_json),
