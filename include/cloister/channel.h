@@ -15,6 +15,9 @@
 extern "C" {
 #endif
 
+/*
+ * Which server, which keys, until when. Several threads may seal requests with one channel at a time; an exchange belongs to one thread.
+ */
 struct cloister_channel;
 /* CLOISTER_E_REFUSED unless the outcome is verified, CLOISTER_E_STALE unless it is fresh and `now` before valid_until. */
 CLOISTER_API CLOISTER_MUST_USE int cloister_channel_open(const struct cloister_verdict *v,
@@ -23,6 +26,7 @@ CLOISTER_API CLOISTER_MUST_USE int cloister_channel_open(const struct cloister_v
 CLOISTER_API void cloister_channel_free(struct cloister_channel *c);
 /* "/r/0123456789abcdef" */
 CLOISTER_API const char *cloister_channel_gateway(const struct cloister_channel *c);
+/* 0 once cloister_ask has spent the channel. */
 CLOISTER_API int64_t cloister_channel_valid_until(const struct cloister_channel *c);
 
 struct cloister_request {
@@ -35,6 +39,7 @@ struct cloister_request {
         id; /* 32 random bytes that name the request for a cancellation (cloister-request), or NULL */
     const void *body;
     size_t body_n;
+    void *reserved[4]; /* NULL */
 };
 
 /* One request and its answer. */
@@ -64,6 +69,7 @@ struct cloister_answer_handler {
     int (*head)(void *ctx, unsigned status, const struct cloister_field *f, size_t n);
     int (*content)(void *ctx, const void *p,
                    size_t n); /* plaintext: valid during the call, wiped after it */
+    void *reserved[2];        /* NULL */
 };
 /* Response bytes as they come. Any error is final: keys are wiped. A handler's non-zero return ends it with that value. */
 CLOISTER_API CLOISTER_MUST_USE int cloister_exchange_feed(struct cloister_exchange *x,

@@ -18,8 +18,11 @@ typedef int (*cloister_sink)(void *sink_ctx, const void *p, size_t n);
 
 /*
  * The caller's transport to one server or relay. Both functions send one request and give the body of a 200 answer of media type `accept`
- * to the sink; anything else is an error: CLOISTER_E_NETWORK, CLOISTER_E_PROTOCOL, CLOISTER_E_KEYS_CHANGED, or one of the caller's own
- * (negative). They never follow redirects, and _post never sends its request a second time, whatever happens.
+ * (NULL: any) to the sink; anything else is an error: CLOISTER_E_NETWORK, CLOISTER_E_PROTOCOL, CLOISTER_E_KEYS_CHANGED, or one of the
+ * caller's own (negative). They never follow redirects, and post never sends its request a second time, whatever happens. post sends the
+ * header `Incremental: ?1` beside Content-Type and Accept, so that proxies pass the answer on as it comes.
+ *
+ * A transport that several threads use at a time must bear that; this library keeps nothing about it.
  */
 struct cloister_transport {
     void *ctx;
@@ -27,6 +30,7 @@ struct cloister_transport {
     int (*post)(void *ctx, const char *path, const char *type, const char *accept, const void *body,
                 size_t n, cloister_sink sink, void *sink_ctx);
     int64_t (*now)(void *ctx); /* Unix seconds, by a clock that isn't set back */
+    void *reserved[4];         /* NULL */
 };
 
 /*
@@ -38,14 +42,17 @@ CLOISTER_API CLOISTER_MUST_USE int cloister_evidence_request(int64_t now, bool f
                                                              struct cloister_nonce *ret,
                                                              char path[CLOISTER_EVIDENCE_PATH_MAX]);
 
-/* Fetch evidence over a fresh nonce, whole: sections that came by digest are fetched too. */
+/*
+ * Fetch evidence over a fresh nonce, whole: sections that came by digest are fetched too. It is not judged. The transport's errors, those of
+ * cloister_evidence_parse and cloister_evidence_add, CLOISTER_E_MALFORMED where nothing says where a section can be had.
+ */
 CLOISTER_API CLOISTER_MUST_USE int cloister_evidence_fetch(const struct cloister_transport *t,
                                                            struct cloister_evidence **ret,
                                                            struct cloister_nonce *ret_nonce);
 
 /*
  * Fetch, verify, open. *v is filled whenever evidence came and could be judged, so that it tells why the server was refused; all-zero
- * otherwise. Only 0 leaves a channel in *ret.
+ * otherwise. Only 0 leaves a channel in *ret. The errors of cloister_evidence_fetch, cloister_evidence_verify, cloister_channel_open.
  */
 CLOISTER_API CLOISTER_MUST_USE int cloister_connect(const struct cloister_transport *t,
                                                     const struct cloister_policy *policy,
@@ -55,7 +62,10 @@ CLOISTER_API CLOISTER_MUST_USE int cloister_connect(const struct cloister_transp
 
 /*
  * Seal one request, send it once, hand over its answer as it comes. 0 only when the answer's authenticated end has come; a break in what
- * follows it doesn't retract the answer. After any other result fetch evidence anew before the next request.
+ * follows it doesn't retract the answer. A non-zero return of the handler comes back as it is.
+ *
+ * CLOISTER_E_STALE: nothing was sent, connect anew. It is the answer after valid_until, and after any failure of a request that may have
+ * left: that spends the channel, for all threads. Whether a failed request has run can't be known: repeating it is for people to decide.
  */
 CLOISTER_API CLOISTER_MUST_USE int cloister_ask(const struct cloister_transport *t,
                                                 struct cloister_channel *c,

@@ -173,7 +173,7 @@ static int on_content(void *ctx, const void *p, size_t n)
     return a->sse != NULL ? clo_sse_feed(a->sse, p, n) : clo_buf_append(&a->plain, p, n);
 }
 
-const struct cloister_answer_handler clo_answer_handler = {on_head, on_content};
+const struct cloister_answer_handler clo_answer_handler = {.head = on_head, .content = on_content};
 
 int clo_answer_new(int (*text)(void *ctx, const char *p, size_t n), void *ctx,
                    struct clo_answer **ret)

@@ -9,8 +9,9 @@
  * How the plaintext is cut into chunks is decided in seal_request() alone; after the answer's end only zero bytes may follow
  * (the decoder refuses others). The traffic shape needs no more than these two places.
  */
-#include <cloister/channel.h>
+#include "lib/channel.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -30,7 +31,7 @@ enum {
 struct cloister_channel {
     struct clo_ohttp_keyconf conf;
     uint16_t aead;
-    int64_t valid_until;
+    _Atomic int64_t valid_until; /* 0: spent */
     char gateway[sizeof(((struct cloister_verdict *)0)->gateway)];
 };
 
@@ -102,7 +103,7 @@ int cloister_channel_open(const struct cloister_verdict *v, int64_t now,
         err = choose(v, k, n, CLO_KEM_X25519, c);
     if (err != 0)
         goto out;
-    c->valid_until = v->valid_until;
+    atomic_init(&c->valid_until, v->valid_until);
     memcpy(c->gateway, v->gateway, sizeof(c->gateway));
     *ret = c;
     c = NULL;
@@ -124,7 +125,28 @@ const char *cloister_channel_gateway(const struct cloister_channel *c)
 
 int64_t cloister_channel_valid_until(const struct cloister_channel *c)
 {
-    return c->valid_until;
+    return atomic_load(&c->valid_until);
+}
+
+void clo_channel_spend(struct cloister_channel *c)
+{
+    atomic_store(&c->valid_until, 0);
+}
+
+int clo_reserved_check(void *const *reserved, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (reserved[i] != NULL)
+            return CLOISTER_E_UNSUPPORTED;
+    }
+    return 0;
+}
+
+int clo_handler_check(const struct cloister_answer_handler *h)
+{
+    if (h == NULL || h->head == NULL || h->content == NULL)
+        return CLOISTER_E_ARGUMENT;
+    return clo_reserved_check(h->reserved, CLO_ARRAY_LEN(h->reserved));
 }
 
 /* ---- an exchange ---- */
@@ -219,7 +241,9 @@ int cloister_exchange_new(struct cloister_channel *c, const struct cloister_requ
     if (c == NULL || req == NULL || ret == NULL || req->method == NULL || req->path == NULL ||
         (req->body == NULL && req->body_n > 0))
         return CLOISTER_E_ARGUMENT;
-    if (now >= c->valid_until)
+    if ((err = clo_reserved_check(req->reserved, CLO_ARRAY_LEN(req->reserved))) != 0)
+        return err;
+    if (now >= cloister_channel_valid_until(c))
         return CLOISTER_E_STALE;
     if (req->body_n > REQUEST_BODY_MAX)
         return CLOISTER_E_LIMIT;
@@ -371,7 +395,8 @@ int cloister_exchange_feed(struct cloister_exchange *x, const void *p, size_t n,
         return 0;
     x->h = h;
     x->ctx = ctx;
-    err = feed(x, &rd);
+    if ((err = clo_handler_check(h)) == 0)
+        err = feed(x, &rd);
     x->h = NULL;
     x->ctx = NULL;
     if (err != 0)
@@ -396,7 +421,8 @@ int cloister_exchange_end(struct cloister_exchange *x, const struct cloister_ans
 
         x->h = h;
         x->ctx = ctx;
-        err = clo_ohttp_reader_end(x->reader, on_chunk, x);
+        if ((err = clo_handler_check(h)) == 0)
+            err = clo_ohttp_reader_end(x->reader, on_chunk, x);
         x->h = NULL;
         x->ctx = NULL;
         if (err == 0)

@@ -241,7 +241,7 @@ static int on_text(void *ctx, const void *p, size_t n)
     return seen->stop_with;
 }
 
-static const struct cloister_answer_handler handler = {on_head, on_text};
+static const struct cloister_answer_handler handler = {.head = on_head, .content = on_text};
 
 static const struct cloister_request question = {
     .method = "POST",
