@@ -446,26 +446,18 @@ def two_daemons_dont_share_a_runtime_folder():
 @tap
 def keys_are_read_again_on_sighup_and_kept_if_they_cant_be():
     with Upstream() as d:
-        served = d.key_file
-
         def answers(key):
             """Does the client with this key get an answer?"""
-            d.key_file = os.path.join(d.dir, "of-the-client")
-            with open(d.key_file, "w") as f:
-                f.write(key + "\n")
-            os.chmod(d.key_file, 0o600)
+            harness.write_private(d.key_file, key + "\n")
             return ask(d, "hello").returncode == 0
 
-        def replace(text):
-            with open(served, "w") as f:
-                f.write(text + "\n")
-            d.proc.send_signal(signal.SIGHUP)
-
         assert answers(harness.API_KEY)
-        replace("too-short")
+        harness.write_private(d.key_store, "too-short\n")
+        d.proc.send_signal(signal.SIGHUP)
         until(lambda: "the API keys stay as they were" in d.log(), "the sentence about the keys")
         assert answers(harness.API_KEY)
-        replace("another-key-0123456789")
+        d.write_keys(["another-key-0123456789"])
+        d.proc.send_signal(signal.SIGHUP)
         until(lambda: answers("another-key-0123456789"), "the new key's acceptance")
         assert not answers(harness.API_KEY)
         assert harness.API_KEY not in d.log() and "another-key" not in d.log() and "too-short" not in d.log()

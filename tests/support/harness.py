@@ -4,6 +4,7 @@
 Only the standard library. Tests wait for events, never for time; every wait has a bound so that a fault ends the test.
 """
 import contextlib
+import hashlib
 import http.client
 import http.server
 import json
@@ -188,10 +189,20 @@ class Engine:
             os.unlink(self.path)
 
 
-class Daemon:
-    """cloisterd with the simulated TEE, an ephemeral port, and its own runtime folder."""
+def write_private(path, text):
+    """A file that only this user can read, put in place as a whole."""
+    with open(os.open(path + ".new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as f:
+        f.write(text)
+    os.rename(path + ".new", path)
 
-    def __init__(self, *args, engine=None, api_key=API_KEY, log=None):
+
+class Daemon:
+    """cloisterd with the simulated TEE, an ephemeral port, and its own runtime folder.
+
+    api_key: the client's key in key_file, and, unless `keys` says otherwise, all that the key store admits. keys: what write_keys takes.
+    """
+
+    def __init__(self, *args, engine=None, api_key=API_KEY, keys=None, log=None):
         self.dir = tempfile.mkdtemp(prefix="cloister-test-")
         self.log_path = log or os.path.join(self.dir, "log")
         cmd = [CLOISTERD, "--tee", "simulated", "--listen", "127.0.0.1:0", "--runtime-dir", os.path.join(self.dir, "run"),
@@ -201,11 +212,11 @@ class Daemon:
         if engine is not None:
             cmd += ["--upstream", "unix:" + engine.path]
         if api_key:
-            self.key_file = os.path.join(self.dir, "key")
-            fd = os.open(self.key_file, os.O_WRONLY | os.O_CREAT, 0o600)
-            os.write(fd, (api_key + "\n").encode())
-            os.close(fd)
-            cmd += ["--api-keys", self.key_file]
+            self.key_file = os.path.join(self.dir, "key")  # the client's, in the clear
+            write_private(self.key_file, api_key + "\n")
+            self.key_store = os.path.join(self.dir, "keys.json")  # the daemon's
+            self.write_keys(keys or api_key.split("\n"))
+            cmd += ["--api-keys", self.key_store]
         r, w = os.pipe()
         cmd += ["--ready-fd", str(w), *args]
         with open(self.log_path, "ab") as log_file:
@@ -216,6 +227,13 @@ class Daemon:
         self.cond = threading.Condition()
         threading.Thread(target=self._read, daemon=True).start()
         self.policy = os.path.join(self.dir, "policy.json")
+
+    def write_keys(self, keys):
+        """The key store: clear keys, or entries like {"key": CLEAR, "expires": ..., "requests_per_minute": ...}."""
+        entries = [{"key": k} if isinstance(k, str) else dict(k) for k in keys]
+        store = {"v": 1, "keys": [{"id": f"{i:08x}", "sha256": hashlib.sha256(e.pop("key").encode()).hexdigest(), "created": 1, **e}
+                                  for i, e in enumerate(entries)]}
+        write_private(self.key_store, json.dumps(store))
 
     def _read(self):
         buf = b""

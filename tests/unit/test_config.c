@@ -275,55 +275,6 @@ static void a_zero_byte_in_a_file_hides_nothing(void **state)
     assert_non_null(strstr(problem.text, "line 3 is too long, or holds a zero byte"));
 }
 
-static void api_keys_are_taken_as_digests(void **state)
-{
-    static struct clo_key_digests keys;
-    uint8_t digest[32];
-
-    (void)state;
-    assert_int_equal(
-        clo_api_keys_load(make_file("k", "# keys\nsixteen-letters!\r\n\nanother-one-of-17", 0600),
-                          &keys, &problem),
-        0);
-    assert_int_equal(keys.count, 2);
-    assert_int_equal(clo_sha256("sixteen-letters!", 16, digest), 0);
-    assert_memory_equal(keys.digest[0], digest, 32);
-    assert_int_equal(clo_sha256("another-one-of-17", 17, digest), 0);
-    assert_memory_equal(keys.digest[1], digest, 32);
-}
-
-static void unfit_files_of_keys_are_refused_and_no_key_is_told(void **state)
-{
-    static const struct {
-        const char *text;
-        mode_t mode;
-        const char *part;
-    } bad[] = {
-        {"sixteen-letters!\n", 0640, "chmod 600"},
-        {"sixteen-letters!\n", 0604, "chmod 600"},
-        {"", 0600, "holds no key"},
-        {"# only a comment\n", 0600, "holds no key"},
-        {"short-secret\n", 0600, "line 1: a key has 16"},
-        {"sixteen letters!\n", 0600, "line 1: a key has letters"},
-        {"sixteen-letters!\nsixteen-letters!\n", 0600, "line 2: this key stands above"},
-        {"sixteen-lett\xc3\xa9rs!\n", 0600, "line 1: a key has letters"},
-    };
-    static struct clo_key_digests keys;
-
-    (void)state;
-    for (size_t i = 0; i < CLO_ARRAY_LEN(bad); i++) {
-        assert_int_equal(
-            clo_api_keys_load(make_file("k", bad[i].text, bad[i].mode), &keys, &problem),
-            CLOISTER_E_CONFIG);
-        assert_non_null(strstr(problem.text, bad[i].part));
-        assert_null(strstr(problem.text, "sixteen"));
-        assert_null(strstr(problem.text, "short-secret"));
-    }
-    assert_int_equal(clo_api_keys_load(in_dir("absent"), &keys, &problem), CLOISTER_E_CONFIG);
-    assert_int_equal(clo_api_keys_load(dir, &keys, &problem), CLOISTER_E_CONFIG);
-    assert_int_equal(keys.count, 0);
-}
-
 static void a_replicas_path_is_made_once_and_stays(void **state)
 {
     char first[CLO_GATEWAY_PATH_LEN + 1], second[CLO_GATEWAY_PATH_LEN + 1], deep[256];
@@ -460,8 +411,6 @@ int main(void)
         T(a_file_fills_what_the_command_line_left_open),
         T(faults_in_a_file_are_told_with_their_line),
         T(a_zero_byte_in_a_file_hides_nothing),
-        T(api_keys_are_taken_as_digests),
-        T(unfit_files_of_keys_are_refused_and_no_key_is_told),
         T(a_replicas_path_is_made_once_and_stays),
         T(a_runtime_folder_serves_one_daemon_and_leaves_nothing),
         T(a_folder_that_others_can_write_to_is_refused),

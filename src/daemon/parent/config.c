@@ -77,7 +77,7 @@ static const struct {
     [THREADS] = {"threads", "Threads", NUMBER, 0, 4096, 0, "N",
                  "processors for llama-server; 0: its choice"},
     [API_KEYS] = {"api-keys", "ApiKeys", TEXT, 0, 0, 0, "FILE",
-                  "one key a line; without it only loopback is served"},
+                  "the key store; without it only loopback is served"},
     [RUNTIME_DIR] = {"runtime-dir", "RuntimeDir", TEXT, 0, 0, 0, "FOLDER",
                      "for the engine's socket (/run/cloister)"},
     [STATE_DIR] = {"state-dir", "StateDir", TEXT, 0, 0, 0, "FOLDER",
@@ -557,10 +557,27 @@ int clo_config_read(int argc, char *const argv[], struct clo_config *ret,
     return 0;
 }
 
+int clo_config_key_store(const char *file, char ret[CLO_STR_MAX], struct clo_problem *problem)
+{
+    static struct values v;
+    int err;
+
+    memset(&v, 0, sizeof v);
+    snprintf(v.file, sizeof v.file, "%s", file != NULL ? file : CLO_CONFIG_FILE);
+    if ((err = read_file(&v, file != NULL, problem)) != 0)
+        return err;
+    if (!v.at[API_KEYS].given)
+        return clo_problem_set(
+            problem, "say which key store: --api-keys FILE, or an ApiKeys line in %s", v.file);
+    memcpy(ret, v.at[API_KEYS].text, CLO_STR_MAX);
+    return 0;
+}
+
 void clo_config_help(void)
 {
     printf(
         "Usage: cloisterd --tee KIND {--model FILE | --upstream URL} [OPTION...]\n"
+        "       cloisterd key {add | list | revoke} [OPTION...]\n"
         "Serves a language model to clients that verify this machine and encrypt to it alone.\n\n");
     for (int o = 0; o < OPTIONS; o++) {
         char left[64];

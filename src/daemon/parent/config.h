@@ -54,6 +54,12 @@ enum clo_config_want {
  */
 CLO_MUST_USE int clo_config_read(int argc, char *const argv[], struct clo_config *ret,
                                  enum clo_config_want *ret_want, struct clo_problem *problem);
+/*
+ * The key store that a daemon with this configuration would use: ApiKeys in `file`, or, where that is NULL, in CLO_CONFIG_FILE. The
+ * rest of the file need not make sense together yet.
+ */
+CLO_MUST_USE int clo_config_key_store(const char *file, char ret[CLO_STR_MAX],
+                                      struct clo_problem *problem);
 /* The text of --help, to standard output. */
 void clo_config_help(void);
 

@@ -16,14 +16,10 @@
 #include <unistd.h>
 
 #include "base/enc.h"
-#include "base/secret.h"
 
 /* A Unix socket's path has 107 bytes; "/engine-4294967295.sock" takes 23. */
 enum {
-    RUNTIME_DIR_MAX = 80,
-    KEY_MIN = 16,
-    KEY_MAX = 512,
-    KEY_FILE_MAX = 1 << 20
+    RUNTIME_DIR_MAX = 80
 };
 
 struct path {
@@ -287,96 +283,6 @@ int clo_gateway_path_load(const char *state_dir, const struct clo_rng *rng,
                                "%s can't be read or written (%s): give another --state-dir",
                                file.text, strerror(errno));
     return 0;
-}
-
-/* ---- API keys ---- */
-
-static int add_key(const uint8_t *p, size_t n, unsigned line, const char *file,
-                   struct clo_key_digests *ret, struct clo_problem *problem)
-{
-    uint8_t digest[32];
-
-    for (size_t i = 0; i < n; i++)
-        if (p[i] <= ' ' || p[i] > '~')
-            return clo_problem_set(
-                problem, "%s, line %u: a key has letters, digits and signs only, no spaces", file,
-                line);
-    if (n < KEY_MIN || n > KEY_MAX)
-        return clo_problem_set(
-            problem,
-            "%s, line %u: a key has %d to %d characters; `openssl rand -hex 32` makes a good one",
-            file, line, KEY_MIN, KEY_MAX);
-    if (clo_sha256(p, n, digest) != 0)
-        return clo_problem_set(problem, "the cryptographic library failed");
-    for (uint16_t i = 0; i < ret->count; i++)
-        if (memcmp(ret->digest[i], digest, sizeof digest) == 0)
-            return clo_problem_set(problem,
-                                   "%s, line %u: this key stands above already: remove one of them",
-                                   file, line);
-    if (ret->count == CLO_CREDENTIALS_MAX)
-        return clo_problem_set(problem, "%s, line %u: %d keys are the most", file, line,
-                               CLO_CREDENTIALS_MAX);
-    memcpy(ret->digest[ret->count++], digest, sizeof digest);
-    return 0;
-}
-
-static int parse_keys(const struct clo_buf *text, const char *file, struct clo_key_digests *ret,
-                      struct clo_problem *problem)
-{
-    struct clo_rd rd = clo_rd_init(text->p, text->len);
-    const uint8_t *p = NULL;
-    int err;
-
-    for (unsigned line = 1; rd.left > 0; line++) {
-        const uint8_t *end = memchr(rd.p, '\n', rd.left);
-        size_t n = end != NULL ? (size_t)(end - rd.p) : rd.left;
-
-        if (clo_rd_view(&rd, n, &p) != 0 || (end != NULL && clo_rd_skip(&rd, 1) != 0))
-            return clo_problem_set(problem, "%s can't be read", file);
-        if (n > 0 && p[n - 1] == '\r')
-            n--;
-        if (n > 0 && p[0] != '#' && (err = add_key(p, n, line, file, ret, problem)) != 0)
-            return err;
-    }
-    return ret->count > 0 ? 0 : clo_problem_set(problem, "%s holds no key: write one a line", file);
-}
-
-int clo_api_keys_load(const char *file, struct clo_key_digests *ret, struct clo_problem *problem)
-{
-    static struct clo_key_digests keys;
-    struct clo_buf text = clo_buf_init(KEY_FILE_MAX);
-    struct stat st;
-    uint8_t *at = NULL;
-    ssize_t got = -1;
-    int fd = open(file, O_RDONLY | O_CLOEXEC);
-    int err = 0;
-
-    memset(&keys, 0, sizeof keys);
-    if (fd < 0 || fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
-        err = clo_problem_set(problem,
-                              "the file of API keys, %s, can't be read (%s): correct --api-keys",
-                              file, fd < 0 ? strerror(errno) : "it isn't a file");
-    else if ((st.st_mode & 077) != 0)
-        err = clo_problem_set(problem, "others can read the API keys in %s: run chmod 600 on it",
-                              file);
-    while (err == 0 && got != 0) {
-        if (clo_buf_reserve(&text, 4096, &at) != 0)
-            err = clo_problem_set(problem, "the file of API keys, %s, is larger than %d bytes",
-                                  file, KEY_FILE_MAX);
-        else if ((got = read(fd, at, 4096)) < 0 && errno != EINTR)
-            err = clo_problem_set(problem, "the file of API keys, %s, can't be read (%s)", file,
-                                  strerror(errno));
-        else if (got > 0)
-            clo_buf_commit(&text, (size_t)got);
-    }
-    if (err == 0)
-        err = parse_keys(&text, file, &keys, problem);
-    if (err == 0)
-        *ret = keys;
-    if (fd >= 0)
-        close(fd);
-    clo_buf_clear(&text);
-    return err;
 }
 
 /* ---- programs and the model ---- */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the parent finds and makes in the file system and takes from it: its folders, its lock, this replica's path, the API keys,
+ * What the parent finds and makes in the file system and takes from it: its folders, its lock, this replica's path,
  * the helpers, llama-server, the listening socket. Each failure is one sentence (struct clo_problem).
  */
 #ifndef CLO_DAEMON_FILES_H
@@ -22,14 +22,6 @@ void clo_runtime_close(struct clo_runtime *r);
 CLO_MUST_USE int clo_gateway_path_load(const char *state_dir, const struct clo_rng *rng,
                                        char ret[CLO_GATEWAY_PATH_LEN + 1],
                                        struct clo_problem *problem);
-
-/* SHA-256 of each key in the file. The keys themselves are wiped before this returns. */
-struct clo_key_digests {
-    uint16_t count;
-    uint8_t digest[CLO_CREDENTIALS_MAX][32];
-};
-CLO_MUST_USE int clo_api_keys_load(const char *file, struct clo_key_digests *ret,
-                                   struct clo_problem *problem);
 
 /* Path of a helper: beside this program, or in the folder of the installation. */
 CLO_MUST_USE int clo_helper_find(enum clo_role role, char ret[CLO_STR_MAX],

@@ -39,6 +39,7 @@
 
 #include "base/enc.h"
 #include "daemon/parent/files.h"
+#include "daemon/parent/keys.h"
 #include "daemon/role.h"
 #include "platform/process.h"
 
@@ -82,8 +83,8 @@ enum phase {
 struct parent {
     struct clo_config cfg;
     struct clo_runtime runtime;
-    struct clo_key_digests keys;
-    char keys_file[CLO_STR_MAX], model[CLO_STR_MAX], server[CLO_STR_MAX];
+    struct clo_keys keys;
+    char model[CLO_STR_MAX], server[CLO_STR_MAX];
     char gateway_path[CLO_GATEWAY_PATH_LEN + 1];
     int listener, signals;
     uint16_t port;
@@ -158,8 +159,8 @@ static int send_credentials(struct parent *p)
     struct clo_buf bytes = clo_buf_init(4 + sizeof terms);
     int fd = -1, err;
 
-    for (uint16_t i = 0; i < p->keys.count; i++)
-        memcpy(terms[i].digest, p->keys.digest[i], sizeof terms[i].digest);
+    for (uint32_t i = 0; i < p->keys.count; i++)
+        terms[i] = p->keys.at[i].terms;
     if ((err = clo_credentials_write(terms, p->keys.count, &bytes)) == 0 &&
         (err = clo_memfd_make(bytes.p, bytes.len, &fd)) == 0) {
         (void)child_send(p, CLO_ROLE_GATEWAY, CLO_MSG_CREDENTIALS, 0, NULL, 0, fd);
@@ -215,7 +216,7 @@ static int write_keeper_start(const struct parent *p, struct clo_wr *wr)
 
 static int write_gateway_start(const struct parent *p, struct clo_wr *wr)
 {
-    struct clo_gateway_start s = {.open_to_all = p->keys.count == 0,
+    struct clo_gateway_start s = {.open_to_all = p->cfg.api_keys[0] == 0,
                                   .request_max = p->cfg.request_max,
                                   .connections_max = p->cfg.connections_max};
 
@@ -746,18 +747,30 @@ static bool all_gone(void)
 
 /* ---- signals and the loop ---- */
 
+/* A store without keys is one that nobody may use, as after the last one was revoked. */
+static void say_if_empty(const struct clo_keys *keys)
+{
+    if (keys->count == 0)
+        say("the key store holds no key: nobody is served until `cloisterd key add` makes one");
+}
+
 static void reload_keys(struct parent *p)
 {
     struct clo_problem problem = {0};
+    struct clo_keys keys = {0};
 
-    if (p->keys_file[0] == 0)
+    if (p->cfg.api_keys[0] == 0)
         return;
-    if (clo_api_keys_load(p->keys_file, &p->keys, &problem) != 0) {
+    if (clo_keys_load(p->cfg.api_keys, &keys, &problem) != 0) {
         say(problem.text);
         say("the API keys stay as they were");
-    } else if (p->child[CLO_ROLE_GATEWAY].state != ABSENT) {
-        (void)send_credentials(p);
+        return;
     }
+    clo_keys_clear(&p->keys);
+    p->keys = keys;
+    say_if_empty(&p->keys);
+    if (p->child[CLO_ROLE_GATEWAY].state != ABSENT)
+        (void)send_credentials(p);
 }
 
 static void on_signals(struct parent *p)
@@ -880,9 +893,9 @@ static int prepare(struct parent *p, struct clo_problem *problem)
                        (err = clo_engine_find(c->server, p->server, problem)) != 0))
         return err;
     if (c->api_keys[0] != 0) {
-        if ((err = clo_api_keys_load(c->api_keys, &p->keys, problem)) != 0)
+        if ((err = clo_keys_load(c->api_keys, &p->keys, problem)) != 0)
             return err;
-        memcpy(p->keys_file, c->api_keys, sizeof p->keys_file);
+        say_if_empty(&p->keys);
     }
     if ((err = clo_runtime_open(c->runtime_dir, &p->runtime, problem)) != 0 ||
         (err = clo_gateway_path_load(c->state_dir, clo_rng_system(), p->gateway_path, problem)) !=
@@ -901,6 +914,8 @@ int main(int argc, char *argv[])
     static struct clo_problem problem;
     enum clo_config_want want = CLO_WANT_RUN;
 
+    if (argc > 1 && strcmp(argv[1], "key") == 0)
+        return clo_key_command(argc - 1, argv + 1);
     if (clo_config_read(argc, argv, &p.cfg, &want, &problem) != 0) {
         say(problem.text);
         return 1;
@@ -929,5 +944,6 @@ int main(int argc, char *argv[])
     }
     clo_runtime_close(&p.runtime);
     clo_buf_clear(&p.manifest);
+    clo_keys_clear(&p.keys);
     return p.status;
 }
