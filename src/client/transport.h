@@ -42,6 +42,8 @@ struct clo_transport;
 CLO_MUST_USE int clo_transport_new(const char *url, struct clo_transport **ret);
 void clo_transport_free(struct clo_transport *t);
 const char *clo_transport_url(const struct clo_transport *t);
+/* Is the server on this machine itself? */
+bool clo_transport_is_loopback(const struct clo_transport *t);
 /* While this descriptor is readable, transfers end with CLOISTER_E_CANCELLED; -1 for none. */
 void clo_transport_stop_fd(struct clo_transport *t, int fd);
 
@@ -63,8 +65,9 @@ struct clo_post {
     /* called once when the stop descriptor became readable, before the connection is closed; may be NULL */
     void (*stopping)(void *ctx);
     void *ctx;
-    long
-        limit_s; /* for all of it; 0: only the stall limit; with a limit the stop descriptor is not heeded */
+    /* for all of it; 0: only the stall limit; with a limit the stop descriptor is not heeded */
+    long limit_s;
+    long stall_s; /* without a byte; 0: 300 */
 };
 /* As _get; CLOISTER_E_KEYS_CHANGED when the server says that it has no such key. */
 CLO_MUST_USE int clo_transport_post(struct clo_transport *t, const struct clo_post *post,

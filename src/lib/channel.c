@@ -22,7 +22,7 @@
 
 enum {
     KEYCONFS_MAX = 16,           /* as many as a list may hold */
-    REQUEST_BODY_MAX = 16 << 20, /* of the inner request */
+    REQUEST_BODY_MAX = 32 << 20, /* of the inner request */
     REQUEST_MAX = REQUEST_BODY_MAX + 65536,
     SEALED_MAX = REQUEST_MAX + REQUEST_MAX / 512, /* each 16 KiB chunk grows by 20 bytes at most */
     CONTENT_TYPE_MAX = 256,
