@@ -11,8 +11,7 @@
 #include "base/secret.h"
 #include "codec/ohttp.h"
 
-#define EVIDENCE_PATH "/.well-known/cloister/evidence?full=1&nonce="
-#define CANCEL_PATH   "/v1/cloister/cancel"
+#define CANCEL_PATH "/v1/cloister/cancel"
 
 enum {
     BLOBS_MAX = 6,
@@ -78,14 +77,13 @@ int clo_evidence_fetch(struct clo_transport *t, struct cloister_evidence **ret,
     struct clo_buf json = clo_buf_init(CLOISTER_EVIDENCE_MAX);
     struct cloister_evidence *e = NULL;
     struct cloister_nonce fresh = {0};
-    char path[sizeof(EVIDENCE_PATH) + CLO_B64_LEN(32)] = EVIDENCE_PATH;
+    char path[CLOISTER_EVIDENCE_PATH_MAX] = {0};
     int err;
 
     *fault = (struct clo_fault){.step = CLO_STEP_EVIDENCE};
-    if ((err = clo_rng_fill(clo_rng_system(), fresh.bytes, sizeof(fresh.bytes))) != 0)
+    err = cloister_evidence_request(clock_s(CLOCK_REALTIME), true, &fresh, path);
+    if (err != 0)
         goto out;
-    fresh.sent_at = clock_s(CLOCK_REALTIME);
-    clo_b64(fresh.bytes, sizeof(fresh.bytes), path + strlen(EVIDENCE_PATH));
     if ((err = clo_transport_get(t, path, "application/json", &json, &fault->reply)) != 0)
         goto out;
     fault->step = CLO_STEP_VERDICT;
