@@ -8,6 +8,7 @@
  *   all     -> parent    READY, DRAINED, PING
  *   keeper, attester -> parent   PEER_BAD
  *   keeper  -> attester  KEYS (the keys section of the epoch that new evidence shows: the gateway can't choose it)
+ *   keeper  -> gateway   KEYS (the same, for discovery)
  *   gateway -> attester  QUOTE -> QUOTED; attester -> gateway BLOB (pushed)
  *   gateway -> keeper    OPEN -> OPENED, COMMIT -> COMMITTED, CLOSE
  *   engine  -> parent    ENGINE_UP, ENGINE_DOWN
@@ -72,7 +73,7 @@ enum clo_msg {
     CLO_MSG_ENGINE_DOWN = 31, /* empty */
     /* attester -> parent, `simulated` only: what a demo's policy pins */
     CLO_MSG_SIMULATED = 40, /* root 32, measurement 48 */
-    /* keeper -> attester */
+    /* keeper -> attester, gateway */
     CLO_MSG_KEYS = 50, /* the keys section's bytes */
     /* gateway <-> attester */
     CLO_MSG_QUOTE = 60,  /* nonce 32 */

@@ -198,7 +198,7 @@ def a_body_of_two_lengths_is_refused_and_ends_the_connection():
 
 @tap
 def other_media_types_paths_and_methods_are_refused():
-    for ctype in ("message/ohttp-req", "application/json", "text/plain", "message/ohttp-chunked-res"):
+    for ctype in ("message/ohttp-res", "application/json", "text/plain", "message/ohttp-chunked-res"):
         assert D.post(GATEWAY, b"x", ctype)[0] == 415
     assert D.post("/r/0000000000000000", b"x")[0] == 404
     assert D.post("/v1/chat/completions", b"{}", "application/json")[0] == 404

@@ -291,6 +291,11 @@ static int on_headers(void *ctx, const struct clo_bhttp_field *f, size_t n)
     return 0;
 }
 
+bool clo_budget_has(const struct clo_budget *b, size_t n)
+{
+    return b->used <= b->max && n <= b->max - b->used;
+}
+
 /* Content that there is no room for is dropped at once; its end is still waited for. */
 static int on_content(void *ctx, const uint8_t *p, size_t n)
 {
@@ -304,7 +309,7 @@ static int on_content(void *ctx, const uint8_t *p, size_t n)
         in->late = CLO_API_TOO_LARGE;
         return 0;
     }
-    if (n > in->budget->max - in->budget->used) {
+    if (!clo_budget_has(in->budget, n)) {
         clo_inner_drop_body(in);
         in->late = CLO_API_BUSY;
         return 0;

@@ -85,8 +85,9 @@ enum clo_shape {
 
 /* Bytes of request bodies held by all requests together. */
 struct clo_budget {
-    size_t used, max;
+    size_t used, max; /* more may be used than is allowed now */
 };
+bool clo_budget_has(const struct clo_budget *b, size_t n);
 
 struct clo_inner {
     struct clo_bhttp_dec *dec;

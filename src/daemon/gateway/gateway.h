@@ -43,6 +43,7 @@ enum clo_gw_state {
 #define CLO_GW_IDLE_S        60                 /* a connection on which nothing moves */
 #define CLO_GW_SILENCE_S     120                /* an engine in the middle of a stream */
 #define CLO_GW_SILENCE_ALL_S 600                /* an engine that was asked for a whole answer */
+#define CLO_GW_KEY_SPARE_S   120                /* before its end a key is no longer to be kept */
 #define CLO_GW_CONN_MEMORY   ((size_t)32 << 10) /* a connection's buffers: one sealed chunk fits */
 
 /* Numbers of CLO_EV_LIMIT. */
@@ -83,7 +84,7 @@ enum clo_request_state {
     CLO_RS_QUOTING,    /* evidence: waits for the attester */
     CLO_RS_HEADER,     /* collects the seven bytes and enc */
     CLO_RS_OPENING,    /* waits for the keeper */
-    CLO_RS_BODY,       /* opens chunks */
+    CLO_RS_BODY,       /* opens chunks, or gathers what is sealed in one piece */
     CLO_RS_COMMITTING, /* waits for the keeper */
     CLO_RS_ANSWERING,  /* waits for a slot, for the engine, or for the network */
     CLO_RS_REFUSED     /* reads to the body's end, then `refusal` */
@@ -107,10 +108,13 @@ struct clo_request {
     bool full;
     struct clo_buf document;
     /* OHTTP request */
+    bool chunked;
     struct clo_buf head; /* the seven bytes and enc */
     size_t head_need;
     struct clo_ohttp_opened *opened; /* in guarded memory */
-    struct clo_ohttp_reader *reader;
+    struct clo_ohttp_reader *reader; /* chunked */
+    struct clo_buf sealed;           /* plain: all of it, until its end has come */
+    size_t sealed_charged;           /* of the budget */
     struct clo_inner inner;
     bool inner_live, keeper_context;
     uint32_t owner;       /* the credential's place */
@@ -131,6 +135,13 @@ struct clo_request {
     unsigned status; /* of the inner answer, for the log */
 };
 
+/* What RFC 9540's discovery tells: one configuration of the keys that new evidence shows. n 0: there are none. */
+struct clo_gw_key {
+    uint8_t list[CLO_KEM_PK_MAX + 64];
+    size_t n;
+    int64_t best_before, expires; /* Unix s */
+};
+
 struct clo_gw {
     struct event_base *base;
     unsigned state; /* enum clo_gw_state */
@@ -139,6 +150,7 @@ struct clo_gw {
     bool limited; /* they have come */
     int listener;
     struct clo_link *parent, *keeper, *attester;
+    struct clo_gw_key key;
     struct clo_credential *credential;
     uint32_t credentials;
     struct clo_engine_state engine;

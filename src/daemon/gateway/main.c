@@ -63,13 +63,46 @@ static void look_at_loss(struct clo_gw *gw, enum clo_role role, int err)
 
 /* ---- keeper ---- */
 
+/* The configuration that most others understand: X25519's where it is offered (docs/PROTOCOL.md section 2.1). */
+static int on_keys(struct clo_gw *gw, const struct clo_ipc_msg *m)
+{
+    struct clo_ohttp_keyconf conf[2] = {0};
+    struct clo_keys_section s = {0};
+    struct clo_gw_key key = {0};
+    struct clo_wr wr = clo_wr_init(key.list, sizeof(key.list));
+    size_t n = 0, which = 0;
+    int64_t spare = 0;
+    int err = 0;
+
+    if ((err = clo_keys_section_parse(m->payload, m->n, &s)) != 0 ||
+        (err = clo_ohttp_keys_parse(s.ohttp_keys, s.ohttp_keys_n, conf, CLO_ARRAY_LEN(conf), &n)) !=
+            0)
+        return err;
+    which = n == 2 && conf[1].kem == CLO_KEM_X25519;
+    if (n == 0)
+        return CLOISTER_E_PROTOCOL;
+    if ((err = clo_ohttp_keys_write(&conf[which], 1, &wr)) != 0)
+        return err;
+    key.n = wr.len;
+    key.expires = s.expires;
+    spare = (s.expires - s.created) / 5; /* as of a verdict (docs/PROTOCOL.md section 1.5) */
+    key.best_before = s.expires - (spare < CLO_GW_KEY_SPARE_S ? spare : CLO_GW_KEY_SPARE_S);
+    gw->key = key;
+    return 0;
+}
+
 static int on_keeper(void *ctx, struct clo_ipc_msg *m)
 {
-    return m->type == CLO_MSG_OPENED ? clo_request_opened(ctx, m) : clo_request_committed(ctx, m);
+    switch (m->type) {
+    case CLO_MSG_OPENED: return clo_request_opened(ctx, m);
+    case CLO_MSG_COMMITTED: return clo_request_committed(ctx, m);
+    default: return on_keys(ctx, m);
+    }
 }
 
 static void drop_keeper(struct clo_gw *gw)
 {
+    gw->key.n = 0;
     clo_link_free(gw->keeper);
     gw->keeper = NULL;
     clo_requests_keeper_lost(gw);
@@ -84,6 +117,7 @@ static void on_keeper_lost(void *ctx, int err)
 static const struct clo_ipc_permit keeper_permits[] = {
     {ALWAYS, CLO_MSG_OPENED, 4, 4 + CLO_AEAD_KEY_MAX + CLO_AEAD_NONCE + CLO_AEAD_KEY_MAX, false},
     {ALWAYS, CLO_MSG_COMMITTED, 4, 4, false},
+    {ALWAYS, CLO_MSG_KEYS, 1, CLO_IPC_PAYLOAD_MAX, false},
 };
 static const struct clo_link_ops keeper_ops = {keeper_permits, CLO_ARRAY_LEN(keeper_permits),
                                                on_keeper, on_keeper_lost};

@@ -17,6 +17,7 @@
 #include "platform/process.h"
 
 #define EVIDENCE_PATH "/.well-known/cloister/evidence"
+#define OHTTP_PATH    "/.well-known/ohttp-gateway" /* RFC 9540 section 3 */
 #define BLOCK         1024 /* of a buffer that only answers to HTTP/1.0 clients go through */
 #define BLOB_PATH     "/blob/"
 #define JSON_TYPE     "application/json"
@@ -48,7 +49,8 @@ static const struct {
     [FIXED_KEY] = {400, KEY_PROBLEM, PROBLEM_TYPE, NULL, NULL},
     [FIXED_NOT_FOUND] = {404, "", NULL, NULL, NULL},
     [FIXED_METHOD] = {405, "", NULL, "Allow", "GET, HEAD, POST"},
-    [FIXED_TYPE] = {415, "", NULL, "Accept-Post", CLO_OHTTP_MEDIA_CHUNKED_REQ},
+    [FIXED_TYPE] = {415, "", NULL, "Accept-Post",
+                    CLO_OHTTP_MEDIA_CHUNKED_REQ ", " CLO_OHTTP_MEDIA_REQ},
     [FIXED_BUSY] = {503, "", NULL, "Retry-After", "1"},
 };
 
@@ -155,16 +157,23 @@ static ssize_t on_content(void *arg, uint64_t pos, char *dst, size_t max)
     return wait_for_wake(r) == MHD_YES ? 0 : MHD_CONTENT_READER_END_WITH_ERROR;
 }
 
+/* A plain answer is there as a whole, so that its length can be told; chunks come as they are made. */
 static enum MHD_Result answer_encrypted(struct clo_request *r)
 {
-    struct MHD_Response *res = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, BLOCK,
-                                                                 on_content, r, NULL);
+    const bool plain = clo_response_is_plain(r->response);
+    const uint64_t size = plain ? clo_response_size(r->response) : MHD_SIZE_UNKNOWN;
+    struct MHD_Response *res = NULL;
     enum MHD_Result ok = MHD_NO;
 
+    if (plain && clo_response_state(r->response) != CLO_RESPONSE_ENDED)
+        return MHD_NO;
+    res = MHD_create_response_from_callback(size, BLOCK, on_content, r, NULL);
     if (res == NULL)
         return MHD_NO;
-    if (add_header(res, "Content-Type", CLO_OHTTP_MEDIA_CHUNKED_RES) == 0 &&
-        add_header(res, "Incremental", "?1") == 0 &&
+    if (add_header(res, "Content-Type",
+                   plain ? CLO_OHTTP_MEDIA_RES : CLO_OHTTP_MEDIA_CHUNKED_RES) == 0 &&
+        (plain || add_header(res, "Incremental", "?1") == 0) &&
+        add_header(res, "X-Accel-Buffering", "no") == 0 && /* nginx holds answers otherwise */
         add_header(res, "Cache-Control", "no-store") == 0)
         ok = MHD_queue_response(r->conn, MHD_HTTP_OK, res);
     MHD_destroy_response(res);
@@ -294,6 +303,28 @@ static enum MHD_Result get_blob(struct clo_gw *gw, struct MHD_Connection *conn, 
     return ok;
 }
 
+/* RFC 9540: one key configuration for clients that don't verify evidence themselves. Held no longer than its keys are good for. */
+static enum MHD_Result get_key(struct clo_gw *gw, struct MHD_Connection *conn)
+{
+    const int64_t left = gw->key.best_before - clo_clock_now();
+    struct MHD_Response *res = NULL;
+    enum MHD_Result ok = MHD_NO;
+    char cache[48] = "no-store";
+
+    if (gw->key.n == 0 || gw->key.expires <= clo_clock_now())
+        return answer(gw, conn, FIXED_BUSY);
+    if (left > 0)
+        snprintf(cache, sizeof(cache), "max-age=%lld", (long long)left);
+    res = MHD_create_response_from_buffer(gw->key.n, gw->key.list, MHD_RESPMEM_MUST_COPY);
+    if (res == NULL)
+        return MHD_NO;
+    if (add_header(res, "Content-Type", CLO_OHTTP_MEDIA_KEYS) == 0 &&
+        add_header(res, "Cache-Control", cache) == 0)
+        ok = MHD_queue_response(conn, MHD_HTTP_OK, res);
+    MHD_destroy_response(res);
+    return ok;
+}
+
 static bool is_ready(const struct clo_gw *gw)
 {
     return gw->state == CLO_GW_RUN && gw->keeper != NULL && gw->attester != NULL && gw->quotable &&
@@ -307,6 +338,8 @@ static enum MHD_Result get(struct clo_gw *gw, struct MHD_Connection *conn, const
 
     if (strcmp(path, EVIDENCE_PATH) == 0)
         return get_evidence(gw, conn, state);
+    if (strcmp(path, OHTTP_PATH) == 0)
+        return get_key(gw, conn);
     if (strcmp(path, "/healthz") == 0)
         return answer(gw, conn, FIXED_OK);
     if (strcmp(path, "/readyz") == 0)
@@ -333,12 +366,14 @@ static enum MHD_Result post(struct clo_gw *gw, struct MHD_Connection *conn, cons
 {
     const char *type = MHD_lookup_connection_value(conn, MHD_HEADER_KIND, "Content-Type");
     const char *length = MHD_lookup_connection_value(conn, MHD_HEADER_KIND, "Content-Length");
+    const bool chunked = type != NULL && strcasecmp(type, CLO_OHTTP_MEDIA_CHUNKED_REQ) == 0;
     unsigned long long n = 0;
     struct clo_request *r = NULL;
+    enum MHD_Result ok = MHD_NO;
 
-    if (strcmp(path, gw->cfg.gateway) != 0)
+    if (strcmp(path, gw->cfg.gateway) != 0 && strcmp(path, OHTTP_PATH) != 0)
         return answer(gw, conn, is_get_path(gw, path) ? FIXED_METHOD : FIXED_NOT_FOUND);
-    if (type == NULL || strcasecmp(type, CLO_OHTTP_MEDIA_CHUNKED_REQ) != 0)
+    if (!chunked && (type == NULL || strcasecmp(type, CLO_OHTTP_MEDIA_REQ) != 0))
         return answer(gw, conn, FIXED_TYPE);
     if (length != NULL) /* digits only: the HTTP server has checked that */
         n = strtoull(length, NULL, 10);
@@ -347,11 +382,14 @@ static enum MHD_Result post(struct clo_gw *gw, struct MHD_Connection *conn, cons
     if (gw->state != CLO_GW_RUN || gw->keeper == NULL)
         return answer(gw, conn, FIXED_BUSY);
     if (gw->budget.used >= gw->budget.max ||
-        (n > gw->cfg.request_max ? gw->cfg.request_max : n) > gw->budget.max - gw->budget.used) {
+        !clo_budget_has(&gw->budget, n > gw->cfg.request_max ? gw->cfg.request_max : n)) {
         clo_log("gateway", CLO_EV_LIMIT, CLO_GW_LIMIT_MEMORY, gw->budget.used, 0, 0);
         return answer(gw, conn, FIXED_BUSY);
     }
-    return open_request(gw, conn, CLO_REQ_OHTTP, state, &r);
+    ok = open_request(gw, conn, CLO_REQ_OHTTP, state, &r);
+    if (r != NULL)
+        r->chunked = chunked;
+    return ok;
 }
 
 static enum MHD_Result read_framing(void *arg, enum MHD_ValueKind kind, const char *key,

@@ -4,8 +4,8 @@
  * (docs/PROTOCOL.md sections 2 and 3):
  *
  *   1. header and enc are in: the keeper opens, or says why not
- *   2. chunks are decrypted as they come; plaintext is kept, never used
- *   3. the final chunk has authenticated: the inner request is read, its credential judged
+ *   2. chunks are decrypted as they come; plaintext is kept, never used (in the plain form: ciphertext is kept until its end)
+ *   3. the final chunk, or the one piece, has authenticated: the inner request is read, its credential judged
  *   4. the keeper commits: from here on, and never before, is this request the first and only one with its enc
  *   5. limits, the body's check, a slot, the engine
  *
@@ -62,8 +62,16 @@ int clo_request_new(struct clo_gw *gw, enum clo_request_kind kind, struct clo_re
     return 0;
 }
 
+static void drop_sealed(struct clo_request *r)
+{
+    clo_buf_clear(&r->sealed);
+    r->gw->budget.used -= r->sealed_charged;
+    r->sealed_charged = 0;
+}
+
 static void drop_keys(struct clo_request *r)
 {
+    drop_sealed(r);
     clo_ohttp_reader_free(r->reader);
     r->reader = NULL;
     clo_guard_free(r->opened);
@@ -163,7 +171,7 @@ static void ask_keeper(struct clo_request *r)
     const uint8_t *ids = NULL;
 
     if (clo_rd_view(&rd, CLO_OHTTP_HDR, &ids) != 0 || clo_wr_bytes(&wr, ids, CLO_OHTTP_HDR) != 0 ||
-        clo_wr_u8(&wr, 1) != 0 || clo_wr_bytes(&wr, rd.p, rd.left) != 0 ||
+        clo_wr_u8(&wr, r->chunked) != 0 || clo_wr_bytes(&wr, rd.p, rd.left) != 0 ||
         clo_link_send(r->gw->keeper, CLO_MSG_OPEN, r->id, payload, wr.len) != 0) {
         clo_request_refuse(r, CLO_REFUSE_BUSY);
         return;
@@ -215,7 +223,7 @@ static int read_opened(struct clo_request *r, struct clo_rd *rd)
             0)
         return err;
     r->opened->suite = h.suite;
-    r->opened->chunked = true;
+    r->opened->chunked = r->chunked;
     return 0;
 }
 
@@ -223,15 +231,18 @@ static void begin_body(struct clo_request *r)
 {
     const struct clo_ohttp_opened *o = r->opened;
 
-    if (clo_ohttp_reader_new(o->suite.aead, o->key, o->base_nonce, &r->reader) != 0 ||
+    if ((r->chunked &&
+         clo_ohttp_reader_new(o->suite.aead, o->key, o->base_nonce, &r->reader) != 0) ||
         clo_inner_init(&r->inner, r->gw->cfg.request_max, &r->gw->budget) != 0) {
         clo_request_refuse(r, CLO_REFUSE_BUSY);
         return;
     }
     r->inner_live = true;
-    /* The request's key lives in the reader from here on. */
-    clo_wipe(r->opened->key, sizeof(r->opened->key));
-    clo_wipe(r->opened->base_nonce, sizeof(r->opened->base_nonce));
+    r->sealed = clo_buf_init(r->gw->upload_max);
+    if (r->chunked) { /* the request's key lives in the reader from here on */
+        clo_wipe(r->opened->key, sizeof(r->opened->key));
+        clo_wipe(r->opened->base_nonce, sizeof(r->opened->base_nonce));
+    }
     r->state = CLO_RS_BODY;
 }
 
@@ -264,7 +275,7 @@ int clo_request_opened(struct clo_gw *gw, const struct clo_ipc_msg *m)
     return 0;
 }
 
-/* ---- step 2: chunks ---- */
+/* ---- step 2: chunks, or one piece ---- */
 
 static int on_chunk(void *ctx, const uint8_t *p, size_t n, bool final)
 {
@@ -275,6 +286,32 @@ static int on_chunk(void *ctx, const uint8_t *p, size_t n, bool final)
     return 0;
 }
 
+/* What can't be opened before its end has come is held as it is. */
+static void hold(struct clo_request *r, const void *p, size_t n)
+{
+    struct clo_budget *budget = &r->gw->budget;
+
+    if (!clo_budget_has(budget, n) || clo_buf_append(&r->sealed, p, n) != 0) {
+        clo_log("gateway", CLO_EV_LIMIT, CLO_GW_LIMIT_MEMORY, budget->used, 0, 0);
+        clo_request_refuse(r, CLO_REFUSE_BUSY);
+        return;
+    }
+    budget->used += n;
+    r->sealed_charged += n;
+}
+
+static int open_held(struct clo_request *r)
+{
+    struct clo_buf text = clo_buf_init(r->sealed.len);
+    int err = clo_ohttp_plain_open_request(r->opened, r->sealed.p, r->sealed.len, &text);
+
+    drop_sealed(r);
+    if (err == 0)
+        clo_inner_feed(&r->inner, text.p, text.len);
+    clo_buf_clear(&text);
+    return err;
+}
+
 size_t clo_request_feed(struct clo_request *r, const void *p, size_t n)
 {
     size_t taken = n;
@@ -283,7 +320,9 @@ size_t clo_request_feed(struct clo_request *r, const void *p, size_t n)
     case CLO_RS_HEADER: taken = feed_head(r, p, n); break;
     case CLO_RS_OPENING: return 0;
     case CLO_RS_BODY:
-        if (clo_ohttp_reader_feed(r->reader, p, n, on_chunk, r) != 0)
+        if (!r->chunked)
+            hold(r, p, n);
+        else if (clo_ohttp_reader_feed(r->reader, p, n, on_chunk, r) != 0)
             clo_request_refuse(r, CLO_REFUSE_BAD);
         break;
     default: break; /* refused: read, and think nothing of it */
@@ -325,7 +364,7 @@ static void finish_body(struct clo_request *r)
     enum clo_api_code code = CLO_API_OK;
     const uint8_t *credential = nobodys_credential;
 
-    if (clo_ohttp_reader_end(r->reader, on_chunk, r) != 0) {
+    if ((r->chunked ? clo_ohttp_reader_end(r->reader, on_chunk, r) : open_held(r)) != 0) {
         clo_request_refuse(r, CLO_REFUSE_BAD);
         return;
     }
@@ -521,7 +560,7 @@ static bool is_running(const struct clo_request *r)
 static void cancel(struct clo_request *r)
 {
     leave_engine(r);
-    if (!clo_response_has_begun(r->response)) {
+    if (clo_response_take_back(r->response)) {
         fail(r, CLO_API_CANCELLED);
         return;
     }
@@ -697,9 +736,11 @@ static void end_stream(struct clo_request *r, int err)
         err = CLOISTER_E_CUT;
     leave_engine(r);
     r->status = 200;
-    if (err == 0 && (err = clo_response_end(r->response)) == 0) {
+    if (err == 0)
+        err = clo_response_end(r->response);
+    if (err == 0) {
         log_done(r);
-    } else if (!clo_response_has_begun(r->response)) {
+    } else if (clo_response_take_back(r->response)) {
         fail(r, err == CLOISTER_E_ENGINE ? CLO_API_ENGINE_FAILED : CLO_API_ENGINE_LOST);
     } else {
         (void)!say_event_fault(r, err == CLOISTER_E_ENGINE ? CLO_API_ENGINE_FAILED

@@ -9,11 +9,20 @@
 
 #define PREFIX    4 /* length of a queued chunk, ours alone */
 #define OUT_MAX   ((size_t)40 << 20)
+#define PLAIN_MAX (OUT_MAX - ((size_t)1 << 20)) /* of a plain answer, so that `out` holds it sealed */
 #define SEALED    (CLO_OHTTP_CHUNK_MAX + 64) /* one chunk with everything around it */
 #define SPARE_MAX 4096                       /* an idle stream keeps no more than this */
 
+/* What seals a plain answer in the end. */
+struct plain_form {
+    struct clo_ohttp_opened opened;
+    uint8_t enc[CLO_KEM_ENC_MAX];
+    const struct clo_rng *rng;
+};
+
 struct clo_response {
-    struct clo_ohttp_writer *writer;
+    struct clo_ohttp_writer *writer; /* chunked */
+    struct plain_form *form;         /* plain */
     uint8_t nonce[CLO_AEAD_KEY_MAX]; /* stands before the first chunk */
     size_t nonce_n;                  /* 0 once it is out */
     struct clo_buf plain;
@@ -21,31 +30,64 @@ struct clo_response {
     size_t taken; /* of out's front: consumed in one go when it is worth it */
     size_t left;  /* of the chunk that is being taken */
     enum clo_response_state state;
-    bool begun, congested;
+    bool is_plain, begun, congested;
     uint64_t bytes;
 };
+
+static int begin_plain(struct clo_response *r, const struct clo_ohttp_opened *o, const uint8_t *enc,
+                       const struct clo_rng *rng)
+{
+    struct plain_form *form = clo_wipe_malloc(sizeof(*form));
+
+    if (form == NULL)
+        return CLOISTER_E_MEMORY;
+    *form = (struct plain_form){.opened = {.suite = o->suite}, .rng = rng};
+    memcpy(form->opened.response_secret, o->response_secret, sizeof(o->response_secret));
+    memcpy(form->enc, enc, clo_kem_enc_len(o->suite.kem));
+    r->form = form;
+    return 0;
+}
+
+static int begin_chunks(struct clo_response *r, const struct clo_ohttp_opened *o,
+                        const uint8_t *enc, const struct clo_rng *rng)
+{
+    CLO_SECRET(key, CLO_AEAD_KEY_MAX);
+    CLO_SECRET(base_nonce, CLO_AEAD_NONCE);
+    int err = 0;
+
+    r->nonce_n = clo_ohttp_secret_len(o->suite.aead);
+    if ((err = clo_rng_fill(rng, r->nonce, r->nonce_n)) != 0 ||
+        (err = clo_ohttp_response_keys(o, enc, r->nonce, key, base_nonce)) != 0)
+        return err;
+    return clo_ohttp_writer_new(o->suite.aead, key, base_nonce, &r->writer);
+}
 
 int clo_response_new(const struct clo_ohttp_opened *o, const uint8_t *enc,
                      const struct clo_rng *rng, struct clo_response **ret)
 {
     struct clo_response *r = clo_wipe_malloc(sizeof(*r));
-    CLO_SECRET(key, CLO_AEAD_KEY_MAX);
-    CLO_SECRET(base_nonce, CLO_AEAD_NONCE);
     int err = 0;
 
     if (r == NULL)
         return CLOISTER_E_MEMORY;
-    *r = (struct clo_response){.nonce_n = clo_ohttp_secret_len(o->suite.aead),
-                               .plain = clo_buf_init(OUT_MAX),
+    *r = (struct clo_response){.is_plain = !o->chunked,
+                               .plain = clo_buf_init(o->chunked ? OUT_MAX : PLAIN_MAX),
                                .out = clo_buf_init(OUT_MAX)};
-    if ((err = clo_rng_fill(rng, r->nonce, r->nonce_n)) != 0 ||
-        (err = clo_ohttp_response_keys(o, enc, r->nonce, key, base_nonce)) != 0 ||
-        (err = clo_ohttp_writer_new(o->suite.aead, key, base_nonce, &r->writer)) != 0) {
+    err = o->chunked ? begin_chunks(r, o, enc, rng) : begin_plain(r, o, enc, rng);
+    if (err != 0) {
         clo_response_free(r);
         return err;
     }
     *ret = r;
     return 0;
+}
+
+static void drop_keys(struct clo_response *r)
+{
+    clo_ohttp_writer_free(r->writer);
+    r->writer = NULL;
+    clo_wipe_free(r->form);
+    r->form = NULL;
 }
 
 void clo_response_free(struct clo_response *r)
@@ -61,25 +103,43 @@ void clo_response_abort(struct clo_response *r)
 {
     if (r->state == CLO_RESPONSE_OPEN)
         r->state = CLO_RESPONSE_ABORTED;
-    clo_ohttp_writer_free(r->writer);
-    r->writer = NULL;
+    drop_keys(r);
     clo_buf_clear(&r->plain);
+}
+
+bool clo_response_take_back(struct clo_response *r)
+{
+    if (r->state != CLO_RESPONSE_OPEN || (r->begun && !r->is_plain))
+        return false;
+    clo_buf_clear(&r->plain);
+    r->begun = false;
+    r->bytes = 0;
+    return true;
+}
+
+/* Queue n bytes, which leave in one piece if there is room. */
+static int queue(struct clo_response *r, const void *p, size_t n)
+{
+    uint8_t length[PREFIX] = {0};
+    struct clo_wr wr = clo_wr_init(length, sizeof(length));
+    int err = 0;
+
+    if ((err = clo_wr_u32be(&wr, (uint32_t)n)) != 0 ||
+        (err = clo_buf_append(&r->out, length, sizeof(length))) != 0)
+        return err;
+    return clo_buf_append(&r->out, p, n);
 }
 
 /* Put one chunk of n plaintext bytes behind those that wait. */
 static int seal_one(struct clo_response *r, const uint8_t *p, size_t n, bool final)
 {
-    uint8_t length[PREFIX] = {0};
-    struct clo_wr wr = clo_wr_init(length, sizeof(length));
     struct clo_buf chunk = clo_buf_init(SEALED);
     int err = 0;
 
     if ((err = clo_buf_append(&chunk, r->nonce, r->nonce_n)) != 0 ||
         (err = final ? clo_ohttp_writer_final(r->writer, p, n, &chunk)
                      : clo_ohttp_writer_chunk(r->writer, p, n, &chunk)) != 0 ||
-        (err = clo_wr_u32be(&wr, (uint32_t)chunk.len)) != 0 ||
-        (err = clo_buf_append(&r->out, length, sizeof(length))) != 0 ||
-        (err = clo_buf_append(&r->out, chunk.p, chunk.len)) != 0)
+        (err = queue(r, chunk.p, chunk.len)) != 0)
         goto out;
     r->nonce_n = 0;
     r->congested = r->congested || r->out.len - r->taken > CLO_RESPONSE_HIGH;
@@ -110,10 +170,24 @@ static int seal(struct clo_response *r, bool last)
     return err;
 }
 
+/* The whole answer in one piece (RFC 9458 section 4.4). */
+static int seal_plain(struct clo_response *r)
+{
+    struct clo_buf sealed = clo_buf_init(OUT_MAX - PREFIX);
+    int err = clo_ohttp_plain_seal_response(&r->form->opened, r->form->enc, r->form->rng,
+                                            r->plain.p, r->plain.len, &sealed);
+
+    clo_buf_clear(&r->plain);
+    if (err == 0)
+        err = queue(r, sealed.p, sealed.len);
+    clo_buf_clear(&sealed);
+    return err;
+}
+
 /* A failure on the way ends the answer: half of it must not look like all of it. */
 static int checked(struct clo_response *r, int err)
 {
-    if (err != 0)
+    if (err != 0 && !(err == CLOISTER_E_LIMIT && r->is_plain))
         clo_response_abort(r);
     return err;
 }
@@ -141,7 +215,8 @@ int clo_response_content(struct clo_response *r, const void *p, size_t n)
 
     if (r->state != CLO_RESPONSE_OPEN || !r->begun)
         return CLOISTER_E_STATE;
-    if ((err = clo_bhttp_write_content(p, n, &r->plain)) == 0)
+    err = clo_bhttp_write_content(p, n, &r->plain);
+    if (err == 0 && !r->is_plain)
         err = seal(r, false);
     r->bytes += n;
     return checked(r, err);
@@ -153,11 +228,14 @@ int clo_response_end(struct clo_response *r)
 
     if (r->state != CLO_RESPONSE_OPEN || !r->begun)
         return CLOISTER_E_STATE;
-    if ((err = clo_bhttp_write_end(NULL, 0, &r->plain)) == 0 && (err = seal(r, true)) == 0)
-        r->state = CLO_RESPONSE_ENDED;
-    clo_ohttp_writer_free(r->writer);
-    r->writer = NULL;
-    return checked(r, err);
+    err = clo_bhttp_write_end(NULL, 0, &r->plain);
+    if (err == 0)
+        err = r->is_plain ? seal_plain(r) : seal(r, true);
+    if (err != 0)
+        return checked(r, err);
+    r->state = CLO_RESPONSE_ENDED;
+    drop_keys(r);
+    return 0;
 }
 
 /* Once half of the buffer is air, or all of it, it is moved or let go. */
@@ -210,6 +288,16 @@ enum clo_response_state clo_response_state(const struct clo_response *r)
 bool clo_response_has_begun(const struct clo_response *r)
 {
     return r->begun;
+}
+
+size_t clo_response_size(const struct clo_response *r)
+{
+    return r->out.len - r->taken - (r->left == 0 && r->out.len > r->taken ? PREFIX : 0);
+}
+
+bool clo_response_is_plain(const struct clo_response *r)
+{
+    return r->is_plain;
 }
 
 bool clo_response_is_congested(const struct clo_response *r)

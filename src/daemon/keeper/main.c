@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * cloisterd-keeper: holds the private keys. It has three channels and nothing else: the parent commands, the gateway
- * opens and commits requests, the attester is told which keys new evidence shows. It opens no file and no socket.
+ * opens and commits requests, the attester is told which keys new evidence shows, and the gateway as well, for those who ask it for
+ * nothing but a key. It opens no file and no socket.
  *
  * Keys are shown on a channel that was made for one manifest: RESET drops it together with the keys, and the parent hands over
  * the next one only after the attester has taken the next manifest (src/daemon/parent/main.c).
@@ -45,6 +46,7 @@ struct keeper {
     uint32_t lifetime_s;
     int gateway, attester;
     uint64_t shown;  /* the epoch that the attester was told */
+    uint64_t told;   /* ... and the gateway */
     uint64_t logged; /* the epoch whose birth was */
     bool ends;
 };
@@ -65,10 +67,12 @@ static int take_peer(struct keeper *k, struct clo_ipc_msg *m)
     clo_channel_drop(place);
     *place = m->fd;
     m->fd = -1;
-    if (place == &k->gateway)
+    if (place == &k->gateway) {
         clo_epochs_close_all(k->epochs); /* nobody is left who could go on with them */
-    else
+        k->told = 0;
+    } else {
         k->shown = 0;
+    }
     return 0;
 }
 
@@ -139,33 +143,44 @@ static int serve(struct keeper *k, const struct clo_ipc_msg *m)
     }
 }
 
-/* Let time pass, and tell the attester when other keys are to be shown. */
-static int tick(struct keeper *k)
+/* Tell a peer the current epoch's public keys, once. A peer that is gone is being started again: the parent brings the next channel. */
+static int show_keys(const struct keeper *k, uint64_t current, int *peer, uint64_t *known)
 {
     struct clo_buf section = clo_buf_init(CLO_IPC_PAYLOAD_MAX);
+    int err;
+
+    if (current == 0 || current == *known || *peer < 0)
+        return 0;
+    if ((err = clo_epochs_section(k->epochs, &section)) == 0 &&
+        (err = clo_ipc_send(*peer, CLO_MSG_KEYS, current, section.p, section.len, -1)) == 0)
+        *known = current;
+    clo_buf_clear(&section);
+    return err;
+}
+
+/* Let time pass, and tell the others when other keys are to be shown. */
+static int tick(struct keeper *k)
+{
     uint64_t current;
-    int64_t now = clo_clock_now();
     int err;
 
     if (k->epochs == NULL)
         return 0;
-    if ((err = clo_epochs_tick(k->epochs, now)) != 0)
+    if ((err = clo_epochs_tick(k->epochs, clo_clock_now())) != 0)
         return err;
     current = clo_epochs_current(k->epochs);
     if (current != k->logged)
         clo_log("keeper", CLO_EV_EPOCH_NEW, current, k->lifetime_s, 0, 0);
     k->logged = current;
-    if (current == 0 || current == k->shown || k->attester < 0)
-        return 0;
-    if ((err = clo_epochs_section(k->epochs, &section)) == 0 &&
-        (err = clo_ipc_send(k->attester, CLO_MSG_KEYS, current, section.p, section.len, -1)) == 0)
-        k->shown = current;
-    if (err ==
-        CLOISTER_E_NETWORK) { /* it is being started again; the parent brings the next channel */
+    if ((err = show_keys(k, current, &k->attester, &k->shown)) == CLOISTER_E_NETWORK) {
         clo_channel_drop(&k->attester);
         err = 0;
     }
-    clo_buf_clear(&section);
+    /* The gateway faces the network: full or gone, it holds nobody up, and reading finds out which. */
+    if (err == 0 && k->gateway >= 0 && clo_ipc_writable(k->gateway) &&
+        ((err = show_keys(k, current, &k->gateway, &k->told)) == CLOISTER_E_NETWORK ||
+         err == CLOISTER_E_FULL))
+        err = 0;
     return err;
 }
 
