@@ -22,9 +22,20 @@ int clo_command_evidence(const struct clo_options *o);
 int clo_command_policy(const struct clo_options *o);
 int clo_command_demo(const struct clo_options *o);
 
+/* Where everything goes: the relay, the server or the default. */
+const char *clo_common_url(const struct clo_options *o);
 /* Each of these has said one sentence when it fails; *code is then the exit code. */
 CLO_MUST_USE int clo_common_transport(const struct clo_options *o, struct clo_transport **ret,
                                       int *code);
 CLO_MUST_USE int clo_common_policy(const char *path, struct cloister_policy **ret, int *code);
+/* The same, and the policy's own text, appended to an empty buffer. */
+CLO_MUST_USE int clo_common_policy_text(const char *path, struct clo_buf *text,
+                                        struct cloister_policy **ret, int *code);
+/*
+ * Evidence: a live server's over a fresh nonce, or a saved file's; *has_nonce says whether there is a nonce. When it was sent is told
+ * for a live server only.
+ */
+CLO_MUST_USE int clo_common_evidence(const struct clo_options *o, struct cloister_evidence **ret,
+                                     struct cloister_nonce *nonce, bool *has_nonce, int *code);
 
 #endif

@@ -108,33 +108,22 @@ int clo_write_all(int fd, const void *p, size_t n)
     return 0;
 }
 
-int clo_file_write(const char *path, const void *p, size_t n)
+/* old: the file whose place it takes, and whose owner and mode it gets; NULL if there is none. */
+static int write_beside(const char *path, const struct stat *old, const void *p, size_t n)
 {
-    struct stat st = {0};
     char *tmp = NULL;
     int fd = -1, err = CLOISTER_E_IO, saved;
     mode_t mask;
 
-    if (strcmp(path, "-") == 0)
-        return clo_write_all(STDOUT_FILENO, p, n);
-    /* A device or a pipe is written to: a file in its place would be the end of /dev/null. */
-    if (stat(path, &st) == 0 && !S_ISREG(st.st_mode)) {
-        if ((fd = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY)) < 0)
-            return CLOISTER_E_IO;
-        err = clo_write_all(fd, p, n);
-        saved = errno;
-        close(fd);
-        errno = saved;
-        return err;
-    }
     if (asprintf(&tmp, "%s.XXXXXX", path) < 0)
         return CLOISTER_E_MEMORY;
     if ((fd = mkostemp(tmp, O_CLOEXEC)) < 0)
         goto out;
     mask = umask(0);
     umask(mask);
-    if (fchmod(fd, 0666 & ~mask) == 0 && clo_write_all(fd, p, n) == 0 && fsync(fd) == 0 &&
-        rename(tmp, path) == 0)
+    if ((old == NULL || fchown(fd, old->st_uid, old->st_gid) == 0) &&
+        fchmod(fd, old != NULL ? old->st_mode & 07777 : 0666 & ~mask) == 0 &&
+        clo_write_all(fd, p, n) == 0 && fsync(fd) == 0 && rename(tmp, path) == 0)
         err = 0;
     saved = errno;
     if (err != 0)
@@ -143,5 +132,38 @@ int clo_file_write(const char *path, const void *p, size_t n)
     errno = saved;
 out:
     free(tmp);
+    return err;
+}
+
+int clo_file_write(const char *path, const void *p, size_t n)
+{
+    struct stat st = {0};
+    int fd = -1, err, saved;
+
+    if (strcmp(path, "-") == 0)
+        return clo_write_all(STDOUT_FILENO, p, n);
+    /* A device or a pipe is written to: a file in its place would be the end of /dev/null. */
+    if (stat(path, &st) != 0 || S_ISREG(st.st_mode))
+        return write_beside(path, NULL, p, n);
+    if ((fd = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY)) < 0)
+        return CLOISTER_E_IO;
+    err = clo_write_all(fd, p, n);
+    saved = errno;
+    close(fd);
+    errno = saved;
+    return err;
+}
+
+int clo_file_replace(const char *path, const void *p, size_t n)
+{
+    char *whole = realpath(path, NULL); /* a link stays one */
+    struct stat st = {0};
+    int err = CLOISTER_E_IO;
+
+    if (whole == NULL || stat(whole, &st) != 0)
+        goto out;
+    err = S_ISREG(st.st_mode) ? write_beside(whole, &st, p, n) : CLOISTER_E_ARGUMENT;
+out:
+    free(whole);
     return err;
 }

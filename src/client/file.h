@@ -20,6 +20,11 @@ CLO_MUST_USE int clo_file_read_key(const char *path, struct clo_buf *out);
  * and no file is written to as it is.
  */
 CLO_MUST_USE int clo_file_write(const char *path, const void *p, size_t n);
+/*
+ * In the place of a regular file that is there, which keeps its owner, its mode and the links to it: whole, or not at all.
+ * CLOISTER_E_ARGUMENT for anything but a regular file.
+ */
+CLO_MUST_USE int clo_file_replace(const char *path, const void *p, size_t n);
 /* All of it, whatever interrupts. */
 CLO_MUST_USE int clo_write_all(int fd, const void *p, size_t n);
 

@@ -27,6 +27,7 @@ struct clo_options {
     double temperature;       /* -1: not given */
     int64_t at;               /* 0: now */
     bool json, verbose, no_freshness, no_color, from_server, help;
+    bool accept, replace, yes;
     const char *operand[2]; /* what isn't an option */
     int operands;
     char *owned[5]; /* values out of the configuration file; the others are argv's */

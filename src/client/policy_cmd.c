@@ -1,21 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * `cloister policy`: say in plain language what a policy admits (show), or write one (init): from values that the user knows, or from
- * what a live server shows now, which trusts that server on first use.
+ * what a live server shows now, which trusts that server on first use. How a server differs from a policy (diff) is policy_diff.c's.
  */
 #include "client/commands.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <unistd.h>
 
 #include "attest/policy.h"
-#include "attest/sections.h"
 #include "base/enc.h"
 #include "base/secret.h"
 #include "client/file.h"
+#include "client/policy_diff.h"
 #include "client/policy_text.h"
 #include "client/say.h"
 #include "platform/process.h"
@@ -69,14 +68,50 @@ static void show_snp(const struct clo_policy_snp *s)
         printf("  guest security version %u or later\n", s->min_guest_svn);
 }
 
+static void show_manifest(const struct clo_pinned *p)
+{
+    struct clo_manifest_member m[CLO_MANIFEST_MEMBERS];
+    char hex[65];
+
+    clo_hex(p->digest, sizeof(p->digest), hex);
+    printf("  manifest %s\n", hex);
+    clo_manifest_members(&p->manifest, m);
+    for (size_t i = 0; i < CLO_MANIFEST_MEMBERS; i++)
+        printf("    %-34s %s\n", m[i].title, m[i].value);
+}
+
+static int show_manifests(const struct cloister_policy *p, const struct clo_buf *text)
+{
+    struct clo_pinned *pinned = calloc(CLO_POLICY_MANIFESTS_MAX, sizeof(*pinned));
+    json_t *doc = NULL;
+    size_t n = 0;
+    int err = CLOISTER_E_MEMORY;
+
+    if (pinned == NULL || (err = clo_json_parse(text->p, text->len, text->len, &doc)) != 0 ||
+        (err = clo_policy_pinned(doc, pinned, &n)) != 0)
+        goto out;
+    for (size_t i = 0; i < n; i++)
+        show_manifest(&pinned[i]);
+    if (!p->manifests.given)
+        puts("  any manifest: what the measured code says of itself is taken");
+    else if (n == 0)
+        puts("  NO manifest, so nothing is admitted");
+out:
+    json_decref(doc);
+    free(pinned);
+    return err;
+}
+
 static int show(const char *path)
 {
+    struct clo_buf text = clo_buf_init(CLO_POLICY_MAX);
     struct cloister_policy *p = NULL;
     char hex[65];
-    int code = CLO_EXIT_OK;
+    int code = CLO_EXIT_ERROR;
 
-    if (clo_common_policy(path, &p, &code) != 0)
-        return code;
+    if (clo_common_policy_text(path, &text, &p, &code) != 0)
+        goto out;
+    code = CLO_EXIT_OK;
     clo_hex(p->digest, sizeof(p->digest), hex);
     printf("policy \"%s\"\n  sha256 %s\n\n", p->name, hex);
     if (p->measurements.count == 0 || (!p->sev_snp && !p->simulated)) {
@@ -100,6 +135,11 @@ static int show(const char *path)
     show_list("model", &p->models);
     if (!p->models.given)
         puts("  any model that the measured image runs");
+    if (show_manifests(p, &text) != 0) {
+        clo_say_problem("not enough memory");
+        code = CLO_EXIT_ERROR;
+        goto out;
+    }
     for (size_t i = 0; i < p->releases.count; i++)
         printf("  release %s\n", p->releases.text[i]);
     if (!p->releases.given)
@@ -108,7 +148,10 @@ static int show(const char *path)
            p->allow_unmanaged ? "allowed" : "refused");
     printf("  X25519 without ML-KEM: %s; evidence at most %lld s old\n",
            p->x25519 ? "allowed" : "refused", (long long)p->max_age_s);
+    for (size_t i = 0; cloister_policy_replica(p, i) != NULL; i++)
+        printf("%s  %s\n", i == 0 ? "\nserved by\n" : "", cloister_policy_replica(p, i));
 out:
+    clo_buf_clear(&text);
     cloister_policy_free(p);
     return code;
 }
@@ -182,72 +225,29 @@ static int init_snp(const struct clo_options *o, json_t **ret)
 
 /* ---- init from what a server shows ---- */
 
-/* The bytes of a section, out of a bundle that has them all. */
-static int section(const json_t *bundle, enum clo_section s, struct clo_buf *out)
-{
-    const json_t *sec = json_object_get(json_object_get(bundle, "sections"), clo_section_name(s));
-    struct clo_json_obj o = clo_json_obj_init(sec);
-
-    clo_json_obj_b64(&o, "bytes", CLO_SECTION_MAX, out);
-    return clo_json_obj_end(&o);
-}
-
-struct shown {
-    struct clo_cpu_section cpu;
-    struct clo_manifest manifest;
-    struct clo_snp_report report;
-    char measurement[97], root[65], model[65];
-};
-
-static int read_shown(const struct cloister_evidence *e, struct shown *s)
-{
-    struct clo_buf cpu = clo_buf_init(CLO_SECTION_MAX), manifest = clo_buf_init(CLO_SECTION_MAX);
-    json_t *bundle = NULL;
-    uint8_t digest[32];
-    char *text = NULL;
-    size_t n = 0;
-    int err;
-
-    if ((err = cloister_evidence_save(e, &text, &n)) != 0 ||
-        (err = clo_json_parse(text, n, 2 * CLOISTER_EVIDENCE_MAX, &bundle)) != 0 ||
-        (err = section(bundle, CLO_SEC_CPU, &cpu)) != 0 ||
-        (err = section(bundle, CLO_SEC_MANIFEST, &manifest)) != 0 ||
-        (err = clo_cpu_section_parse(cpu.p, cpu.len, &s->cpu)) != 0 ||
-        (err = clo_manifest_parse(manifest.p, manifest.len, &s->manifest)) != 0 ||
-        (err = clo_snp_report_parse(s->cpu.report, s->cpu.report_n, &s->report)) != 0)
-        goto out;
-    clo_hex(s->report.measurement, sizeof(s->report.measurement), s->measurement);
-    if (s->manifest.managed)
-        clo_hex(s->manifest.model_sha256, 32, s->model);
-    if (s->cpu.chain_n > 0) {
-        const struct clo_buf *last = &s->cpu.chain[s->cpu.chain_n - 1];
-
-        if ((err = clo_sha256(last->p, last->len, digest)) != 0)
-            goto out;
-        clo_hex(digest, sizeof(digest), s->root);
-    }
-out:
-    free(text);
-    json_decref(bundle);
-    clo_buf_clear(&cpu);
-    clo_buf_clear(&manifest);
-    return err;
-}
-
-static int shown_policy(const struct shown *s, json_t **ret)
+static int shown_policy(const struct clo_shown *s, json_t **ret)
 {
     static const uint8_t zero[48];
     struct clo_policy_want w = {
         .measurement = s->measurement,
-        .model = s->model[0] != '\0' ? s->model : NULL,
+        .manifest = s->manifest_b64,
         .allow_unmanaged = !s->manifest.managed,
         .no_devices = true,
     };
-    char host_data[65], id_key[97], author_key[97];
+    char root[65], host_data[65], id_key[97], author_key[97];
+    uint8_t digest[32];
     int err;
 
+    if (s->manifest_b64[0] == '\0')
+        return CLOISTER_E_LIMIT;
     if (strcmp(s->cpu.type, "simulated") == 0) {
-        w.root = s->root;
+        if (s->cpu.chain_n == 0)
+            return CLOISTER_E_MALFORMED;
+        if ((err = clo_sha256(s->cpu.chain[s->cpu.chain_n - 1].p,
+                              s->cpu.chain[s->cpu.chain_n - 1].len, digest)) != 0)
+            return err;
+        clo_hex(digest, sizeof(digest), root);
+        w.root = root;
         return clo_policy_text(&w, ret);
     }
     w.product = clo_snp_report_product(&s->report);
@@ -300,21 +300,15 @@ static int verify_shown(const struct cloister_evidence *e, const struct cloister
 static int init_from_server(const struct clo_options *o)
 {
     struct cloister_evidence *e = NULL;
-    struct clo_transport *t = NULL;
     struct cloister_nonce nonce = {0};
-    struct clo_fault fault = {0};
-    struct shown s = {0};
+    struct clo_shown s = {0};
     json_t *doc = NULL;
+    bool has_nonce = false;
     int code = CLO_EXIT_ERROR, err;
 
-    if (clo_common_transport(o, &t, &code) != 0)
-        goto out;
-    if (clo_evidence_fetch(t, &e, &nonce, &fault) != 0) {
-        clo_say_fault(&fault, NULL, clo_transport_url(t));
-        code = clo_fault_exit(&fault, NULL);
-        goto out;
-    }
-    if ((err = read_shown(e, &s)) != 0 || (err = shown_policy(&s, &doc)) != 0) {
+    if (clo_common_evidence(o, &e, &nonce, &has_nonce, &code) != 0)
+        return code;
+    if ((err = clo_shown_read(e, &s)) != 0 || (err = shown_policy(&s, &doc)) != 0) {
         clo_say_problem("no policy can be made of this server's evidence: %s",
                         cloister_strerror(err));
         code = err == CLOISTER_E_UNSUPPORTED ? CLO_EXIT_UNSUPPORTED : CLO_EXIT_MALFORMED;
@@ -323,17 +317,17 @@ static int init_from_server(const struct clo_options *o)
     if (verify_shown(e, &nonce, doc, &code) != 0)
         goto out;
     clo_say_problem(
-        "WARNING: this policy trusts what %s shows now. It notices later changes, but can't tell whether "
-        "this image is a good one: compare the measurement with a source you trust",
-        clo_transport_url(t));
-    if (s.cpu.type[0] == 's' && strcmp(s.cpu.type, "simulated") == 0)
+        "WARNING: this policy trusts what %s shows now. It notices later changes (`cloister policy diff` "
+        "tells them), but can't tell whether this image is a good one: compare the measurement with "
+        "a source you trust",
+        clo_common_url(o));
+    if (strcmp(s.cpu.type, "simulated") == 0)
         clo_say_problem("WARNING: " CLO_SIMULATED_WARNING);
     code = emit(doc);
 out:
     json_decref(doc);
-    clo_cpu_section_clear(&s.cpu);
+    clo_shown_clear(&s);
     cloister_evidence_free(e);
-    clo_transport_free(t);
     return code;
 }
 
@@ -371,12 +365,21 @@ static int init(const struct clo_options *o)
 int clo_command_policy(const struct clo_options *o)
 {
     const char *what = o->operands > 0 ? o->operand[0] : "";
+    const bool diff = strcmp(what, "diff") == 0;
 
+    if (!diff &&
+        (o->evidence != NULL || o->nonce != NULL || o->json || o->accept || o->replace || o->yes)) {
+        clo_say_problem(
+            "--evidence, --nonce, --json, --accept, --replace and --yes go with `policy diff`");
+        return CLO_EXIT_ERROR;
+    }
     if (strcmp(what, "show") == 0 && o->operands == 2)
         return show(o->operand[1]);
     if (strcmp(what, "init") == 0 && o->operands == 1)
         return init(o);
+    if (diff && o->operands == 1)
+        return clo_policy_diff(o);
     clo_say_problem(
-        "policy takes `init` with options, or `show FILE`: see `cloister policy --help`");
+        "policy takes `init` with options, `show FILE`, or `diff` with options: see `cloister policy --help`");
     return CLO_EXIT_ERROR;
 }

@@ -3,7 +3,10 @@
 #include "client/policy_text.h"
 
 #include <ctype.h>
+#include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 /* Adding to an object takes the value over; whatever failed on the way is remembered. */
 static void add(json_t *o, const char *name, json_t *v, int *err)
@@ -67,8 +70,8 @@ int clo_policy_text(const struct clo_policy_want *w, json_t **ret)
         add(o, "sev_snp", snp(w, &err), &err);
     if (w->no_devices && !simulated)
         add(o, "devices", json_pack("{s:i}", "min", 0), &err);
-    if (w->model != NULL)
-        add(o, "models", list_of(w->model), &err);
+    if (w->manifest != NULL)
+        add(o, "manifests", list_of(w->manifest), &err);
     if (w->allow_unmanaged)
         add(o, "allow_unmanaged", json_true(), &err);
     if (err != 0) {
@@ -77,4 +80,123 @@ int clo_policy_text(const struct clo_policy_want *w, json_t **ret)
     }
     *ret = o;
     return 0;
+}
+
+/* ---- what evidence shows ---- */
+
+int clo_shown_read(const struct cloister_evidence *e, struct clo_shown *ret)
+{
+    const uint8_t *cpu = NULL, *manifest = NULL;
+    size_t cpu_n = 0, manifest_n = 0;
+    struct clo_shown s = {0};
+    int err;
+
+    if (!cloister_evidence_section(e, "cpu", &cpu, &cpu_n) ||
+        !cloister_evidence_section(e, "manifest", &manifest, &manifest_n))
+        return CLOISTER_E_STATE;
+    if ((err = clo_cpu_section_parse(cpu, cpu_n, &s.cpu)) != 0 ||
+        (err = clo_snp_report_parse(s.cpu.report, s.cpu.report_n, &s.report)) != 0 ||
+        (err = clo_manifest_parse(manifest, manifest_n, &s.manifest)) != 0 ||
+        (err = clo_sha256(manifest, manifest_n, s.manifest_digest)) != 0)
+        goto out;
+    if (manifest_n <= CLO_POLICY_MANIFEST_MAX)
+        clo_b64(manifest, manifest_n, s.manifest_b64);
+    clo_hex(s.report.measurement, sizeof(s.report.measurement), s.measurement);
+    *ret = s;
+    s.cpu.chain_n = 0; /* handed over */
+out:
+    clo_cpu_section_clear(&s.cpu);
+    return err;
+}
+
+void clo_shown_clear(struct clo_shown *s)
+{
+    clo_cpu_section_clear(&s->cpu);
+}
+
+/* ---- what a policy pins ---- */
+
+int clo_policy_pinned(const json_t *policy, struct clo_pinned ret[CLO_POLICY_MANIFESTS_MAX],
+                      size_t *count)
+{
+    const json_t *list = json_object_get(policy, "manifests");
+    uint8_t *bytes = malloc(CLO_POLICY_MANIFEST_MAX);
+    size_t i = 0, n = 0;
+    int err = bytes != NULL ? 0 : CLOISTER_E_MEMORY;
+
+    for (; err == 0 && i < json_array_size(list); i++) {
+        const json_t *v = json_array_get(list, i);
+
+        if (i == CLO_POLICY_MANIFESTS_MAX)
+            err = CLOISTER_E_LIMIT;
+        else if ((err = clo_unb64(json_string_value(v), json_string_length(v), bytes,
+                                  CLO_POLICY_MANIFEST_MAX, &n)) == 0 &&
+                 (err = clo_manifest_parse(bytes, n, &ret[i].manifest)) == 0)
+            err = clo_sha256(bytes, n, ret[i].digest);
+    }
+    free(bytes);
+    if (err == 0)
+        *count = i;
+    return err;
+}
+
+/* ---- a manifest in words ---- */
+
+static void number(uint32_t v, char value[160])
+{
+    (void)snprintf(value, 160, v == 0 ? "unknown" : "%" PRIu32, v);
+}
+
+static void digest(bool known, const uint8_t v[32], char value[160])
+{
+    if (known)
+        clo_hex(v, 32, value);
+    else
+        (void)snprintf(value, 160, "unknown");
+}
+
+void clo_manifest_members(const struct clo_manifest *m,
+                          struct clo_manifest_member ret[CLO_MANIFEST_MEMBERS])
+{
+    static const char *const names[CLO_MANIFEST_MEMBERS][2] = {
+        {"release", "release of Cloister"},
+        {"engine.name", "engine"},
+        {"engine.version", "version of the engine"},
+        {"engine.managed", "engine started by"},
+        {"engine.args", "arguments of the engine (SHA-256)"},
+        {"upstream", "engine reached by"},
+        {"model.name", "model"},
+        {"model.sha256", "file of the model (SHA-256)"},
+        {"kems", "key exchange"},
+        {"prefix_cache", "cache of earlier prompts"},
+        {"limits.context_tokens", "longest conversation in tokens"},
+        {"limits.slots", "conversations at a time"},
+        {"limits.request_bytes", "largest request in bytes"},
+    };
+    const struct {
+        size_t at;
+        const char *text;
+    } texts[] = {
+        {0, m->release},
+        {1, m->engine_name},
+        {2, m->engine_version},
+        {3, m->managed ? "Cloister" : "somebody else"},
+        {5, m->upstream},
+        {6, m->model},
+        {8, m->x25519 ? "X-Wing, or X25519 alone" : "X-Wing"},
+        {9, m->prefix_cache},
+    };
+
+    memset(ret, 0, CLO_MANIFEST_MEMBERS * sizeof(*ret));
+    for (size_t i = 0; i < CLO_MANIFEST_MEMBERS; i++) {
+        ret[i].id = names[i][0];
+        ret[i].title = names[i][1];
+    }
+    for (size_t i = 0; i < CLO_ARRAY_LEN(texts); i++)
+        (void)snprintf(ret[texts[i].at].value, sizeof(ret->value), "%s", texts[i].text);
+    digest(m->managed, m->engine_args, ret[4].value);
+    digest(m->managed, m->model_sha256, ret[7].value);
+    number(m->context_tokens, ret[10].value);
+    number(m->slots, ret[11].value);
+    number(m->request_bytes, ret[12].value);
 }

@@ -1,0 +1,520 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * `cloister policy diff`. Two verdicts over the same evidence tell everything: one under the policy as it is, one under the policy that
+ * pins what is shown as well. Whatever the second one refuses is no matter of pinning, so it can't be accepted here; only if it says
+ * "verified" can the second policy take the place of the first, byte for byte as it was judged.
+ */
+#include "client/policy_diff.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/secret.h"
+#include "client/commands.h"
+#include "client/file.h"
+#include "client/policy_text.h"
+#include "client/say.h"
+#include "client/stop.h"
+#include "codec/json.h"
+#include "platform/process.h"
+
+#define JSON_MAX (1u << 21)
+
+struct diff {
+    const struct clo_options *o;
+    struct cloister_evidence *evidence;
+    struct cloister_nonce nonce;
+    int64_t now;
+
+    struct clo_buf text; /* the policy as it is */
+    json_t *doc;
+    struct cloister_policy *policy;
+    struct cloister_verdict verdict;
+    struct clo_pinned pinned[CLO_POLICY_MANIFESTS_MAX];
+    size_t pinned_n;
+
+    bool readable; /* `shown` is set */
+    struct clo_shown shown;
+    bool new_measurement, new_manifest;
+
+    char *wanted;  /* the policy that pins what is shown; NULL if that is the same one */
+    char why[256]; /* it is none */
+    struct cloister_verdict judged; /* under the wanted policy */
+    bool accepted;
+};
+
+/* ---- what differs ---- */
+
+static bool has_text(const json_t *list, const char *value)
+{
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        if (strcmp(json_string_value(json_array_get(list, i)), value) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* Members keep their places in the document. */
+static int pin(json_t *doc, const char *name, const char *value, bool replace)
+{
+    json_t *list = json_object_get(doc, name);
+
+    if (replace || list == NULL)
+        return json_object_set_new(doc, name, json_pack("[s]", value)) == 0 ? 0 : CLOISTER_E_MEMORY;
+    if (has_text(list, value))
+        return 0;
+    return json_array_append_new(list, json_string(value)) == 0 ? 0 : CLOISTER_E_MEMORY;
+}
+
+/* A policy that pins no manifest is one of somebody who trusts measured code with it: it gets none. */
+static int make_wanted(struct diff *d)
+{
+    json_t *doc = json_deep_copy(d->doc);
+    int err = doc != NULL ? 0 : CLOISTER_E_MEMORY;
+
+    if (err == 0)
+        err = pin(doc, "measurements", d->shown.measurement, d->o->replace);
+    if (err == 0 && d->policy->manifests.given && d->shown.manifest_b64[0] != '\0')
+        err = pin(doc, "manifests", d->shown.manifest_b64, d->o->replace);
+    if (err == 0 && json_equal(doc, d->doc) == 0 &&
+        (d->wanted = json_dumps(doc, JSON_INDENT(2))) == NULL)
+        err = CLOISTER_E_MEMORY;
+    json_decref(doc);
+    return err;
+}
+
+/* 0 if there is a verdict, whatever it says. */
+static int judge(const struct diff *d, const struct cloister_policy *policy,
+                 struct cloister_verdict *ret)
+{
+    const int err = cloister_evidence_verify(d->evidence, &d->nonce, policy,
+                                             cloister_roots_builtin(), d->now, ret);
+
+    return ret->outcome == CLOISTER_NOT_VERIFIED ? err : 0;
+}
+
+static int judge_wanted(struct diff *d)
+{
+    struct cloister_policy *p = NULL;
+    int err;
+
+    if (d->wanted == NULL) {
+        d->judged = d->verdict;
+        return 0;
+    }
+    if (cloister_policy_check(d->wanted, strlen(d->wanted), d->why, sizeof(d->why)) != 0)
+        return 0;
+    if ((err = cloister_policy_parse(d->wanted, strlen(d->wanted), &p)) == 0)
+        err = judge(d, p, &d->judged);
+    cloister_policy_free(p);
+    return err;
+}
+
+static int compare(struct diff *d)
+{
+    int err;
+
+    if ((err = clo_json_parse(d->text.p, d->text.len, CLO_POLICY_MAX, &d->doc)) != 0 ||
+        (err = clo_policy_pinned(d->doc, d->pinned, &d->pinned_n)) != 0 ||
+        (err = judge(d, d->policy, &d->verdict)) != 0)
+        return err;
+    err = clo_shown_read(d->evidence, &d->shown);
+    d->readable = err == 0;
+    if (!d->readable) { /* which the verdict says in its own words */
+        d->judged = d->verdict;
+        return err == CLOISTER_E_MEMORY || err == CLOISTER_E_CRYPTO ? err : 0;
+    }
+    d->new_measurement = !clo_policy_list_has(&d->policy->measurements,
+                                              d->shown.report.measurement);
+    d->new_manifest = d->policy->manifests.given &&
+                      !clo_policy_list_has(&d->policy->manifests, d->shown.manifest_digest);
+    err = make_wanted(d);
+    return err != 0 ? err : judge_wanted(d);
+}
+
+/* Would the policy that pins what is shown admit this server? */
+static bool acceptable(const struct diff *d)
+{
+    return d->judged.outcome == CLOISTER_VERIFIED && d->judged.freshness == CLOISTER_FRESH;
+}
+
+/* The pinned manifest that most members are the same in; NULL if none is pinned. */
+static const struct clo_pinned *nearest(const struct diff *d)
+{
+    struct clo_manifest_member shown[CLO_MANIFEST_MEMBERS], old[CLO_MANIFEST_MEMBERS];
+    const struct clo_pinned *best = NULL;
+    size_t most = 0;
+
+    clo_manifest_members(&d->shown.manifest, shown);
+    for (size_t i = 0; i < d->pinned_n; i++) {
+        size_t same = 0;
+
+        clo_manifest_members(&d->pinned[i].manifest, old);
+        for (size_t k = 0; k < CLO_MANIFEST_MEMBERS; k++)
+            same += strcmp(shown[k].value, old[k].value) == 0;
+        if (best == NULL || same >= most) { /* of equals the one that was pinned last */
+            best = &d->pinned[i];
+            most = same;
+        }
+    }
+    return best;
+}
+
+/* ---- for people ---- */
+
+static void print_old(const char *text)
+{
+    printf("  %s- %s%s\n", clo_style(stdout, CLO_RED), text, clo_style(stdout, CLO_PLAIN));
+}
+
+static void print_new(const char *text)
+{
+    printf("  %s+ %s%s\n", clo_style(stdout, CLO_GREEN), text, clo_style(stdout, CLO_PLAIN));
+}
+
+static void print_measurement(const struct diff *d)
+{
+    const json_t *list = json_object_get(d->doc, "measurements");
+
+    puts("measurement of what was started");
+    for (size_t i = 0; i < json_array_size(list); i++)
+        print_old(json_string_value(json_array_get(list, i)));
+    print_new(d->shown.measurement);
+}
+
+static void print_manifest(const struct diff *d)
+{
+    struct clo_manifest_member new[CLO_MANIFEST_MEMBERS], old[CLO_MANIFEST_MEMBERS] = {{0}};
+    const struct clo_pinned *near = nearest(d);
+    char hex[65];
+    size_t differ = 0;
+
+    clo_manifest_members(&d->shown.manifest, new);
+    if (near != NULL)
+        clo_manifest_members(&near->manifest, old);
+    for (size_t i = 0; i < CLO_MANIFEST_MEMBERS; i++) {
+        if (strcmp(old[i].value, new[i].value) == 0)
+            continue;
+        puts(new[i].title);
+        if (near != NULL)
+            print_old(old[i].value);
+        print_new(new[i].value);
+        differ++;
+    }
+    puts(differ > 0 ? "manifest (SHA-256)" : "manifest (SHA-256): the same members in other bytes");
+    if (near != NULL) {
+        clo_hex(near->digest, 32, hex);
+        print_old(hex);
+    }
+    clo_hex(d->shown.manifest_digest, 32, hex);
+    print_new(hex);
+}
+
+static bool is_wrong(const struct cloister_check *c)
+{
+    return c->status != CLOISTER_CHECK_PASS && c->status != CLOISTER_CHECK_NOT_APPLICABLE;
+}
+
+static void print_wrong(const struct diff *d)
+{
+    const struct cloister_verdict *v = &d->judged;
+
+    if (d->why[0] != '\0') {
+        printf("can't be accepted, because the policy would be none: %s%s\n", d->why,
+               d->o->replace ? "" : " (--replace drops what was pinned before)");
+        return;
+    }
+    puts("can't be accepted:");
+    for (size_t i = 0; i < v->checks; i++) {
+        const struct cloister_check *c = &v->check[i];
+
+        if (!is_wrong(c))
+            continue;
+        printf("  %s%s%s %s: %s\n", clo_style(stdout, CLO_RED),
+               c->status == CLOISTER_CHECK_FAIL ? "✗" : "?", clo_style(stdout, CLO_PLAIN),
+               cloister_check_name(c->id), c->reason);
+        if (c->expected[0] != '\0')
+            printf("      expected %s\n      found    %s\n", c->expected, c->actual);
+        if (c->id == CLOISTER_CHECK_MANIFEST_MODEL || c->id == CLOISTER_CHECK_MANIFEST_RELEASE)
+            puts("      the policy's list is yours: write it in by hand, if you want it");
+    }
+}
+
+static const char *conclusion(const struct diff *d)
+{
+    if (d->verdict.outcome == CLOISTER_VERIFIED)
+        return "no difference: VERIFIED";
+    if (!acceptable(d))
+        return "NOT VERIFIED: nothing that this server shows is to be trusted";
+    return d->o->accept ? "REFUSED so far, only for what differs: all else is verified"
+                        : "REFUSED, only for what differs: all else is verified, and "
+                          "`cloister policy diff --accept` lets the policy admit it";
+}
+
+static void print_text(const struct diff *d)
+{
+    const bool ok = d->verdict.outcome == CLOISTER_VERIFIED;
+
+    if (d->new_measurement)
+        print_measurement(d);
+    if (d->new_manifest)
+        print_manifest(d);
+    if (!acceptable(d))
+        print_wrong(d);
+    printf("%s%s%s\n", clo_style(stdout, ok ? CLO_GREEN : CLO_RED), conclusion(d),
+           clo_style(stdout, CLO_PLAIN));
+    if (d->verdict.simulated)
+        printf("%s%s%s\n", clo_style(stdout, CLO_YELLOW), CLO_SIMULATED_WARNING,
+               clo_style(stdout, CLO_PLAIN));
+}
+
+/* ---- for machines ---- */
+
+/* *err sticks at the first member that can't be made. */
+static void put(json_t *o, const char *name, json_t *v, int *err)
+{
+    if (json_object_set_new(o, name, v) != 0)
+        *err = CLOISTER_E_MEMORY;
+}
+
+static void append(json_t *a, json_t *v, int *err)
+{
+    if (json_array_append_new(a, v) != 0)
+        *err = CLOISTER_E_MEMORY;
+}
+
+static json_t *hex_json(const uint8_t digest[32])
+{
+    char hex[65];
+
+    clo_hex(digest, 32, hex);
+    return json_string(hex);
+}
+
+static json_t *measurement_json(const struct diff *d, int *err)
+{
+    json_t *o = json_object(), *list = json_object_get(d->doc, "measurements");
+
+    put(o, "pinned", list != NULL ? json_incref(list) : json_array(), err);
+    put(o, "shown", json_string(d->shown.measurement), err);
+    put(o, "differs", json_boolean(d->new_measurement), err);
+    return o;
+}
+
+static json_t *members_json(const struct diff *d, const struct clo_pinned *near, int *err)
+{
+    struct clo_manifest_member new[CLO_MANIFEST_MEMBERS], old[CLO_MANIFEST_MEMBERS];
+    json_t *a = json_array();
+
+    clo_manifest_members(&near->manifest, old);
+    clo_manifest_members(&d->shown.manifest, new);
+    for (size_t i = 0; i < CLO_MANIFEST_MEMBERS; i++) {
+        json_t *o = NULL;
+
+        if (strcmp(old[i].value, new[i].value) == 0)
+            continue;
+        o = json_object();
+        put(o, "member", json_string(new[i].id), err);
+        put(o, "pinned", json_string(old[i].value), err);
+        put(o, "shown", json_string(new[i].value), err);
+        append(a, o, err);
+    }
+    return a;
+}
+
+static json_t *manifest_json(const struct diff *d, int *err)
+{
+    const struct clo_pinned *near = d->new_manifest ? nearest(d) : NULL;
+    json_t *o = json_object(), *list = json_array();
+
+    for (size_t i = 0; i < d->pinned_n; i++)
+        append(list, hex_json(d->pinned[i].digest), err);
+    put(o, "pinned_sha256", list, err);
+    put(o, "shown_sha256", hex_json(d->shown.manifest_digest), err);
+    put(o, "differs", json_boolean(d->new_manifest), err);
+    if (near != NULL) {
+        put(o, "nearest_sha256", hex_json(near->digest), err);
+        put(o, "members", members_json(d, near, err), err);
+    }
+    return o;
+}
+
+static json_t *wrong_json(const struct diff *d, int *err)
+{
+    json_t *a = json_array();
+
+    for (size_t i = 0; i < d->judged.checks; i++) {
+        const struct cloister_check *c = &d->judged.check[i];
+        json_t *o = NULL;
+
+        if (!is_wrong(c))
+            continue;
+        o = json_object();
+        put(o, "number", json_integer(c->id), err);
+        put(o, "id", json_string(cloister_check_name(c->id)), err);
+        put(o, "status", json_string(c->status == CLOISTER_CHECK_FAIL ? "fail" : "missing"), err);
+        put(o, "expected", json_string(c->expected), err);
+        put(o, "actual", json_string(c->actual), err);
+        put(o, "reason", json_string(c->reason), err);
+        append(a, o, err);
+    }
+    return a;
+}
+
+static int print_json(const struct diff *d)
+{
+    struct clo_buf b = clo_buf_init(JSON_MAX);
+    json_t *o = json_object();
+    int err = 0;
+
+    put(o, "v", json_integer(1), &err);
+    put(o, "verified", json_boolean(d->verdict.outcome == CLOISTER_VERIFIED), &err);
+    put(o, "acceptable", json_boolean(acceptable(d)), &err);
+    put(o, "accepted", json_boolean(d->accepted), &err);
+    put(o, "simulated", json_boolean(d->verdict.simulated), &err);
+    put(o, "evidence_sha256", hex_json(d->verdict.evidence_digest), &err);
+    put(o, "policy_sha256", hex_json(d->verdict.policy_digest), &err);
+    if (d->readable) {
+        put(o, "measurement", measurement_json(d, &err), &err);
+        put(o, "manifest", manifest_json(d, &err), &err);
+    }
+    put(o, "wrong", wrong_json(d, &err), &err);
+    if (d->why[0] != '\0')
+        put(o, "why", json_string(d->why), &err);
+    if (err == 0 && (err = clo_json_write(o, &b)) == 0)
+        printf("%.*s\n", (int)b.len, (const char *)b.p);
+    clo_buf_clear(&b);
+    json_decref(o);
+    return err;
+}
+
+/* ---- accepting ---- */
+
+static bool agreed(const struct diff *d)
+{
+    char line[8] = {0};
+
+    if (d->o->yes)
+        return true;
+    fputs("Let the policy admit this from now on? [y/N] ", stderr);
+    if (fflush(stdout) == 0 && fgets(line, sizeof(line), stdin) != NULL && clo_stop_signal() == 0 &&
+        (strcmp(line, "y\n") == 0 || strcmp(line, "yes\n") == 0))
+        return true;
+    clo_say_note("the policy stays as it is");
+    return false;
+}
+
+/* Was the file left alone since it was read? What somebody else wrote meanwhile is not to be lost. */
+static int check_unchanged(const struct diff *d)
+{
+    struct clo_buf again = clo_buf_init(CLO_POLICY_MAX);
+    int err = clo_file_read(d->o->policy, &again);
+
+    if (err == 0 && (again.len != d->text.len || memcmp(again.p, d->text.p, again.len) != 0)) {
+        clo_say_problem("%s was changed meanwhile and is left as it is: try again", d->o->policy);
+        err = CLOISTER_E_STATE;
+    } else if (err != 0) {
+        clo_say_file(d->o->policy, "read", err);
+    }
+    clo_buf_clear(&again);
+    return err;
+}
+
+static int accept(struct diff *d)
+{
+    int err;
+
+    if (!acceptable(d)) {
+        clo_say_problem("this can't be accepted, and the policy stays as it is");
+        return d->verdict.outcome == CLOISTER_VERIFIED ? CLO_EXIT_REFUSED
+                                                       : cloister_verdict_exit(&d->verdict);
+    }
+    if (d->wanted == NULL)
+        return CLO_EXIT_OK;
+    if (!agreed(d))
+        return cloister_verdict_exit(&d->verdict);
+    if ((err = check_unchanged(d)) != 0)
+        return CLO_EXIT_ERROR;
+    /* Exactly the bytes that were judged. */
+    if ((err = clo_file_replace(d->o->policy, d->wanted, strlen(d->wanted))) != 0) {
+        if (err == CLOISTER_E_ARGUMENT)
+            clo_say_problem("%s is not a regular file: nothing was written", d->o->policy);
+        else
+            clo_say_file(d->o->policy, "written", err);
+        return CLO_EXIT_ERROR;
+    }
+    d->accepted = true;
+    clo_say_note("accepted: %s admits this from now on", d->o->policy);
+    return CLO_EXIT_OK;
+}
+
+/* ---- the command ---- */
+
+static int check_options(const struct clo_options *o)
+{
+    const char *wrong = NULL;
+
+    if ((o->replace || o->yes) && !o->accept)
+        wrong = "--replace and --yes go with --accept";
+    else if ((o->evidence == NULL) != (o->nonce == NULL))
+        wrong = "--evidence and --nonce go together: evidence without its nonce may be old";
+    else if (o->accept && o->policy != NULL && strcmp(o->policy, "-") == 0)
+        wrong = "--accept writes to the policy's file: name it with --policy FILE";
+    else if (o->accept && !o->yes && o->json)
+        wrong = "--accept with --json asks nobody: it needs --yes";
+    else if (o->accept && !o->yes && (isatty(STDIN_FILENO) != 1 || isatty(STDERR_FILENO) != 1))
+        wrong = "--accept asks first, and there is no terminal: it needs --yes";
+    if (wrong != NULL)
+        clo_say_problem("%s", wrong);
+    return wrong == NULL ? 0 : CLOISTER_E_ARGUMENT;
+}
+
+static int run(struct diff *d)
+{
+    bool has_nonce = false;
+    int code = CLO_EXIT_ERROR, err;
+
+    if (check_options(d->o) != 0 ||
+        clo_common_policy_text(d->o->policy, &d->text, &d->policy, &code) != 0 ||
+        clo_common_evidence(d->o, &d->evidence, &d->nonce, &has_nonce, &code) != 0)
+        return code;
+    d->now = clo_clock_now();
+    if (d->o->evidence != NULL)
+        d->nonce.sent_at = d->now;
+    if ((err = compare(d)) != 0) {
+        clo_say_problem("the evidence could not be compared: %s", cloister_strerror(err));
+        return CLO_EXIT_ERROR;
+    }
+    if (!d->o->json)
+        print_text(d);
+    code = d->o->accept ? accept(d) : cloister_verdict_exit(&d->verdict);
+    if (d->o->json && (err = print_json(d)) != 0) {
+        clo_say_file("the difference", "written", err);
+        code = CLO_EXIT_ERROR;
+    }
+    return code;
+}
+
+int clo_policy_diff(const struct clo_options *o)
+{
+    struct diff *d = calloc(1, sizeof(*d));
+    int code = CLO_EXIT_ERROR;
+
+    if (d == NULL) {
+        clo_say_problem("not enough memory");
+        return code;
+    }
+    d->o = o;
+    d->text = clo_buf_init(CLO_POLICY_MAX);
+    code = run(d);
+    if (d->readable)
+        clo_shown_clear(&d->shown);
+    clo_wipe_free(d->wanted); /* jansson's, so from the wiping heap */
+    json_decref(d->doc);
+    cloister_evidence_free(d->evidence);
+    cloister_policy_free(d->policy);
+    clo_buf_clear(&d->text);
+    free(d);
+    return code;
+}
