@@ -454,6 +454,7 @@ def a_policy_can_be_made_from_a_server_on_first_use():
         has(err, "WARNING", "trusts what", "protects nothing")
         policy = write(tmp, "policy", out)
         same(json.loads(out)["measurements"], [d.info["measurement"]])
+        same(len(json.loads(out)["manifests"]), 1)
         status(chat(d, "hi", policy=policy), 0)
         has(status(cloister("policy", "show", policy), 0)[0], "SIMULATED", d.info["measurement"])
 
