@@ -32,6 +32,7 @@ static const struct {
     [CLO_EV_LIMIT] = {CLO_WARN, "limit", {"which", "value"}},
     [CLO_EV_CONFIG] = {CLO_ERROR, "config", {"error", "line"}},
     [CLO_EV_CHILD_HUNG] = {CLO_ERROR, "child-hung", {"child", "pid"}},
+    [CLO_EV_RELOAD] = {CLO_INFO, "reload", {"keys"}},
     [CLO_EV_LISTEN_FAIL] = {CLO_ERROR, "listen-fail", {"errno", "port"}},
 };
 

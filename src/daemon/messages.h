@@ -4,7 +4,7 @@
  * bounded writer and reader; integers are little-endian, strings are u16 length + bytes without zero.
  * Each process's permit table stands in its own folder.
  *
- *   parent  -> all       PEER (a channel to another role), role-specific START, MANIFEST, ENGINE_STATE, RESET, DRAIN, PING
+ *   parent  -> all       PEER (a channel to another role), role-specific START, MANIFEST, ENGINE_STATE, RESET, DRAIN, PING, LOG_LEVEL
  *   all     -> parent    READY, DRAINED, PING
  *   keeper, attester -> parent   PEER_BAD
  *   keeper  -> attester  KEYS (the keys section of the epoch that new evidence shows: the gateway can't choose it)
@@ -46,6 +46,7 @@ enum clo_msg {
      * replaced meanwhile, then its successor is as well, once.)
      */
     CLO_MSG_PEER_BAD = 6,
+    CLO_MSG_LOG_LEVEL = 7, /* parent -> any: enum clo_level u8, from now on */
     /* START, one a role */
     CLO_MSG_KEEPER_START = 10,   /* struct clo_keeper_start */
     CLO_MSG_ATTESTER_START = 11, /* struct clo_attester_start */

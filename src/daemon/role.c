@@ -18,6 +18,14 @@ int clo_role_begin(enum clo_role role, int argc, char *const argv[])
     return 0;
 }
 
+int clo_role_log_level(const struct clo_ipc_msg *m)
+{
+    if (m->payload[0] > CLO_ERROR)
+        return CLOISTER_E_PROTOCOL;
+    clo_log_level((enum clo_level)m->payload[0]);
+    return 0;
+}
+
 bool clo_ipc_writable(int sock)
 {
     struct pollfd p = {.fd = sock, .events = POLLOUT};

@@ -8,6 +8,8 @@
 
 /* Hardening, the log level of argv[1], the start event. An error means: end. */
 CLO_MUST_USE int clo_role_begin(enum clo_role role, int argc, char *const argv[]);
+/* LOG_LEVEL: one byte, as the permit tables see to. */
+CLO_MUST_USE int clo_role_log_level(const struct clo_ipc_msg *m);
 /*
  * Can a message be sent now? While this is true the largest one fits: a socket counts as writable up to a quarter of its
  * buffer. A role that takes a request only when its answer can be sent needs no queue of answers.

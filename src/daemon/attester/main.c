@@ -25,6 +25,7 @@ static const struct clo_ipc_permit from_parent[] = {
     {1U << RUNNING, CLO_MSG_MANIFEST, 1, CLO_IPC_PAYLOAD_MAX, false},
     {1U << NEW | 1U << RUNNING, CLO_MSG_DRAIN, 0, 0, false},
     {1U << NEW | 1U << RUNNING, CLO_MSG_PING, 0, 0, false},
+    {1U << NEW | 1U << RUNNING, CLO_MSG_LOG_LEVEL, 1, 1, false},
 };
 static const struct clo_ipc_permit from_keeper[] = {
     {1U << RUNNING, CLO_MSG_KEYS, 1, CLO_IPC_PAYLOAD_MAX, false},
@@ -164,6 +165,7 @@ static int command(struct attester *a, struct clo_ipc_msg *m)
     case CLO_MSG_ATTESTER_START: return start(a, m);
     case CLO_MSG_PEER: return take_peer(a, m);
     case CLO_MSG_PING: return clo_ipc_send(CLO_CONTROL_FD, CLO_MSG_PING, m->id, NULL, 0, -1);
+    case CLO_MSG_LOG_LEVEL: return clo_role_log_level(m);
     case CLO_MSG_MANIFEST:
         forget_keys(a);
         clo_channel_drop(&a->keeper);

@@ -37,6 +37,7 @@ static const struct clo_ipc_permit from_parent[] = {
     {1U << NEW, CLO_MSG_ENGINE_START, 1, CLO_IPC_PAYLOAD_MAX, false},
     {1U << NEW | 1U << RUNNING, CLO_MSG_DRAIN, 0, 0, false},
     {1U << NEW | 1U << RUNNING, CLO_MSG_PING, 0, 0, false},
+    {1U << NEW | 1U << RUNNING, CLO_MSG_LOG_LEVEL, 1, 1, false},
 };
 
 enum {
@@ -360,6 +361,8 @@ static int from_parent_all(struct engine *e)
             err = start(e, &m);
         } else if (m.type == CLO_MSG_PING) {
             err = clo_ipc_send(CLO_CONTROL_FD, CLO_MSG_PING, m.id, NULL, 0, -1);
+        } else if (m.type == CLO_MSG_LOG_LEVEL) {
+            err = clo_role_log_level(&m);
         } else { /* DRAIN: what ran has ended with the gateway */
             e->ends = true;
             err = clo_ipc_send(CLO_CONTROL_FD, CLO_MSG_DRAINED, m.id, NULL, 0, -1);

@@ -348,6 +348,7 @@ static int on_parent(void *ctx, struct clo_ipc_msg *m)
     case CLO_MSG_ENGINE_STATE: return on_engine_state(gw, m);
     case CLO_MSG_DRAIN: return on_drain(gw);
     case CLO_MSG_PING: return clo_link_send(gw->parent, CLO_MSG_PING, m->id, NULL, 0);
+    case CLO_MSG_LOG_LEVEL: return clo_role_log_level(m);
     default: return on_manifest(gw, m);
     }
 }
@@ -367,6 +368,7 @@ static const struct clo_ipc_permit parent_permits[] = {
     {ALWAYS, CLO_MSG_MANIFEST, 1, CLO_IPC_PAYLOAD_MAX, false},
     {IN_RUN, CLO_MSG_DRAIN, 0, 0, false},
     {ALWAYS, CLO_MSG_PING, 0, 0, false},
+    {ALWAYS, CLO_MSG_LOG_LEVEL, 1, 1, false},
 };
 static const struct clo_link_ops parent_ops = {parent_permits, CLO_ARRAY_LEN(parent_permits),
                                                on_parent, on_parent_lost};

@@ -25,6 +25,7 @@ static const struct clo_ipc_permit from_parent[] = {
     {1U << RUNNING, CLO_MSG_RESET, 0, 0, false},
     {1U << NEW | 1U << RUNNING, CLO_MSG_DRAIN, 0, 0, false},
     {1U << NEW | 1U << RUNNING, CLO_MSG_PING, 0, 0, false},
+    {1U << NEW | 1U << RUNNING, CLO_MSG_LOG_LEVEL, 1, 1, false},
 };
 enum {
     OPEN_MIN = CLO_OHTTP_HDR + 1
@@ -91,6 +92,7 @@ static int command(struct keeper *k, struct clo_ipc_msg *m)
         return clo_ipc_send(CLO_CONTROL_FD, CLO_MSG_READY, 0, NULL, 0, -1);
     case CLO_MSG_PEER: return take_peer(k, m);
     case CLO_MSG_PING: return clo_ipc_send(CLO_CONTROL_FD, CLO_MSG_PING, m->id, NULL, 0, -1);
+    case CLO_MSG_LOG_LEVEL: return clo_role_log_level(m);
     case CLO_MSG_RESET:
         clo_channel_drop(&k->attester);
         return clo_epochs_reset(k->epochs, clo_clock_now());

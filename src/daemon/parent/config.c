@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,6 +37,8 @@ enum option {
     MAX_CONNECTIONS,
     MAX_PARALLEL,
     MAX_QUEUE,
+    MAX_PEER,
+    RELAY,
     DRAIN_TIMEOUT,
     LOG_LEVEL,
     CONFIG,
@@ -100,6 +103,10 @@ static const struct {
                       "running requests of an API key"},
     [MAX_QUEUE] = {"max-queue", "MaxQueue", NUMBER, 0, 16384, 256, "N",
                    "requests that wait for a slot"},
+    [MAX_PEER] = {"max-peer", "MaxPeer", NUMBER, 0, 16384, 0, "N",
+                  "connections of one address (a quarter; on loopback 0: no limit)"},
+    [RELAY] = {"relay", "Relay", TEXT, 0, 0, 0, "NETWORKS",
+               "addresses of relays and balancers, which may have more"},
     [DRAIN_TIMEOUT] = {"drain-timeout", "DrainTimeout", NUMBER, 0, 3600, 30, "SECONDS",
                        "for open requests after SIGTERM"},
     [LOG_LEVEL] = {"log-level", "LogLevel", TEXT, 0, 0, 0, "LEVEL",
@@ -120,6 +127,8 @@ struct value {
 };
 struct values {
     struct value at[OPTIONS];
+    struct clo_network relay[CLO_RELAYS_MAX]; /* of all Relay lines, or of all --relay */
+    uint32_t relays;
     char file[CLO_STR_MAX];
 };
 
@@ -137,16 +146,77 @@ int clo_problem_set(struct clo_problem *p, const char *format, ...)
 struct place {
     char text[CLO_STR_MAX + 64];
 };
-static struct place place_of(const struct values *v, enum option o)
+static struct place place_in(const struct values *v, enum option o, unsigned line)
 {
     struct place p = {0};
 
-    if (v->at[o].line == 0)
+    if (line == 0)
         snprintf(p.text, sizeof p.text, "--%s", table[o].name);
     else
-        snprintf(p.text, sizeof p.text, "%s, line %u: %s", v->file, v->at[o].line,
-                 table[o].keyword);
+        snprintf(p.text, sizeof p.text, "%s, line %u: %s", v->file, line, table[o].keyword);
     return p;
+}
+static struct place place_of(const struct values *v, enum option o)
+{
+    return place_in(v, o, v->at[o].line);
+}
+
+/* 192.0.2.0/24, 2001:db8::/32, or one address. */
+static bool parse_network(const char *text, struct clo_network *ret)
+{
+    struct clo_network net = {.prefix = 128};
+    char address[INET6_ADDRSTRLEN] = {0};
+    const char *slash = strchr(text, '/');
+    const size_t n = slash != NULL ? (size_t)(slash - text) : strlen(text);
+    unsigned first = 0, prefix;
+
+    if (n >= sizeof address)
+        return false;
+    memcpy(address, text, n);
+    if (inet_pton(AF_INET, address, net.address + 12) == 1) {
+        net.address[10] = net.address[11] = 0xff; /* mapped: RFC 4291 section 2.5.5.2 */
+        first = 96;
+    } else if (inet_pton(AF_INET6, address, net.address) != 1) {
+        return false;
+    }
+    if (slash != NULL) {
+        const size_t digits = strspn(slash + 1, "0123456789");
+
+        if (digits == 0 || digits > 3 || slash[1 + digits] != 0)
+            return false;
+        if ((prefix = first + (unsigned)atoi(slash + 1)) > 128)
+            return false;
+        net.prefix = (uint8_t)prefix;
+    }
+    /* A bit behind the prefix: was another network meant, or one address? */
+    for (unsigned bit = net.prefix; bit < 128; bit++)
+        if ((net.address[bit / 8] >> (7 - bit % 8) & 1) != 0)
+            return false;
+    *ret = net;
+    return true;
+}
+
+static int add_relays(struct values *v, const char *text, unsigned line,
+                      struct clo_problem *problem)
+{
+    char rest[CLO_STR_MAX], *at = rest, *word = NULL;
+
+    snprintf(rest, sizeof rest, "%s", text);
+    while ((word = strsep(&at, ",")) != NULL) {
+        word += strspn(word, " \t");
+        word[strcspn(word, " \t")] = 0;
+        if (v->relays == CLO_RELAYS_MAX)
+            return clo_problem_set(problem, "%d relays are the most: write networks, as in 192.0.2.0/24",
+                                   CLO_RELAYS_MAX);
+        if (!parse_network(word, &v->relay[v->relays]))
+            return clo_problem_set(
+                problem,
+                "%s wants addresses or networks like 192.0.2.7, 192.0.2.0/24 or 2001:db8::/32 with nothing behind the prefix, not "
+                "'%.100s'",
+                place_in(v, RELAY, line).text, word);
+        v->relays++;
+    }
+    return 0;
 }
 
 static int set(struct values *v, enum option o, const char *text, unsigned line,
@@ -154,6 +224,8 @@ static int set(struct values *v, enum option o, const char *text, unsigned line,
 {
     struct value *at = &v->at[o];
 
+    if (o == RELAY && at->given && (at->line == 0) == (line == 0))
+        return add_relays(v, text, line, problem); /* the one that may stand several times */
     if (at->given && at->line == line)
         return clo_problem_set(problem, "--%s is there twice: leave one of them out",
                                table[o].name);
@@ -172,7 +244,7 @@ static int set(struct values *v, enum option o, const char *text, unsigned line,
     snprintf(at->text, sizeof at->text, "%s", text);
     at->given = true;
     at->line = line;
-    return 0;
+    return o == RELAY ? add_relays(v, text, line, problem) : 0;
 }
 
 /* ---- the command line ---- */
@@ -515,6 +587,7 @@ static int interpret(const struct values *v, struct clo_config *c, struct clo_pr
         (err = number(v, MAX_CONNECTIONS, &c->connections_max, problem)) != 0 ||
         (err = number(v, MAX_PARALLEL, &c->parallel, problem)) != 0 ||
         (err = number(v, MAX_QUEUE, &c->queue_max, problem)) != 0 ||
+        (err = number(v, MAX_PEER, &c->peer_max, problem)) != 0 ||
         (err = number(v, DRAIN_TIMEOUT, &c->drain_timeout, problem)) != 0 ||
         (err = number(v, READY_FD, &fd, problem)) != 0)
         return err;
@@ -522,6 +595,11 @@ static int interpret(const struct values *v, struct clo_config *c, struct clo_pr
         return clo_problem_set(
             problem, "--max-memory (%u) must hold at least one request of --max-request (%u) bytes",
             c->memory_max, c->request_max);
+    /* One address may not take all connections, unless it is this machine's own: there a relay speaks for everybody. */
+    if (!v->at[MAX_PEER].given && !c->loopback)
+        c->peer_max = c->connections_max / 4 > 0 ? c->connections_max / 4 : 1;
+    c->relays = v->relays;
+    memcpy(c->relay, v->relay, sizeof c->relay);
     c->ready_fd = v->at[READY_FD].given ? (int)fd : -1;
     memcpy(c->api_keys, v->at[API_KEYS].text, sizeof c->api_keys);
     memcpy(c->runtime_dir, v->at[RUNTIME_DIR].text, sizeof c->runtime_dir);
@@ -553,6 +631,72 @@ int clo_config_read(int argc, char *const argv[], struct clo_config *ret,
     if ((err = read_file(&v, v.at[CONFIG].given, problem)) != 0 ||
         (err = interpret(&v, &c, problem)) != 0)
         return err;
+    *ret = c;
+    return 0;
+}
+
+/* ---- reloading ---- */
+
+#define FIELD(o, member) \
+    {o, offsetof(struct clo_config, member), sizeof((struct clo_config *)0)->member}
+
+int clo_config_merge(const struct clo_config *now, const struct clo_config *next,
+                     struct clo_config *ret, char *names, size_t names_cap,
+                     struct clo_problem *problem)
+{
+    static const struct {
+        enum option o;
+        size_t at, n;
+    } fixed[] = {
+        FIELD(LISTEN, listen_text),
+        FIELD(TEE, tee),
+        FIELD(MODEL, model),
+        FIELD(UPSTREAM, upstream),
+        FIELD(SERVER, server),
+        FIELD(MODEL_NAME, model_name),
+        FIELD(SLOTS, slots),
+        FIELD(CONTEXT, context),
+        FIELD(THREADS, threads),
+        FIELD(RUNTIME_DIR, runtime_dir),
+        FIELD(STATE_DIR, state_dir),
+        FIELD(KEY_LIFETIME, key_lifetime),
+        FIELD(ALLOW_X25519, x25519),
+        FIELD(QUOTA, quota),
+        FIELD(EPOCH_REQUESTS, epoch_requests),
+        FIELD(MAX_REQUEST, request_max),
+        FIELD(MAX_CONNECTIONS, connections_max),
+    };
+    struct clo_config c = *now;
+    const bool opens = (now->api_keys[0] == 0) != (next->api_keys[0] == 0);
+    size_t len = 0;
+
+    names[0] = 0;
+    for (size_t i = 0; i < CLO_ARRAY_LEN(fixed) + opens; i++) {
+        const bool is_keys = i == CLO_ARRAY_LEN(fixed);
+        int n;
+
+        if (!is_keys && memcmp((const char *)now + fixed[i].at, (const char *)next + fixed[i].at,
+                               fixed[i].n) == 0)
+            continue;
+        n = snprintf(names + len, names_cap - len, "%s%s", len > 0 ? ", " : "",
+                     table[is_keys ? API_KEYS : fixed[i].o].keyword);
+        len = n > 0 && (size_t)n < names_cap - len ? len + (size_t)n : len;
+    }
+    if (next->memory_max < now->request_max)
+        return clo_problem_set(problem,
+                               "MaxMemory (%u) must hold at least one request of MaxRequest, which is %u until a restart",
+                               next->memory_max, now->request_max);
+    /* Whether keys are asked for at all is not for a reload to change. */
+    if (!opens)
+        memcpy(c.api_keys, next->api_keys, sizeof c.api_keys);
+    c.parallel = next->parallel;
+    c.queue_max = next->queue_max;
+    c.memory_max = next->memory_max;
+    c.peer_max = next->peer_max;
+    c.relays = next->relays;
+    memcpy(c.relay, next->relay, sizeof c.relay);
+    c.drain_timeout = next->drain_timeout;
+    c.log_level = next->log_level;
     *ret = c;
     return 0;
 }

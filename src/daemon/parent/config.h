@@ -38,6 +38,9 @@ struct clo_config {
     uint32_t key_lifetime, quota, epoch_requests;
     bool x25519;
     uint32_t request_max, memory_max, connections_max, parallel, queue_max;
+    uint32_t peer_max; /* connections of one address; 0: no limit */
+    uint32_t relays;
+    struct clo_network relay[CLO_RELAYS_MAX];
     uint32_t drain_timeout;
     int ready_fd; /* -1: none */
     enum clo_level log_level;
@@ -60,6 +63,13 @@ CLO_MUST_USE int clo_config_read(int argc, char *const argv[], struct clo_config
  */
 CLO_MUST_USE int clo_config_key_store(const char *file, char ret[CLO_STR_MAX],
                                       struct clo_problem *problem);
+/*
+ * What a running daemon does when it finds `next` in the file's place: *ret is `now` with all of `next` that can change while requests
+ * run. `names` gets the keywords of the rest that differ, apart by commas, for which a restart is needed; "" if there are none.
+ */
+CLO_MUST_USE int clo_config_merge(const struct clo_config *now, const struct clo_config *next,
+                                  struct clo_config *ret, char *names, size_t names_cap,
+                                  struct clo_problem *problem);
 /* The text of --help, to standard output. */
 void clo_config_help(void);
 

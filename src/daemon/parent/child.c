@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The children: started, told what they need, asked whether they still answer. */
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "daemon/parent/parent.h"
+#include "platform/process.h"
+
+enum {
+    BACKOFF_FIRST_MS = 50,
+    BACKOFF_MAX_MS = 5000,
+    STEADY_S = 10, /* who ran that long starts with the first delay again */
+    /*
+     * Every PING_S each child is asked for an answer; when PINGS_MAX are due it hangs, and is replaced. They are counted, not timed, so
+     * that a machine that was paused finds no child guilty.
+     */
+    PING_S = 5,
+    PINGS_MAX = 3,
+};
+
+struct clo_child *clo_child_of(struct clo_parent *p, enum clo_role r)
+{
+    return &p->child[r];
+}
+
+uint64_t clo_child_life(const struct clo_parent *p, enum clo_role r)
+{
+    return p->child[r].state == CLO_CHILD_RUNNING ? p->child[r].life : 0;
+}
+
+/* It broke the rules, or doesn't listen: what it holds can't be relied on. Its end is seen like any other. */
+void clo_child_kill(struct clo_parent *p, enum clo_role r)
+{
+    if (p->child[r].state != CLO_CHILD_ABSENT)
+        (void)kill(p->child[r].pid, SIGKILL);
+}
+
+bool clo_child_send(struct clo_parent *p, enum clo_role r, uint16_t type, uint64_t id,
+                       const void *bytes, size_t n, int fd)
+{
+    struct clo_child *c = clo_child_of(p, r);
+    int err;
+
+    if (c->state == CLO_CHILD_ABSENT || c->control < 0)
+        return false;
+    if ((err = clo_ipc_send(c->control, type, id, bytes, n, fd)) == 0)
+        return true;
+    if (err != CLOISTER_E_NETWORK)
+        clo_log("parent", CLO_EV_IPC_BAD, r, type, c->state, (uint64_t) - (int64_t)err);
+    clo_child_kill(p, r);
+    return false;
+}
+
+int clo_parent_send_credentials(struct clo_parent *p)
+{
+    static struct clo_credential_terms terms[CLO_CREDENTIALS_MAX];
+    struct clo_buf bytes = clo_buf_init(4 + sizeof terms);
+    int fd = -1, err;
+
+    for (uint32_t i = 0; i < p->keys.count; i++)
+        terms[i] = p->keys.at[i].terms;
+    if ((err = clo_credentials_write(terms, p->keys.count, &bytes)) == 0 &&
+        (err = clo_memfd_make(bytes.p, bytes.len, &fd)) == 0) {
+        (void)clo_child_send(p, CLO_ROLE_GATEWAY, CLO_MSG_CREDENTIALS, 0, NULL, 0, fd);
+        close(fd);
+    }
+    clo_buf_clear(&bytes);
+    return err;
+}
+
+int clo_parent_send_limits(struct clo_parent *p)
+{
+    struct clo_gateway_limits limits = {.memory_max = p->cfg.memory_max,
+                                        .parallel = p->cfg.parallel,
+                                        .queue_max = p->cfg.queue_max,
+                                        .peer_max = p->cfg.peer_max,
+                                        .relays = p->cfg.relays};
+    uint8_t out[2048];
+    struct clo_wr wr = clo_wr_init(out, sizeof out);
+    int err;
+
+    memcpy(limits.relay, p->cfg.relay, sizeof limits.relay);
+    if ((err = clo_gateway_limits_write(&limits, &wr)) == 0)
+        (void)clo_child_send(p, CLO_ROLE_GATEWAY, CLO_MSG_GATEWAY_LIMITS, 0, out, wr.len, -1);
+    return err;
+}
+
+static int write_engine_start(struct clo_parent *p, struct clo_wr *wr)
+{
+    const struct clo_config *c = &p->cfg;
+    struct clo_engine_start s = {
+        .managed = c->managed, .slots = c->slots, .context = c->context, .threads = c->threads};
+
+    if (c->managed) {
+        snprintf(p->socket, sizeof p->socket, "%.80s/engine-%llu.sock", p->runtime.dir,
+                 (unsigned long long)p->child[CLO_ROLE_ENGINE].life);
+        memcpy(s.socket, p->socket, sizeof s.socket);
+        memcpy(s.server, p->server, sizeof s.server);
+        memcpy(s.model, p->model, sizeof s.model);
+        memcpy(s.model_name, c->model_name, sizeof s.model_name);
+    }
+    memcpy(s.upstream, c->upstream, sizeof s.upstream);
+    return clo_engine_start_write(&s, wr);
+}
+
+static int write_keeper_start(const struct clo_parent *p, struct clo_wr *wr)
+{
+    struct clo_keeper_start s = {.lifetime_s = p->cfg.key_lifetime,
+                                 .x25519 = p->cfg.x25519,
+                                 .quota = p->cfg.quota,
+                                 .set_max = p->cfg.epoch_requests,
+                                 .contexts_max = p->cfg.connections_max};
+
+    memcpy(s.gateway, p->gateway_path, sizeof s.gateway);
+    return clo_keeper_start_write(&s, wr);
+}
+
+static int write_gateway_start(const struct clo_parent *p, struct clo_wr *wr)
+{
+    struct clo_gateway_start s = {.open_to_all = p->cfg.api_keys[0] == 0,
+                                  .request_max = p->cfg.request_max,
+                                  .connections_max = p->cfg.connections_max};
+
+    memcpy(s.gateway, p->gateway_path, sizeof s.gateway);
+    return clo_gateway_start_write(&s, wr);
+}
+
+static int send_start(struct clo_parent *p, enum clo_role r)
+{
+    static const uint16_t type[CLO_ROLE_COUNT] = {[CLO_ROLE_GATEWAY] = CLO_MSG_GATEWAY_START,
+                                                  [CLO_ROLE_KEEPER] = CLO_MSG_KEEPER_START,
+                                                  [CLO_ROLE_ATTESTER] = CLO_MSG_ATTESTER_START,
+                                                  [CLO_ROLE_ENGINE] = CLO_MSG_ENGINE_START};
+    const struct clo_attester_start attester = {.tee = (uint8_t)p->cfg.tee};
+    uint8_t out[8 * CLO_STR_MAX];
+    struct clo_wr wr = clo_wr_init(out, sizeof out);
+    int err = r == CLO_ROLE_GATEWAY    ? write_gateway_start(p, &wr)
+              : r == CLO_ROLE_KEEPER   ? write_keeper_start(p, &wr)
+              : r == CLO_ROLE_ATTESTER ? clo_attester_start_write(&attester, &wr)
+                                       : write_engine_start(p, &wr);
+
+    if (err != 0)
+        return err;
+    (void)clo_child_send(p, r, type[r], 0, out, wr.len, r == CLO_ROLE_GATEWAY ? p->listener : -1);
+    if (r != CLO_ROLE_GATEWAY)
+        return 0;
+    if ((err = clo_parent_send_limits(p)) != 0)
+        return err;
+    return clo_parent_send_credentials(p);
+}
+
+void clo_child_schedule(struct clo_parent *p, enum clo_role r)
+{
+    struct clo_child *c = clo_child_of(p, r);
+    int64_t now = clo_clock_mono_us();
+
+    if (now - c->since_us > (int64_t)STEADY_S * 1000000 || c->delay_ms == 0)
+        c->delay_ms = BACKOFF_FIRST_MS;
+    else
+        c->delay_ms = c->delay_ms * 2 < BACKOFF_MAX_MS ? c->delay_ms * 2 : BACKOFF_MAX_MS;
+    c->again_us = now + (int64_t)c->delay_ms * 1000;
+    clo_log("parent", CLO_EV_CHILD_BACKOFF, r, c->delay_ms, 0, 0);
+}
+
+static int child_start(struct clo_parent *p, enum clo_role r)
+{
+    struct clo_child *c = clo_child_of(p, r);
+    char level[2] = {(char)('0' + p->cfg.log_level), 0};
+    char *const argv[] = {c->path, level, NULL};
+    int pair[2] = {-1, -1};
+    int err;
+
+    c->since_us = clo_clock_mono_us();
+    if ((err = clo_ipc_pair(pair)) != 0)
+        return err;
+    err = clo_process_spawn(c->path, argv, NULL, pair[1], &c->pid);
+    close(pair[1]);
+    if (err != 0) {
+        close(pair[0]);
+        return err;
+    }
+    c->control = pair[0];
+    c->state = CLO_CHILD_STARTING;
+    c->life++;
+    c->pings = 0;
+    clo_log("parent", CLO_EV_CHILD_START, r, (uint64_t)c->pid, 0, 0);
+    if (send_start(p, r) != 0)
+        clo_child_kill(p, r); /* without it, it would wait for ever */
+    return 0;
+}
+
+/* One that is being started again is looked after; one that owes an answer may be past help, and us with it. */
+static bool all_answered(const struct clo_parent *p)
+{
+    for (enum clo_role r = CLO_ROLE_GATEWAY; r < CLO_ROLE_COUNT; r++)
+        if (p->child[r].state != CLO_CHILD_ABSENT && p->child[r].pings > 0)
+            return false;
+    return true;
+}
+
+/* Replaces what hangs: a process that is stopped, or runs in circles, ends nothing and answers nothing. */
+void clo_children_ping(struct clo_parent *p)
+{
+    int64_t now = clo_clock_mono_us();
+
+    if (p->phase != CLO_PHASE_SERVING || now < p->ping_us)
+        return;
+    p->ping_us = now + (int64_t)PING_S * 1000000;
+    if (p->notify.watchdog_us > 0 && all_answered(p))
+        clo_notify_send(&p->notify, "WATCHDOG=1");
+    for (enum clo_role r = CLO_ROLE_GATEWAY; r < CLO_ROLE_COUNT; r++) {
+        struct clo_child *c = clo_child_of(p, r);
+
+        if (c->state != CLO_CHILD_ABSENT && c->pings == PINGS_MAX) {
+            clo_log("parent", CLO_EV_CHILD_HUNG, r, (uint64_t)c->pid, 0, 0);
+            clo_child_kill(p, r);
+        } else if (clo_child_send(p, r, CLO_MSG_PING, 0, NULL, 0, -1)) {
+            c->pings++;
+        }
+    }
+}
+
+/* Starts what is due. */
+void clo_children_start(struct clo_parent *p)
+{
+    for (enum clo_role r = CLO_ROLE_GATEWAY; r < CLO_ROLE_COUNT && p->phase == CLO_PHASE_SERVING; r++) {
+        struct clo_child *c = clo_child_of(p, r);
+
+        if (c->state == CLO_CHILD_ABSENT && c->again_us <= clo_clock_mono_us() && child_start(p, r) != 0)
+            clo_child_schedule(p, r);
+    }
+}
+
