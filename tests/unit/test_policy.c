@@ -433,13 +433,13 @@ static void a_pinned_manifest_is_bounded(void **state)
 }
 
 /* count times the same manifest in other bytes; the last one twice, if so asked. */
-static char *many_manifests(size_t count, bool twice)
+static const char *many_manifests(size_t count, bool twice)
 {
-    char *s = malloc(100000), bytes[1000];
+    static char s[100000];
+    char bytes[1000];
     size_t n = 0;
 
-    assert_non_null(s);
-    n += (size_t)sprintf(s, "{\"v\":1,\"name\":\"n\",\"tee\":[],\"manifests\":[");
+    n += (size_t)sprintf(s + n, "{\"v\":1,\"name\":\"n\",\"tee\":[],\"manifests\":[");
     for (size_t i = 0; i < count; i++) {
         const size_t spaces = twice && i == count - 1 ? i - 1 : i;
 
@@ -456,19 +456,17 @@ static char *many_manifests(size_t count, bool twice)
 
 static void pinned_manifests_are_few_and_distinct(void **state)
 {
-    char why[200], *s = many_manifests(CLO_POLICY_MANIFESTS_MAX, false);
+    const char *s = many_manifests(CLO_POLICY_MANIFESTS_MAX, false);
+    char why[200];
 
     (void)state;
     assert_int_equal(cloister_policy_check(s, strlen(s), why, sizeof why), 0);
-    free(s);
     s = many_manifests(CLO_POLICY_MANIFESTS_MAX + 1, false);
     assert_int_equal(cloister_policy_check(s, strlen(s), why, sizeof why), CLOISTER_E_LIMIT);
     assert_string_equal(why, "manifests: has too many values");
-    free(s);
     s = many_manifests(2, true);
     assert_int_equal(cloister_policy_check(s, strlen(s), why, sizeof why), CLOISTER_E_DUPLICATE);
     assert_string_equal(why, "manifests: has a value twice");
-    free(s);
 }
 
 static void replicas_are_kept_in_order(void **state)
