@@ -7,7 +7,7 @@
 //!
 //! The client takes the application/ohttp-keys list in hex, uses its key of that KEM, posts standard input as a chat request, and
 //! prints the inner status, content type, and body. The gateway makes a key, prints {"port": N, "keys": HEX}, and answers
-//! chat requests with their own last message, word by word, in the form in which they came.
+//! chunked chat requests with their own last message, word by word.
 //!
 //! The outer HTTP is the least that a test needs: one request a connection, lengths declared.
 
@@ -214,7 +214,7 @@ fn echo(request: &Message) -> Option<String> {
     Some(answer + &event(json!({}), "stop".into()) + "data: [DONE]\n\n")
 }
 
-fn answer(plain: &[u8], mode: Mode) -> Res<Vec<u8>> {
+fn answer(plain: &[u8]) -> Res<Vec<u8>> {
     let request = Message::read_bhttp(&mut Cursor::new(plain))?;
     let text = echo(&request);
     let mut response = Message::response(StatusCode::try_from(if text.is_some() {
@@ -225,36 +225,24 @@ fn answer(plain: &[u8], mode: Mode) -> Res<Vec<u8>> {
     response.put_header("content-type", "text/event-stream");
     response.write_content(text.unwrap_or_default());
     let mut out = Vec::new();
-    response.write_bhttp(mode, &mut out)?;
+    response.write_bhttp(Mode::IndeterminateLength, &mut out)?;
     Ok(out)
 }
 
 fn serve(server: Server, mut stream: TcpStream) -> Res<()> {
     let (_, media, body) = read_http(&stream)?;
-    let head =
-        |form| format!("HTTP/1.1 200 OK\r\nContent-Type: {form}-res\r\nConnection: close\r\n");
-    if media == format!("{PLAIN}-req") {
-        let (plain, response) = server.decapsulate(&body)?;
-        let sealed = response.encapsulate(&answer(&plain, Mode::KnownLength)?)?;
-        write!(
-            stream,
-            "{}Content-Length: {}\r\n\r\n",
-            head(PLAIN),
-            sealed.len()
-        )?;
-        stream.write_all(&sealed)?;
-        return Ok(());
+    if media != format!("{CHUNKED}-req") {
+        return Err(format!("unexpected: {media:?}").into());
     }
     let mut request = server.decapsulate_stream(&body[..]);
     let mut plain = Vec::new();
     block_on(request.read_to_end(&mut plain))?;
     write!(
         stream,
-        "{}Transfer-Encoding: chunked\r\n\r\n",
-        head(CHUNKED)
+        "HTTP/1.1 200 OK\r\nContent-Type: {CHUNKED}-res\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
     )?;
     let mut response = request.response(AllowStdIo::new(Chunked(stream.try_clone()?)))?;
-    for part in answer(&plain, Mode::IndeterminateLength)?.chunks(PIECE) {
+    for part in answer(&plain)?.chunks(PIECE) {
         block_on(response.write_all(part))?;
         block_on(response.flush())?;
     }
