@@ -434,7 +434,7 @@ static int accept(struct diff *d)
         return CLO_EXIT_OK;
     if (!agreed(d))
         return cloister_verdict_exit(&d->verdict);
-    if ((err = check_unchanged(d)) != 0)
+    if (check_unchanged(d) != 0)
         return CLO_EXIT_ERROR;
     /* Exactly the bytes that were judged. */
     if ((err = clo_file_replace(d->o->policy, d->wanted, strlen(d->wanted))) != 0) {
