@@ -90,8 +90,11 @@ int clo_parent_send_limits(struct clo_parent *p)
 static int write_engine_start(struct clo_parent *p, struct clo_wr *wr)
 {
     const struct clo_config *c = &p->cfg;
-    struct clo_engine_start s = {
-        .managed = c->managed, .slots = c->slots, .context = c->context, .threads = c->threads};
+    struct clo_engine_start s = {.managed = c->managed,
+                                 .slots = c->slots,
+                                 .context = c->context,
+                                 .threads = c->threads,
+                                 .embeddings = (uint8_t)c->embeddings};
 
     if (c->managed) {
         snprintf(p->socket, sizeof p->socket, "%.80s/engine-%llu.sock", p->runtime.dir,

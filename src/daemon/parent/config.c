@@ -25,6 +25,7 @@ enum option {
     SLOTS,
     CONTEXT,
     THREADS,
+    EMBEDDINGS,
     API_KEYS,
     RUNTIME_DIR,
     STATE_DIR,
@@ -79,6 +80,8 @@ static const struct {
                  "context of each slot; 0: the model's own"},
     [THREADS] = {"threads", "Threads", NUMBER, 0, 4096, 0, "N",
                  "processors for llama-server; 0: its choice"},
+    [EMBEDDINGS] = {"embeddings", "Embeddings", TEXT, 0, 0, 0, "KIND",
+                    "serve nothing else: yes (as the model says), mean, cls or last (no)"},
     [API_KEYS] = {"api-keys", "ApiKeys", TEXT, 0, 0, 0, "FILE",
                   "the key store; without it only loopback is served"},
     [RUNTIME_DIR] = {"runtime-dir", "RuntimeDir", TEXT, 0, 0, 0, "FOLDER",
@@ -555,6 +558,26 @@ static int set_tee(const struct values *v, struct clo_config *c, struct clo_prob
     return 0;
 }
 
+static int set_embeddings(const struct values *v, struct clo_config *c, struct clo_problem *problem)
+{
+    static const char *const kind[] = {[CLO_POOLING_NONE] = "no",
+                                       [CLO_POOLING_MODEL] = "yes",
+                                       [CLO_POOLING_MEAN] = "mean",
+                                       [CLO_POOLING_CLS] = "cls",
+                                       [CLO_POOLING_LAST] = "last"};
+    unsigned i = CLO_POOLING_NONE;
+
+    if (v->at[EMBEDDINGS].given && one_of(v, EMBEDDINGS, kind, CLO_ARRAY_LEN(kind), &i) != 0)
+        return clo_problem_set(problem, "%s wants no, yes, mean, cls or last, not '%.100s'",
+                               place_of(v, EMBEDDINGS).text, v->at[EMBEDDINGS].text);
+    if (i != CLO_POOLING_NONE && !c->managed)
+        return clo_problem_set(
+            problem, "%s is for --model: what an --upstream can do is settled where it is started",
+            place_of(v, EMBEDDINGS).text);
+    c->embeddings = (enum clo_pooling)i;
+    return 0;
+}
+
 static int set_log_level(const struct values *v, struct clo_config *c, struct clo_problem *problem)
 {
     static const char *const level[] = {
@@ -574,7 +597,8 @@ static int interpret(const struct values *v, struct clo_config *c, struct clo_pr
     int err;
 
     if ((err = set_tee(v, c, problem)) != 0 || (err = set_engine(v, c, problem)) != 0 ||
-        (err = set_listen(v, c, problem)) != 0 || (err = set_log_level(v, c, problem)) != 0 ||
+        (err = set_embeddings(v, c, problem)) != 0 || (err = set_listen(v, c, problem)) != 0 ||
+        (err = set_log_level(v, c, problem)) != 0 ||
         (err = number(v, SLOTS, &c->slots, problem)) != 0 ||
         (err = number(v, CONTEXT, &c->context, problem)) != 0 ||
         (err = number(v, THREADS, &c->threads, problem)) != 0 ||
@@ -657,6 +681,7 @@ int clo_config_merge(const struct clo_config *now, const struct clo_config *next
         FIELD(SLOTS, slots),
         FIELD(CONTEXT, context),
         FIELD(THREADS, threads),
+        FIELD(EMBEDDINGS, embeddings),
         FIELD(RUNTIME_DIR, runtime_dir),
         FIELD(STATE_DIR, state_dir),
         FIELD(KEY_LIFETIME, key_lifetime),
@@ -721,6 +746,7 @@ void clo_config_help(void)
 {
     printf(
         "Usage: cloisterd --tee KIND {--model FILE | --upstream URL} [OPTION...]\n"
+        "       cloisterd check [--json] [OPTION...]\n"
         "       cloisterd key {add | list | revoke} [OPTION...]\n"
         "Serves a language model to clients that verify this machine and encrypt to it alone.\n\n");
     for (int o = 0; o < OPTIONS; o++) {

@@ -33,6 +33,7 @@ struct clo_config {
     char upstream[CLO_STR_MAX]; /* otherwise, as in struct clo_engine_start */
     char model_name[128];       /* "": the engine's own */
     uint32_t slots, context, threads;
+    enum clo_pooling embeddings;                           /* managed */
     char api_keys[CLO_STR_MAX];                            /* "": none */
     char runtime_dir[CLO_STR_MAX], state_dir[CLO_STR_MAX]; /* "": the default place */
     uint32_t key_lifetime, quota, epoch_requests;

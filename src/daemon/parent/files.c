@@ -67,6 +67,22 @@ static int default_dir(const char *system, const char *variable, const char *und
     return n > 0 && n < CLO_STR_MAX ? 0 : CLOISTER_E_LIMIT;
 }
 
+int clo_runtime_dir(const char *configured, char ret[CLO_STR_MAX])
+{
+    if (configured[0] == 0)
+        return default_dir("/run/cloister", "XDG_RUNTIME_DIR", NULL, ret);
+    snprintf(ret, CLO_STR_MAX, "%s", configured);
+    return 0;
+}
+
+int clo_state_dir(const char *configured, char ret[CLO_STR_MAX])
+{
+    if (configured[0] == 0)
+        return default_dir("/var/lib/cloister", "XDG_STATE_HOME", ".local/state", ret);
+    snprintf(ret, CLO_STR_MAX, "%s", configured);
+    return 0;
+}
+
 /* mkdir -p with mode 0700; tells whether the last one was made. */
 static int make_dirs(const char *dir, bool *made)
 {
@@ -163,9 +179,7 @@ int clo_runtime_open(const char *dir, struct clo_runtime *ret, struct clo_proble
     char real[CLO_STR_MAX];
     int err;
 
-    if (dir[0] != 0)
-        snprintf(r.dir, sizeof r.dir, "%s", dir);
-    else if (default_dir("/run/cloister", "XDG_RUNTIME_DIR", NULL, r.dir) != 0)
+    if (clo_runtime_dir(dir, r.dir) != 0)
         return clo_problem_set(
             problem,
             "XDG_RUNTIME_DIR isn't set: say where sockets may lie with --runtime-dir FOLDER");
@@ -261,9 +275,7 @@ int clo_gateway_path_load(const char *state_dir, const struct clo_rng *rng,
     bool made = false;
     int err;
 
-    if (state_dir[0] != 0)
-        snprintf(dir, sizeof dir, "%s", state_dir);
-    else if (default_dir("/var/lib/cloister", "XDG_STATE_HOME", ".local/state", dir) != 0)
+    if (clo_state_dir(state_dir, dir) != 0)
         return clo_problem_set(
             problem,
             "HOME isn't set: say where this replica's path may be kept with --state-dir FOLDER");

@@ -18,6 +18,19 @@ CLO_MUST_USE int clo_runtime_open(const char *dir, struct clo_runtime *ret,
                                   struct clo_problem *problem);
 void clo_runtime_close(struct clo_runtime *r);
 
+/* The configured folder, or the default one of this user; CLOISTER_E_NOT_FOUND: there is none. */
+CLO_MUST_USE int clo_runtime_dir(const char *configured, char ret[CLO_STR_MAX]);
+CLO_MUST_USE int clo_state_dir(const char *configured, char ret[CLO_STR_MAX]);
+
+/*
+ * Open files that so many connections need: each has one, and one to the engine, and a process opens others beside. A gateway
+ * without would lose messages that bring a descriptor, and strangers could see to that by connecting.
+ */
+static inline uint64_t clo_descriptors_needed(uint32_t connections)
+{
+    return 2 * (uint64_t)connections + 64;
+}
+
 /* This replica's path: read from the state folder, made there at the first start. */
 CLO_MUST_USE int clo_gateway_path_load(const char *state_dir, const struct clo_rng *rng,
                                        char ret[CLO_GATEWAY_PATH_LEN + 1],

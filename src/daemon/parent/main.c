@@ -10,6 +10,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "daemon/parent/host_check.h"
 #include "daemon/parent/parent.h"
 #include "platform/process.h"
 
@@ -31,13 +32,10 @@ static int open_signals(void)
                                                    : -1;
 }
 
-/*
- * Room for a connection and its way to the engine, each, and what else a process opens: a gateway without would lose messages that
- * bring a descriptor, and strangers could see to that by connecting. Children inherit it.
- */
+/* Children inherit it. */
 static int raise_descriptors(uint32_t connections, struct clo_problem *problem)
 {
-    const rlim_t need = 2 * (rlim_t)connections + 64;
+    const rlim_t need = (rlim_t)clo_descriptors_needed(connections);
     struct rlimit limit = {0};
 
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
@@ -100,6 +98,8 @@ int main(int argc, char *argv[])
 
     if (argc > 1 && strcmp(argv[1], "key") == 0)
         return clo_key_command(argc - 1, argv + 1);
+    if (argc > 1 && strcmp(argv[1], "check") == 0)
+        return clo_check_command(argc - 1, argv + 1);
     if (clo_config_read(argc, argv, &p.cfg, &want, &problem) != 0) {
         clo_parent_say(problem.text);
         return 1;

@@ -208,8 +208,11 @@ int clo_parent_engine_up(struct clo_parent *p, const struct clo_ipc_msg *m)
         return err;
     if (p->up)
         return CLOISTER_E_PROTOCOL;
-    p->engine = (struct clo_engine_state){
-        .up = 1, .managed = p->cfg.managed, .slots = up.slots, .context = up.context};
+    p->engine = (struct clo_engine_state){.up = 1,
+                                          .managed = p->cfg.managed,
+                                          .slots = up.slots,
+                                          .context = up.context,
+                                          .embeddings = p->cfg.embeddings != CLO_POOLING_NONE};
     snprintf(p->engine.model_name, sizeof p->engine.model_name, "%s",
              name[0] != 0 ? name : up.model_name);
     if (p->cfg.managed)

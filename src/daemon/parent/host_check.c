@@ -1,0 +1,637 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The items of `cloisterd check`: what is read, and, apart from it, what is thought of it. */
+#include "daemon/parent/host_check.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/timex.h>
+#include <unistd.h>
+
+#include "attest/snp_report.h"
+#include "base/enc.h"
+#include "daemon/parent/files.h"
+#include "daemon/parent/keys.h"
+#include "platform/process.h"
+
+#define TSM "/sys/kernel/config/tsm/report"
+
+enum {
+    FILE_MAX = 4 << 20, /* /proc/net/tcp has a line a socket */
+    SPACE_MIN = 16 << 20,
+    LISTEN_STATE = 10,  /* TCP_LISTEN in Linux's net/tcp_states.h */
+    CAP_IPC_LOCK_ = 14, /* Linux, include/uapi/linux/capability.h */
+    CAP_SYS_RESOURCE_ = 24,
+    KEEPER_SLOTS = 8,
+    SLOT = 128, /* CLO_GUARD_SLOT: one secret */
+};
+/* No build of this program is older: 2026-01-01. And no clock that is right is so far ahead. */
+#define BUILD_TIME 1767225600
+#define FAR_AHEAD  (BUILD_TIME + (int64_t)30 * 365 * 86400)
+
+struct host_path {
+    char text[2 * CLO_STR_MAX];
+};
+
+static struct host_path under(const struct clo_host *h, const char *file)
+{
+    struct host_path p = {0};
+
+    snprintf(p.text, sizeof p.text, "%s%s", h->root, file);
+    return p;
+}
+
+static bool exists(const struct clo_host *h, const char *file)
+{
+    return access(under(h, file).text, F_OK) == 0;
+}
+
+static void set_text(char *raw, char ret[3 * CLO_FINDING_MAX + 1])
+{
+    size_t used = 0;
+
+    for (char *s = raw; *s != 0; s++)
+        if (*s == '\n' || *s == '\t')
+            *s = ' ';
+    (void)clo_text_sanitise(raw, strlen(raw), true, ret, &used);
+}
+
+__attribute__((format(printf, 4, 5))) static void found(struct clo_finding *f,
+                                                        enum clo_finding_status status,
+                                                        const char *mend, const char *format, ...)
+{
+    char raw[CLO_FINDING_MAX];
+    va_list args;
+
+    f->status = status;
+    snprintf(raw, sizeof raw, "%s", mend);
+    set_text(raw, f->mend);
+    va_start(args, format);
+    vsnprintf(raw, sizeof raw, format, args);
+    va_end(args);
+    set_text(raw, f->text);
+}
+
+/* The daemon's own sentences say what is wrong and, behind the last colon, what to do. */
+static void found_problem(struct clo_finding *f, const struct clo_problem *p)
+{
+    const char *at = NULL;
+
+    for (const char *s = strstr(p->text, ": "); s != NULL; s = strstr(s + 2, ": "))
+        at = s;
+    found(f, CLO_FINDING_FAIL, at != NULL ? at + 2 : "", "%.*s",
+          at != NULL ? (int)(at - p->text) : (int)strlen(p->text), p->text);
+}
+
+/* The whole file and a zero; false if it can't be read. */
+static bool read_path(const char *path, struct clo_buf *ret)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    uint8_t *at = NULL;
+    ssize_t got = fd < 0 ? -1 : 1;
+
+    while (got > 0 && clo_buf_reserve(ret, 4096, &at) == 0)
+        if ((got = read(fd, at, 4096)) > 0)
+            clo_buf_commit(ret, (size_t)got);
+    if (fd >= 0)
+        close(fd);
+    return got == 0 && clo_buf_append(ret, "", 1) == 0;
+}
+
+static const char *read_text(const struct clo_host *h, const char *file, struct clo_buf *ret)
+{
+    return read_path(under(h, file).text, ret) ? (const char *)ret->p : NULL;
+}
+
+/* The first line without its end; NULL: no such file. */
+static const char *read_word(const struct clo_host *h, const char *file, char *ret, size_t cap)
+{
+    struct clo_buf text = clo_buf_init(FILE_MAX);
+    const char *p = read_text(h, file, &text);
+
+    if (p != NULL)
+        snprintf(ret, cap, "%.*s", (int)strcspn(p, "\n"), p);
+    clo_buf_clear(&text);
+    return p != NULL ? ret : NULL;
+}
+
+/* ---- the TEE ---- */
+
+static void check_tee(const struct clo_host *h, struct clo_finding *f)
+{
+    const bool snp = exists(h, "/dev/sev-guest"), tsm = exists(h, TSM),
+               tdx = exists(h, "/dev/tdx_guest") || exists(h, "/dev/tdx-guest");
+    const char *const what = snp ? "SEV-SNP" : tdx ? "TDX" : "no TEE";
+
+    if (h->cfg->tee == CLO_TEE_SIMULATED)
+        found(f, CLO_FINDING_WARN, snp ? "choose --tee sev-snp" : "serve nothing private from here",
+              "%s is there, and evidence will be simulated, which protects nothing", what);
+    else if (snp)
+        found(f, CLO_FINDING_OK, "", "SEV-SNP: /dev/sev-guest is there%s",
+              tsm ? ", and configfs-tsm" : "");
+    else
+        found(f, CLO_FINDING_FAIL,
+              tdx ? "move to a SEV-SNP machine: this version knows no TDX"
+                  : "start this machine as an SEV-SNP guest, and load its driver (modprobe sev-guest)",
+              "%s is there, not SEV-SNP: evidence will be refused", what);
+}
+
+static bool put_inblob(const char *dir)
+{
+    static const uint8_t nothing[64] = {0}; /* nobody relies on this report */
+    char path[3 * CLO_STR_MAX];
+    int fd;
+    bool ok;
+
+    snprintf(path, sizeof path, "%s/inblob", dir);
+    if ((fd = open(path, O_WRONLY | O_CLOEXEC)) < 0)
+        return false;
+    ok = write(fd, nothing, sizeof nothing) == (ssize_t)sizeof nothing;
+    close(fd);
+    return ok;
+}
+
+static int read_tsm_report(const char *root, struct clo_buf *ret)
+{
+    char dir[2 * CLO_STR_MAX], path[3 * CLO_STR_MAX];
+    int err = CLOISTER_E_IO;
+
+    snprintf(dir, sizeof dir, "%s" TSM "/cloisterd-check-%d", root, (int)getpid());
+    if (mkdir(dir, 0700) != 0)
+        return err;
+    snprintf(path, sizeof path, "%s/outblob", dir);
+    if (put_inblob(dir) && read_path(path, ret)) {
+        ret->len--; /* the zero of texts */
+        err = 0;
+    }
+    (void)rmdir(dir);
+    return err;
+}
+
+static void judge_report(const struct clo_buf *report, struct clo_finding *f)
+{
+    struct clo_snp_report r = {0};
+
+    if (clo_snp_report_parse(report->p, report->len, &r) != 0)
+        found(f, CLO_FINDING_WARN, "see what configfs-tsm's provider is",
+              "what configfs-tsm gave is no SEV-SNP report");
+    else if ((r.policy & CLO_SNP_POLICY_DEBUG) != 0)
+        found(f, CLO_FINDING_FAIL, "have it started with a guest policy without DEBUG (bit 19)",
+              "the host may read this guest's memory: its policy allows debugging");
+    else
+        found(f, CLO_FINDING_OK, "", "the guest policy forbids debugging");
+}
+
+static void check_tee_debug(const struct clo_host *h, struct clo_finding *f)
+{
+    struct clo_buf report = clo_buf_init(1 << 16);
+
+    if (h->cfg->tee == CLO_TEE_SIMULATED)
+        found(f, CLO_FINDING_OK, "", "not looked at: there is no hardware behind simulated evidence");
+    else if (!exists(h, TSM))
+        found(f, CLO_FINDING_WARN, "use Linux 6.7 or later with configfs mounted",
+              "the guest policy can't be read here without configfs-tsm; clients see it in the evidence");
+    else if (h->read_report(h->root, &report) != 0)
+        found(f, CLO_FINDING_WARN, "run this as root",
+              "configfs-tsm gave no report; clients see the guest policy in the evidence");
+    else
+        judge_report(&report, f);
+    clo_buf_clear(&report);
+}
+
+/* ---- the kernel ---- */
+
+static void check_kernel_debug(const struct clo_host *h, struct clo_finding *f)
+{
+    char at[128] = "";
+
+    (void)read_word(h, "/sys/module/kgdboc/parameters/kgdboc", at, sizeof at);
+    if (at[0] != 0)
+        found(f, CLO_FINDING_WARN, "boot without kgdboc=",
+              "the kernel's debugger listens on %s: whoever reaches that reads all memory", at);
+    else
+        found(f, CLO_FINDING_OK, "", "the kernel's debugger is off");
+}
+
+static void check_ptrace(const struct clo_host *h, struct clo_finding *f)
+{
+    char scope[16] = "";
+
+    if (read_word(h, "/proc/sys/kernel/yama/ptrace_scope", scope, sizeof scope) == NULL)
+        found(f, CLO_FINDING_WARN, "boot with lsm=...,yama",
+              "nothing (Yama) keeps a user's programs from reading each other's memory");
+    else if (scope[0] == '0')
+        found(f, CLO_FINDING_WARN, "sysctl kernel.yama.ptrace_scope=2",
+              "a user's programs may read each other's memory (ptrace_scope 0)");
+    else
+        found(f, CLO_FINDING_OK, "", "ptrace_scope is %s", scope);
+}
+
+/* What lets the host look in or reach in, word by word. */
+static bool is_leaky(const char *word)
+{
+    static const char *const begin[] = {"console=ttyS",    "console=hvc", "console=ttyAMA",
+                                        "earlyprintk",     "earlycon",    "kgdb",
+                                        "sysrq_always_enabled", "systemd.debug",
+                                        "systemd.log_level=debug", "rd.break", "init=",
+                                        "rdinit=",         "mitigations=off", "nokaslr"};
+
+    for (size_t i = 0; i < CLO_ARRAY_LEN(begin); i++)
+        if (strncmp(word, begin[i], strlen(begin[i])) == 0)
+            return true;
+    return strcmp(word, "debug") == 0;
+}
+
+static void check_command_line(const struct clo_host *h, struct clo_finding *f)
+{
+    struct clo_buf text = clo_buf_init(FILE_MAX);
+    char words[512] = "", *at = NULL;
+    size_t len = 0;
+
+    if (read_text(h, "/proc/cmdline", &text) == NULL) {
+        found(f, CLO_FINDING_WARN, "mount /proc", "/proc/cmdline can't be read");
+        goto out;
+    }
+    at = (char *)text.p;
+    for (char *word = strsep(&at, " \n"); word != NULL; word = strsep(&at, " \n")) {
+        int n = is_leaky(word) ? snprintf(words + len, sizeof words - len, " %s", word) : 0;
+
+        if (n > 0)
+            len = (size_t)n < sizeof words - len ? len + (size_t)n : sizeof words - 1;
+    }
+    if (len > 0)
+        found(f, CLO_FINDING_WARN, "boot an image whose command line lacks them",
+              "the kernel's command line gives the host a view or a way in:%s", words);
+    else
+        found(f, CLO_FINDING_OK, "", "the kernel's command line opens nothing");
+out:
+    clo_buf_clear(&text);
+}
+
+/* ---- memory that lands on a disk ---- */
+
+static void judge_swaps(char *text, struct clo_finding *f)
+{
+    const char *compressed = NULL;
+
+    (void)strsep(&text, "\n"); /* the heading */
+    for (char *line = strsep(&text, "\n"); line != NULL; line = strsep(&text, "\n")) {
+        line[strcspn(line, " \t")] = 0;
+        if (line[0] == 0)
+            continue;
+        if (strncmp(line, "/dev/zram", 9) != 0) {
+            found(f, CLO_FINDING_FAIL, "swapoff -a, and take it out of /etc/fstab",
+                  "swap on %s: users' text and the engine's memory can land there", line);
+            return;
+        }
+        compressed = line;
+    }
+    if (compressed != NULL)
+        found(f, CLO_FINDING_WARN, "see that its backing_dev is none, or swapoff -a",
+              "swap on %s: in memory, unless it writes back to a disk", compressed);
+    else
+        found(f, CLO_FINDING_OK, "", "swap is off");
+}
+
+static void check_swap(const struct clo_host *h, struct clo_finding *f)
+{
+    struct clo_buf text = clo_buf_init(FILE_MAX);
+
+    if (read_text(h, "/proc/swaps", &text) != NULL)
+        judge_swaps((char *)text.p, f);
+    else
+        found(f, CLO_FINDING_WARN, "mount /proc", "/proc/swaps can't be read");
+    clo_buf_clear(&text);
+}
+
+static bool goes_nowhere(const char *pattern)
+{
+    return pattern[0] == 0 || strcmp(pattern, "/dev/null") == 0 ||
+           strncmp(pattern, "|/bin/false", 11) == 0 || strncmp(pattern, "|/bin/true", 10) == 0;
+}
+
+/*
+ * Cloister's own processes and what they start write no core file whatever the pattern (clo_process_harden). A crash dump of the kernel,
+ * and that of an engine that somebody else started, is another matter.
+ */
+static void check_dumps(const struct clo_host *h, struct clo_finding *f)
+{
+    char pattern[256] = "", suid[16] = "", crash[16] = "";
+    const bool known =
+        read_word(h, "/proc/sys/kernel/core_pattern", pattern, sizeof pattern) != NULL &&
+        read_word(h, "/proc/sys/fs/suid_dumpable", suid, sizeof suid) != NULL;
+
+    (void)read_word(h, "/sys/kernel/kexec_crash_loaded", crash, sizeof crash);
+    if (strcmp(crash, "1") == 0)
+        found(f, CLO_FINDING_FAIL, "stop kdump, and boot without crashkernel=",
+              "a crash of the kernel writes all memory to a disk (kdump)");
+    else if (!known)
+        found(f, CLO_FINDING_WARN, "mount /proc", "the settings of core dumps can't be read");
+    else if (strcmp(suid, "1") == 0)
+        found(f, CLO_FINDING_WARN, "sysctl fs.suid_dumpable=0",
+              "programs with other rights than their user's write core dumps (suid_dumpable 1)");
+    else if (!h->cfg->managed && !goes_nowhere(pattern))
+        found(f, CLO_FINDING_WARN, "sysctl kernel.core_pattern='|/bin/false', or LimitCORE=0 for the engine",
+              "if the upstream engine crashes, its memory goes to %.100s", pattern);
+    else
+        found(f, CLO_FINDING_OK, "", "nothing here writes core dumps");
+}
+
+/* ---- limits ---- */
+
+static bool has_capability(const struct clo_host *h, unsigned bit)
+{
+    struct clo_buf text = clo_buf_init(FILE_MAX);
+    const char *p = read_text(h, "/proc/self/status", &text);
+    unsigned long long set;
+
+    p = p != NULL ? strstr(p, "\nCapEff:") : NULL;
+    set = p != NULL ? strtoull(p + sizeof "\nCapEff:" - 1, NULL, 16) : 0;
+    clo_buf_clear(&text);
+    return (set >> bit & 1) != 0;
+}
+
+static void check_locked_memory(const struct clo_host *h, struct clo_finding *f)
+{
+    const unsigned long long page = (unsigned long long)sysconf(_SC_PAGESIZE),
+                             slots = h->cfg->connections_max > KEEPER_SLOTS
+                                         ? h->cfg->connections_max
+                                         : KEEPER_SLOTS,
+                             need = (slots * SLOT + page - 1) / page * page;
+
+    if (has_capability(h, CAP_IPC_LOCK_) || h->locked.rlim_cur >= need)
+        found(f, CLO_FINDING_OK, "", "keys can be locked in memory (%llu bytes a process)", need);
+    else
+        found(f, CLO_FINDING_FAIL, "raise it (ulimit -l, LimitMEMLOCK=) or lower --max-connections",
+              "keys need %llu bytes of locked memory a process, and the limit is %llu", need,
+              (unsigned long long)h->locked.rlim_cur);
+}
+
+static void check_open_files(const struct clo_host *h, struct clo_finding *f)
+{
+    const unsigned long long need = clo_descriptors_needed(h->cfg->connections_max);
+
+    if (has_capability(h, CAP_SYS_RESOURCE_) || h->files.rlim_max >= need)
+        found(f, CLO_FINDING_OK, "", "%u connections find room (%llu open files)",
+              h->cfg->connections_max, need);
+    else
+        found(f, CLO_FINDING_FAIL, "raise it (ulimit -n, LimitNOFILE=) or lower --max-connections",
+              "%u connections need %llu open files, and the limit is %llu",
+              h->cfg->connections_max, need, (unsigned long long)h->files.rlim_max);
+}
+
+/* ---- the engine ---- */
+
+enum reach {
+    NOBODY,
+    LOCAL,
+    ANYBODY
+};
+
+/*
+ * Who reaches the port, by one line of /proc/net/tcp or tcp6 (Linux, Documentation/networking/proc_net_tcp.rst): addresses are
+ * hexadecimal words of this machine's byte order.
+ */
+static enum reach judge_socket(const char *line, unsigned port)
+{
+    static const char *const loopback[] = {"00000000000000000000000001000000",
+                                           "0000000000000000FFFF00000100007F"};
+    char address[40] = "";
+    unsigned at = 0, state = 0;
+    size_t n;
+
+    if (sscanf(line, " %*u: %39[0-9A-F]:%4x %*[0-9A-F]:%*4x %2x", address, &at, &state) != 3 ||
+        at != port || state != LISTEN_STATE)
+        return NOBODY;
+    n = strlen(address);
+    for (size_t i = 0; i < CLO_ARRAY_LEN(loopback); i++)
+        if (strcmp(address, loopback[i]) == 0)
+            return LOCAL;
+    return n == 8 && strcmp(address + 6, "7F") == 0 ? LOCAL : ANYBODY;
+}
+
+static enum reach judge_sockets(char *text, unsigned port, enum reach so_far)
+{
+    (void)strsep(&text, "\n"); /* the heading */
+    for (char *line = strsep(&text, "\n"); line != NULL; line = strsep(&text, "\n")) {
+        const enum reach r = judge_socket(line, port);
+
+        so_far = r > so_far ? r : so_far;
+    }
+    return so_far;
+}
+
+static void check_tcp_engine(const struct clo_host *h, unsigned port, struct clo_finding *f)
+{
+    static const char *const tables[] = {"/proc/net/tcp", "/proc/net/tcp6"};
+    enum reach reach = NOBODY;
+    bool read_one = false;
+
+    for (size_t i = 0; i < CLO_ARRAY_LEN(tables); i++) {
+        struct clo_buf text = clo_buf_init(FILE_MAX);
+
+        if (read_text(h, tables[i], &text) != NULL) {
+            read_one = true;
+            reach = judge_sockets((char *)text.p, port, reach);
+        }
+        clo_buf_clear(&text);
+    }
+    if (!read_one)
+        found(f, CLO_FINDING_WARN, "mount /proc", "/proc/net/tcp can't be read");
+    else if (reach == ANYBODY)
+        found(f, CLO_FINDING_FAIL, "let the engine listen on 127.0.0.1, or better on a Unix socket",
+              "others can reach the engine: port %u is open on more than loopback", port);
+    else if (reach == NOBODY)
+        found(f, CLO_FINDING_WARN, "start the engine, and check again",
+              "nobody listens on port %u: whether others could reach the engine isn't known", port);
+    else
+        found(f, CLO_FINDING_OK, "", "the engine listens on loopback only");
+}
+
+static void check_unix_engine(const struct clo_host *h, const char *socket, struct clo_finding *f)
+{
+    struct stat st = {0};
+
+    if (stat(under(h, socket).text, &st) != 0)
+        found(f, CLO_FINDING_WARN, "start the engine, and check again", "%s isn't there yet", socket);
+    else if ((st.st_mode & 0002) != 0)
+        found(f, CLO_FINDING_WARN, "chmod o-w it, or keep it in a folder that only the two may enter",
+              "every user of this machine may speak to the engine's socket %s", socket);
+    else
+        found(f, CLO_FINDING_OK, "", "the engine listens on a Unix socket");
+}
+
+static void check_engine(const struct clo_host *h, struct clo_finding *f)
+{
+    const char *colon = strrchr(h->cfg->upstream, ':');
+
+    if (h->cfg->managed)
+        found(f, CLO_FINDING_OK, "",
+              "llama-server will listen on a Unix socket in the private runtime folder");
+    else if (strncmp(h->cfg->upstream, "unix:", 5) == 0)
+        check_unix_engine(h, h->cfg->upstream + 5, f);
+    else
+        check_tcp_engine(h, colon != NULL ? (unsigned)strtoul(colon + 1, NULL, 10) : 0, f);
+}
+
+/* ---- clock and disk ---- */
+
+static void check_clock(const struct clo_host *h, struct clo_finding *f)
+{
+    if (h->now < BUILD_TIME || h->now > FAR_AHEAD)
+        found(f, CLO_FINDING_FAIL, "set it, and let a time service keep it",
+              "the clock is wrong: it says %lld", (long long)h->now);
+    else if (!h->clock_synchronised)
+        found(f, CLO_FINDING_WARN, "let a time service keep it (chrony, systemd-timesyncd)",
+              "nothing keeps the clock right, and clients judge evidence by the time");
+    else
+        found(f, CLO_FINDING_OK, "", "the clock is kept right");
+}
+
+/* The folder, or what is there of it: the rest is made at the start. */
+static bool check_folder(const struct clo_host *h, const char *dir, struct clo_finding *f)
+{
+    struct host_path p = under(h, dir);
+    struct statvfs fs;
+    const size_t stop = strlen(h->root);
+
+    while (access(p.text, F_OK) != 0 && errno == ENOENT) {
+        char *slash = strrchr(p.text + stop, '/');
+
+        if (slash == NULL)
+            break;
+        slash[slash == p.text] = 0;
+        if (slash == p.text)
+            break;
+    }
+    if (access(p.text, W_OK | X_OK) != 0) {
+        found(f, CLO_FINDING_FAIL, "give another with --runtime-dir or --state-dir",
+              "%s can't be written to (%s)", dir, strerror(errno));
+        return false;
+    }
+    if (statvfs(p.text, &fs) != 0 || (uint64_t)fs.f_bavail * fs.f_frsize < SPACE_MIN) {
+        found(f, CLO_FINDING_WARN, "make room", "less than %d MiB are free where %s lies",
+              SPACE_MIN >> 20, dir);
+        return false;
+    }
+    return true;
+}
+
+static void check_disk(const struct clo_host *h, struct clo_finding *f)
+{
+    char runtime[CLO_STR_MAX], state[CLO_STR_MAX];
+
+    if (clo_runtime_dir(h->cfg->runtime_dir, runtime) != 0 ||
+        clo_state_dir(h->cfg->state_dir, state) != 0)
+        found(f, CLO_FINDING_FAIL, "name them with --runtime-dir and --state-dir",
+              "there is no place for the runtime and state folders");
+    else if (check_folder(h, runtime, f) && check_folder(h, state, f))
+        found(f, CLO_FINDING_OK, "", "%s and %s can be written to", runtime, state);
+}
+
+/* ---- files of the daemon ---- */
+
+static void judge_keys(const struct clo_keys *keys, int64_t now, struct clo_finding *f)
+{
+    uint32_t good = 0;
+
+    for (uint32_t i = 0; i < keys->count; i++)
+        good += keys->at[i].terms.expires == 0 || keys->at[i].terms.expires > now;
+    if (good == 0)
+        found(f, CLO_FINDING_WARN, "make one with `cloisterd key add`",
+              "the key store has no key that holds: nobody will be served");
+    else
+        found(f, CLO_FINDING_OK, "", "%u API key%s", good, good == 1 ? "" : "s");
+}
+
+static void check_api_keys(const struct clo_host *h, struct clo_finding *f)
+{
+    struct clo_problem problem = {0};
+    struct clo_keys keys = {0};
+
+    if (h->cfg->api_keys[0] == 0)
+        found(f, CLO_FINDING_WARN, "give --api-keys, unless this machine has no other users",
+              "no API keys are asked for: every program on this machine is served");
+    else if (clo_keys_load(h->cfg->api_keys, &keys, &problem) != 0)
+        found_problem(f, &problem);
+    else
+        judge_keys(&keys, h->now, f);
+    clo_keys_clear(&keys);
+}
+
+static void check_model(const struct clo_host *h, struct clo_finding *f)
+{
+    struct clo_problem problem = {0};
+    char real[CLO_STR_MAX];
+
+    if (!h->cfg->managed)
+        found(f, CLO_FINDING_OK, "", "the upstream engine has its own");
+    else if (clo_model_check(h->cfg->model, real, &problem) != 0)
+        found_problem(f, &problem);
+    else
+        found(f, CLO_FINDING_OK, "", "%s can be read", real);
+}
+
+static void check_programs(const struct clo_host *h, struct clo_finding *f)
+{
+    struct clo_problem problem = {0};
+    char path[CLO_STR_MAX];
+    int err = 0;
+
+    for (enum clo_role r = CLO_ROLE_GATEWAY; err == 0 && r < CLO_ROLE_COUNT; r++)
+        err = clo_helper_find(r, path, &problem);
+    if (err == 0 && h->cfg->managed)
+        err = clo_engine_find(h->cfg->server, path, &problem);
+    if (err != 0)
+        found_problem(f, &problem);
+    else
+        found(f, CLO_FINDING_OK, "", "all programs are in place");
+}
+
+/* ---- all of them ---- */
+
+void clo_host_init(struct clo_host *ret, const struct clo_config *cfg)
+{
+    struct clo_host h = {.root = "", .cfg = cfg, .now = clo_clock_now(), .read_report = read_tsm_report};
+    struct timex t = {0};
+
+    h.clock_synchronised = adjtimex(&t) >= 0 && (t.status & STA_UNSYNC) == 0;
+    if (getrlimit(RLIMIT_MEMLOCK, &h.locked) != 0)
+        h.locked = (struct rlimit){0};
+    if (getrlimit(RLIMIT_NOFILE, &h.files) != 0)
+        h.files = (struct rlimit){0};
+    *ret = h;
+}
+
+void clo_host_check(const struct clo_host *h, enum clo_host_item item, struct clo_finding *ret)
+{
+    static const struct {
+        const char *id;
+        void (*check)(const struct clo_host *h, struct clo_finding *f);
+    } items[CLO_HOST_ITEMS] = {
+        [CLO_HOST_TEE] = {"tee", check_tee},
+        [CLO_HOST_TEE_DEBUG] = {"tee-debug", check_tee_debug},
+        [CLO_HOST_KERNEL_DEBUG] = {"kernel-debug", check_kernel_debug},
+        [CLO_HOST_PTRACE] = {"ptrace", check_ptrace},
+        [CLO_HOST_COMMAND_LINE] = {"command-line", check_command_line},
+        [CLO_HOST_SWAP] = {"swap", check_swap},
+        [CLO_HOST_DUMPS] = {"dumps", check_dumps},
+        [CLO_HOST_LOCKED_MEMORY] = {"locked-memory", check_locked_memory},
+        [CLO_HOST_OPEN_FILES] = {"open-files", check_open_files},
+        [CLO_HOST_ENGINE] = {"engine", check_engine},
+        [CLO_HOST_CLOCK] = {"clock", check_clock},
+        [CLO_HOST_DISK] = {"disk", check_disk},
+        [CLO_HOST_API_KEYS] = {"api-keys", check_api_keys},
+        [CLO_HOST_MODEL] = {"model", check_model},
+        [CLO_HOST_PROGRAMS] = {"programs", check_programs},
+    };
+    struct clo_finding f = {.id = items[item].id};
+
+    items[item].check(h, &f);
+    *ret = f;
+}
