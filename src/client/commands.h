@@ -21,6 +21,7 @@ int clo_command_verify(const struct clo_options *o);
 int clo_command_evidence(const struct clo_options *o);
 int clo_command_policy(const struct clo_options *o);
 int clo_command_demo(const struct clo_options *o);
+int clo_command_proxy(const struct clo_options *o);
 
 /* Where everything goes: the relay, the server or the default. */
 const char *clo_common_url(const struct clo_options *o);

@@ -29,12 +29,14 @@ static const struct command {
                         "judge a server's or a saved file's evidence", ""},
     [CLO_CMD_EVIDENCE] = {"evidence", clo_command_evidence, "[options] --out FILE",
                           "save a server's evidence", ""},
-    [CLO_CMD_POLICY] = {"policy", clo_command_policy,
-                        "init [options] | show FILE | diff [options]",
+    [CLO_CMD_POLICY] = {"policy", clo_command_policy, "init [options] | show FILE | diff [options]",
                         "write a policy, say what one admits, or how a server differs from it", ""},
     [CLO_CMD_DEMO] = {"demo", clo_command_demo, "[options] --engine FILE --model FILE [QUESTION]",
                       "try it all on this machine with a simulated TEE, which protects nothing",
                       ""},
+    [CLO_CMD_PROXY] = {"proxy", clo_command_proxy, "[options] [-- COMMAND [ARG...]]",
+                       "let applications use a verified server through the OpenAI API",
+                       "With COMMAND: run it with OPENAI_BASE_URL and OPENAI_API_KEY set, and end with it.\n"},
 };
 
 static void help(void)

@@ -24,7 +24,7 @@ enum kind {
 };
 
 #define C(command) (1u << CLO_CMD_##command)
-#define ONLINE     (C(CHAT) | C(VERIFY) | C(EVIDENCE) | C(POLICY))
+#define ONLINE     (C(CHAT) | C(VERIFY) | C(EVIDENCE) | C(POLICY) | C(PROXY))
 #define ALL        (ONLINE | C(DEMO))
 #define AT(field)  offsetof(struct clo_options, field)
 
@@ -38,8 +38,8 @@ static const struct opt {
 } opts[] = {
     {"server", ONLINE, TEXT, AT(server), "URL", "the server (default " CLO_DEFAULT_SERVER ")"},
     {"relay", ONLINE, TEXT, AT(relay), "URL", "send everything, evidence too, through this relay"},
-    {"policy", C(CHAT) | C(VERIFY), TEXT, AT(policy), "FILE", "what you admit (no default)"},
-    {"key-file", C(CHAT), TEXT, AT(key_file), "FILE", "API key, in a file that only you can read"},
+    {"policy", C(CHAT) | C(VERIFY) | C(PROXY), TEXT, AT(policy), "FILE", "what you admit (no default)"},
+    {"key-file", C(CHAT) | C(PROXY), TEXT, AT(key_file), "FILE", "API key, in a file that only you can read"},
     {"model", C(CHAT), TEXT, AT(model), "NAME", "model (default: the one that was verified)"},
     {"engine", C(DEMO), TEXT, AT(engine), "FILE", "llama.cpp's llama-server"},
     {"model", C(DEMO), TEXT, AT(model), "FILE", "the model, in GGUF"},
@@ -78,6 +78,16 @@ static const struct opt {
      "diff: with --accept, drop what was pinned before"},
     {"yes", C(POLICY), FLAG, AT(yes), NULL, "diff: with --accept, don't ask"},
     {"json", C(POLICY), FLAG, AT(json), NULL, "diff: print the differences as JSON"},
+    {"listen", C(PROXY), TEXT, AT(listen), "HOST:PORT",
+     "where applications connect (default " CLO_DEFAULT_LISTEN ")"},
+    {"allow-remote", C(PROXY), FLAG, AT(allow_remote), NULL,
+     "listen on another address than this machine's own; the text travels there in clear"},
+    {"allow-origin", C(PROXY), TEXT, AT(allow_origin), "ORIGIN",
+     "let web pages of this origin use it, like http://localhost:3000"},
+    {"token-file", C(PROXY), TEXT, AT(token_file), "FILE",
+     "write the token there, for you alone, until the end"},
+    {"ready-fd", C(PROXY), NUMBER, AT(ready_fd), "N",
+     "write one line of JSON with port and token there when ready"},
     {"no-color", ALL, FLAG, AT(no_color), NULL, "no colours (as does NO_COLOR)"},
     {"help", ALL, FLAG, AT(help), NULL, "this text (also -h)"},
 };
@@ -255,9 +265,15 @@ out:
 
 /* ---- the command line ---- */
 
+/* A plus sign: what follows the first argument that is no option belongs to a command of the user's. */
+static const char *letters(enum clo_command c)
+{
+    return c == CLO_CMD_VERIFY ? ":hv" : c == CLO_CMD_PROXY ? "+:h" : ":h";
+}
+
 int clo_options_parse(enum clo_command c, int argc, char **argv, struct clo_options *ret)
 {
-    struct clo_options o = {.seed = -1, .temperature = -1};
+    struct clo_options o = {.seed = -1, .temperature = -1, .ready_fd = -1};
     struct option longs[CLO_ARRAY_LEN(opts) + 1] = {{0}};
     size_t n = 0;
     int got, err = 0;
@@ -271,8 +287,7 @@ int clo_options_parse(enum clo_command c, int argc, char **argv, struct clo_opti
     optind = 1;
     if (c != CLO_CMD_DEMO && (err = read_config(&o)) != 0)
         goto out;
-    while (err == 0 &&
-           (got = getopt_long(argc, argv, c == CLO_CMD_VERIFY ? ":hv" : ":h", longs, NULL)) != -1) {
+    while (err == 0 && (got = getopt_long(argc, argv, letters(c), longs, NULL)) != -1) {
         if (got >= LETTER_BASE)
             err = set(&o, &opts[got - LETTER_BASE], optarg);
         else if (got == 'h')
@@ -289,6 +304,10 @@ int clo_options_parse(enum clo_command c, int argc, char **argv, struct clo_opti
                             argv[0]);
             err = CLOISTER_E_ARGUMENT;
         }
+    }
+    if (err == 0 && c == CLO_CMD_PROXY && optind < argc && strcmp(argv[optind - 1], "--") == 0) {
+        o.command = argv + optind;
+        optind = argc;
     }
     for (; err == 0 && optind < argc; optind++) {
         if (o.operands == (int)CLO_ARRAY_LEN(o.operand)) {

@@ -15,6 +15,7 @@ enum clo_command {
     CLO_CMD_EVIDENCE,
     CLO_CMD_POLICY,
     CLO_CMD_DEMO,
+    CLO_CMD_PROXY,
     CLO_CMD_COUNT
 };
 
@@ -28,6 +29,10 @@ struct clo_options {
     int64_t at;               /* 0: now */
     bool json, verbose, no_freshness, no_color, from_server, help;
     bool accept, replace, yes;
+    const char *listen, *allow_origin, *token_file;
+    bool allow_remote;
+    int64_t ready_fd;       /* -1: not given */
+    char *const *command;   /* proxy: what stands behind `--`, up to a NULL; NULL for none */
     const char *operand[2]; /* what isn't an option */
     int operands;
     char *owned[5]; /* values out of the configuration file; the others are argv's */
@@ -35,6 +40,7 @@ struct clo_options {
 };
 
 #define CLO_DEFAULT_SERVER "http://127.0.0.1:8080"
+#define CLO_DEFAULT_LISTEN "127.0.0.1:8787"
 
 /*
  * Read the configuration file, then argv[1...] of this command. On failure one sentence has been said on standard error:

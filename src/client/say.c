@@ -100,8 +100,7 @@ static const char *net_text(const struct clo_reply *r)
     return "the connection broke off: try again";
 }
 
-/* The first check that failed, else the first that could not be made. */
-static const struct cloister_check *culprit(const struct cloister_verdict *v)
+const struct cloister_check *clo_verdict_culprit(const struct cloister_verdict *v)
 {
     const struct cloister_check *missing = NULL;
 
@@ -116,7 +115,7 @@ static const struct cloister_check *culprit(const struct cloister_verdict *v)
 
 static void say_verdict_fault(const struct clo_fault *f, const struct cloister_verdict *v)
 {
-    const struct cloister_check *why = v != NULL ? culprit(v) : NULL;
+    const struct cloister_check *why = v != NULL ? clo_verdict_culprit(v) : NULL;
 
     if (why == NULL)
         clo_say_problem(

@@ -32,6 +32,8 @@ __attribute__((format(printf, 1, 2))) void clo_say_note(const char *fmt, ...);
 
 /* Explain what a session, or fetching evidence, failed of. v may be NULL. */
 void clo_say_fault(const struct clo_fault *f, const struct cloister_verdict *v, const char *url);
+/* The first check that failed, else the first that could not be made; NULL without one. */
+const struct cloister_check *clo_verdict_culprit(const struct cloister_verdict *v);
 /* An error that came inside an answer. */
 void clo_say_answer_error(const struct clo_answer_error *e);
 /* The program's exit code for this fault. */

@@ -459,3 +459,83 @@ class Relay:
 def keys_of(evidence):
     """The keys section's bytes, encoded, of an evidence document."""
     return json.loads(evidence)["sections"]["keys"]["bytes"]
+
+
+class Proxy:
+    """`cloister proxy` on a port of its own; ready when this returns, unless wait is False."""
+
+    def __init__(self, *args, daemon=None, url=None, policy=None, key_file=None, wait=True, command=None):
+        self.dir = tempfile.mkdtemp(prefix="cloister-proxy-")
+        self.log_path = os.path.join(self.dir, "log")
+        r, w = os.pipe()
+        cmd = [CLOISTER, "proxy", "--listen", "127.0.0.1:0", "--ready-fd", str(w)]
+        if url or (daemon and url is None):
+            cmd += ["--server", url or daemon.url]
+        cmd += ["--policy", policy or daemon.policy]
+        if key_file or daemon:
+            cmd += ["--key-file", key_file or daemon.key_file]
+        cmd += args
+        if command:
+            cmd += ["--", *command]
+        env = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "LANG": "C.UTF-8"}
+        env.update({k: v for k, v in os.environ.items() if k.endswith("SAN_OPTIONS")})
+        with open(self.log_path, "ab") as log_file:
+            self.proc = subprocess.Popen(cmd, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log_file, pass_fds=[w], env=env)
+        os.close(w)
+        self.ready_pipe = os.fdopen(r, "rb")
+        if wait:
+            self.wait_ready()
+
+    def wait_ready(self):
+        line = self.ready_pipe.readline()
+        if not line:
+            raise AssertionError("cloister proxy is not ready; it says:\n" + self.log())
+        self.info = json.loads(line)
+        self.port, self.token = self.info["port"], self.info["token"]
+        self.base_url = f"http://127.0.0.1:{self.port}/v1"
+        return self
+
+    def headers(self, **more):
+        return {"Authorization": "Bearer " + self.token, "Content-Type": "application/json", **more}
+
+    def request(self, method, path, body=None, headers=None):
+        if isinstance(body, dict):
+            body = json.dumps(body)
+        return http_request(self.port, method, path, body, self.headers() if headers is None else headers)
+
+    def chat(self, question, **members):
+        """(status, headers, document) of one question."""
+        status, headers, body = self.request("POST", "/v1/chat/completions",
+                                             {"model": "m", "messages": [{"role": "user", "content": question}], **members})
+        return status, headers, json.loads(body)
+
+    def stream(self, question, **members):
+        """An open connection and its response, of a streamed question."""
+        c = http.client.HTTPConnection("127.0.0.1", self.port, timeout=WAIT)
+        c.request("POST", "/v1/chat/completions", json.dumps({"model": "m", "stream": True, "messages": [
+            {"role": "user", "content": question}], **members}), self.headers())
+        return c, c.getresponse()
+
+    def log(self):
+        with open(self.log_path, errors="replace") as f:
+            return f.read()
+
+    def stop(self, sig=signal.SIGTERM):
+        self.proc.send_signal(sig)
+        return self.proc.wait(WAIT)
+
+    def close(self):
+        if self.proc.poll() is None:
+            self.proc.kill()
+        self.proc.wait()
+        self.proc.stdout.close()
+        self.ready_pipe.close()
+        shutil.rmtree(self.dir, ignore_errors=True)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        if exc[0] is not None:
+            sys.stdout.write("".join("# proxy: " + x + "\n" for x in self.log().splitlines()[-30:]))
+        self.close()

@@ -1,0 +1,521 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One request from its first byte to the end of its answer: see call.h. */
+#include "client/proxy/call.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/enc.h"
+#include "base/secret.h"
+#include "client/transfer.h"
+#include "codec/ohttp.h"
+
+#define CANCEL_PATH "/v1/cloister/cancel"
+#define SSE_TYPE    "text/event-stream"
+#define DONE_EVENT  "data: [DONE]\n\n"
+
+enum {
+    STREAM_HIGH = 256 << 10, /* held for a slow application before the server's side is paused */
+    STALL_S = 660,           /* longer than the gateway waits for its engine */
+    CANCEL_S = 2,
+    TYPE_MAX = 256,
+};
+
+struct clo_call {
+    struct clo_callers *shared;
+    void (*wake)(void *ctx);
+    void *ctx;
+    char method[8], path[CLO_GUARD_PATH_MAX + 1], content_type[TYPE_MAX + 1], accept[TYPE_MAX + 1];
+    struct clo_buf body;
+    size_t charged;
+    /* sending */
+    struct clo_pool_waiter waiter;
+    uint32_t tried;
+    struct clo_server *server;
+    struct cloister_exchange *x;
+    struct clo_flight *flight;
+    uint8_t id[32];
+    bool sent, paused;
+    bool vouched, simulated;
+    uint8_t evidence[32];
+    /* the answer */
+    enum clo_call_state state;
+    struct clo_fault fault;
+    struct clo_proxy_error error;
+    unsigned status;
+    char type[TYPE_MAX + 1];
+    long retry_after;
+    bool stream, held; /* held: [DONE] has come */
+    bool ended, whole;
+    uint8_t tail
+        [2]; /* the last two bytes of a stream: an event of ours has to begin on a line of its own */
+    struct clo_buf out;
+};
+
+static void go(struct clo_call *c);
+
+/* ---- the body ---- */
+
+static int charge(struct clo_call *c, size_t want)
+{
+    struct clo_callers *s = c->shared;
+
+    if (want > CLO_CALL_BODY_MAX)
+        return CLOISTER_E_LIMIT;
+    if (want <= c->charged)
+        return 0;
+    if (want - c->charged > s->max - s->used)
+        return CLOISTER_E_FULL;
+    s->used += want - c->charged;
+    c->charged = want;
+    return 0;
+}
+
+static void on_told(void *ctx)
+{
+    struct clo_call *c = ctx;
+
+    go(c);
+    if (c->state != CLO_CALL_BUSY)
+        c->wake(c->ctx);
+}
+
+/* A value that is too long for its place is none: it is only ever a media type or two. */
+static void copy(char *dst, size_t cap, const char *src)
+{
+    if (src != NULL && strlen(src) < cap)
+        memcpy(dst, src, strlen(src) + 1);
+}
+
+int clo_call_new(struct clo_callers *shared, const struct clo_call_plan *plan,
+                 struct clo_call **ret)
+{
+    struct clo_call *c = calloc(1, sizeof(*c));
+    uint8_t *room = NULL;
+    int err;
+
+    if (c == NULL)
+        return CLOISTER_E_MEMORY;
+    c->shared = shared;
+    c->wake = plan->wake;
+    c->ctx = plan->ctx;
+    c->waiter.told = on_told;
+    c->waiter.ctx = c;
+    c->body = clo_buf_init(CLO_CALL_BODY_MAX);
+    c->out = clo_buf_init(CLO_CALL_BODY_MAX);
+    copy(c->method, sizeof(c->method), plan->method);
+    copy(c->path, sizeof(c->path), plan->path);
+    copy(c->content_type, sizeof(c->content_type), plan->content_type);
+    copy(c->accept, sizeof(c->accept), plan->accept);
+    if ((err = charge(c, plan->body_n)) != 0 ||
+        (err = clo_buf_reserve(&c->body, plan->body_n, &room)) != 0 ||
+        (err = clo_rng_fill(clo_rng_system(), c->id, sizeof(c->id))) != 0) {
+        clo_call_free(c);
+        return err;
+    }
+    *ret = c;
+    return 0;
+}
+
+int clo_call_body(struct clo_call *c, const void *p, size_t n)
+{
+    const int err = n > CLO_CALL_BODY_MAX - c->body.len ? CLOISTER_E_LIMIT
+                                                        : charge(c, c->body.len + n);
+
+    return err != 0 ? err : clo_buf_append(&c->body, p, n);
+}
+
+/* ---- the answer's content ---- */
+
+/* Content for the application; two bytes are remembered of it. */
+static int put(struct clo_call *c, const void *p, size_t n)
+{
+    const uint8_t *b = p;
+    const int err = clo_buf_append(&c->out, p, n);
+
+    if (err == 0 && n > 0) {
+        c->tail[0] = n > 1 ? b[n - 2] : c->tail[1];
+        c->tail[1] = b[n - 1];
+    }
+    return err;
+}
+
+static int put_held(struct clo_call *c)
+{
+    const bool held = c->held;
+
+    c->held = false;
+    return held ? put(c, DONE_EVENT, strlen(DONE_EVENT)) : 0;
+}
+
+static int on_head(void *ctx, unsigned status, const struct cloister_field *f, size_t n)
+{
+    struct clo_call *c = ctx;
+    const char *type = cloister_field_find(f, n, "content-type");
+    const char *after = cloister_field_find(f, n, "retry-after");
+
+    /* A redirect would lead the application, and its question, elsewhere. */
+    if (status < 200 || status > 599 || status / 100 == 3)
+        return CLOISTER_E_PROTOCOL;
+    c->status = status;
+    copy(c->type, sizeof(c->type), type);
+    c->stream = status == 200 && strncasecmp(c->type, SSE_TYPE, strlen(SSE_TYPE)) == 0;
+    if (after != NULL && strlen(after) < 6 && after[strspn(after, "0123456789")] == '\0')
+        c->retry_after = strtol(after, NULL, 10);
+    return 0;
+}
+
+static int on_content(void *ctx, const void *p, size_t n)
+{
+    static const size_t done_n = sizeof(DONE_EVENT) - 1;
+    const uint8_t *b = p;
+    struct clo_call *c = ctx;
+    int err;
+
+    if (!c->stream)
+        return put(c, p, n);
+    if ((err = put_held(c)) != 0)
+        return err;
+    c->held = n >= done_n && memcmp(b + n - done_n, DONE_EVENT, done_n) == 0;
+    err = put(c, p, c->held ? n - done_n : n);
+    c->state = CLO_CALL_STREAM;
+    return err;
+}
+
+static const struct cloister_answer_handler handler = {.head = on_head, .content = on_content};
+
+/* The authenticated end has come. */
+static void complete(struct clo_call *c)
+{
+    if (c->ended)
+        return;
+    if (put_held(c) != 0)
+        return; /* out of memory: the stream ends without it, and so not as a whole */
+    c->ended = c->whole = true;
+    c->state = c->stream ? CLO_CALL_STREAM : CLO_CALL_WHOLE;
+}
+
+static void drop_exchange(struct clo_call *c)
+{
+    clo_flight_abort(c->flight);
+    c->flight = NULL;
+    cloister_exchange_free(c->x);
+    c->x = NULL;
+}
+
+/* The end of a stream that is not whole: the application is told so in the stream itself. */
+static void break_stream(struct clo_call *c)
+{
+    struct clo_buf json = clo_buf_init(16384);
+    const bool at_line = c->tail[1] == '\0' || (c->tail[0] == '\n' && c->tail[1] == '\n');
+
+    c->held = false;
+    /* In memory that isn't there the event is left out: the connection's end says the same. */
+    if ((at_line || put(c, "\n\n", 2) == 0) && clo_proxy_error_json(&c->error, &json) == 0 &&
+        put(c, "data: ", 6) == 0 && put(c, json.p, json.len) == 0)
+        (void)!put(c, "\n\n", 2);
+    clo_buf_clear(&json);
+    c->ended = true;
+}
+
+static void fail(struct clo_call *c)
+{
+    drop_exchange(c);
+    if (c->error.status == 0)
+        clo_proxy_error_request(
+            &c->fault,
+            c->server != NULL ? clo_transport_url(clo_server_transport(c->server)) : "the server",
+            &c->error);
+    if (c->state == CLO_CALL_STREAM) {
+        break_stream(c);
+    } else {
+        clo_buf_clear(&c->out);
+        c->state = CLO_CALL_FAILED;
+    }
+}
+
+/* ---- the flight ---- */
+
+static int on_bytes(void *ctx, const void *p, size_t n)
+{
+    struct clo_call *c = ctx;
+    int err;
+
+    if (c->stream && c->out.len >= STREAM_HIGH && !c->ended) {
+        c->paused = true;
+        return CLO_TRANSFER_PAUSE;
+    }
+    c->fault.step = CLO_STEP_ANSWER;
+    err = cloister_exchange_feed(c->x, p, n, &handler, c);
+    if (cloister_exchange_complete(c->x)) {
+        complete(c);
+        err = err != 0 ? CLOISTER_E_TRUNCATED : 0;
+    }
+    if (c->state != CLO_CALL_BUSY)
+        c->wake(c->ctx);
+    return err;
+}
+
+static void on_sent(void *ctx)
+{
+    struct clo_call *c = ctx;
+
+    c->sent = true;
+    clo_buf_clear(&c->body); /* it can't be sealed anew any more */
+}
+
+static void on_done(void *ctx, int err, const struct clo_reply *reply)
+{
+    struct clo_call *c = ctx;
+
+    c->flight = NULL;
+    if (err == 0) {
+        c->fault.step = CLO_STEP_ANSWER;
+        err = cloister_exchange_end(c->x, &handler, c);
+    }
+    c->fault.err = err;
+    c->fault.reply = *reply;
+    /* The answer counts from its authenticated end on, whatever became of the connection afterwards. */
+    if (cloister_exchange_complete(c->x)) {
+        complete(c);
+        drop_exchange(c);
+    } else if (!reply->sent) {
+        drop_exchange(c);
+        clo_server_failed(c->server);
+        c->tried |= clo_server_bit(c->server);
+        go(c);
+    } else {
+        clo_server_failed(c->server);
+        fail(c);
+    }
+    if (c->state != CLO_CALL_BUSY)
+        c->wake(c->ctx);
+}
+
+static int seal(struct clo_call *c, struct clo_post *post)
+{
+    const struct cloister_verdict *v = clo_server_verdict(c->server);
+    const struct cloister_request req = {
+        .method = c->method,
+        .path = c->path,
+        .api_key = c->shared->api_key,
+        .content_type = c->content_type[0] != '\0' ? c->content_type : NULL,
+        .accept = c->accept[0] != '\0' ? c->accept : NULL,
+        .id = c->id,
+        .body = c->body.p,
+        .body_n = c->body.len,
+    };
+    const uint8_t *sealed = NULL;
+    struct cloister_channel *chan = clo_server_channel(c->server);
+    int err;
+
+    if (chan == NULL)
+        return CLOISTER_E_STALE;
+    if ((err = cloister_exchange_new(chan, &req, clo_server_now(c->server), &c->x)) != 0 ||
+        (err = cloister_exchange_body(c->x, &sealed, &post->body_n)) != 0)
+        return err;
+    post->path = cloister_channel_gateway(chan);
+    post->body = sealed;
+    c->vouched = true;
+    c->simulated = v->simulated;
+    memcpy(c->evidence, v->evidence_digest, sizeof(c->evidence));
+    return 0;
+}
+
+/* Send it to a server that is ready; or wait for one; or say why there is none. */
+static void go(struct clo_call *c)
+{
+    struct clo_post post = {
+        .type = CLO_OHTTP_MEDIA_CHUNKED_REQ,
+        .stall_s = STALL_S,
+    };
+    struct clo_flight_plan plan = {
+        .accept = CLO_OHTTP_MEDIA_CHUNKED_RES,
+        .post = &post,
+        .sink = on_bytes,
+        .sent = on_sent,
+        .done = on_done,
+        .ctx = c,
+    };
+    struct clo_server *server = NULL;
+    int err = clo_pool_choose(c->shared->pool, c->tried, &c->waiter, &server, &c->error);
+
+    if (err == CLOISTER_E_STATE)
+        return;
+    if (err == 0) {
+        c->server = server;
+        c->fault = (struct clo_fault){.step = CLO_STEP_SEAL};
+        if ((c->fault.err = seal(c, &post)) == 0) {
+            plan.to = clo_server_transport(server);
+            plan.path = post.path;
+            c->fault.err = clo_flight_start(c->shared->wire, &plan, &c->flight);
+        }
+        if (c->fault.err == 0) {
+            c->fault.step = CLO_STEP_SEND;
+            return;
+        }
+    }
+    fail(c);
+}
+
+void clo_call_send(struct clo_call *c)
+{
+    go(c);
+}
+
+/* ---- a cancellation ---- */
+
+struct cancel {
+    struct clo_callers *shared;
+    struct cloister_exchange *x;
+    struct clo_flight *flight;
+};
+
+static int ignore_bytes(void *ctx, const void *p, size_t n)
+{
+    (void)ctx;
+    (void)p;
+    (void)n;
+    return 0;
+}
+
+static void cancel_free(struct cancel *k)
+{
+    cloister_exchange_free(k->x);
+    free(k);
+}
+
+static void on_cancelled(void *ctx, int err, const struct clo_reply *reply)
+{
+    struct cancel *k = ctx;
+    struct clo_callers *shared = k->shared;
+
+    (void)err; /* heard or not, there is nobody to tell */
+    (void)reply;
+    cancel_free(k);
+    if (--shared->cancels == 0 && shared->quiet != NULL)
+        shared->quiet(shared->ctx);
+}
+
+/* Tell the server that nobody waits for the answer: whatever stands between may hold the connection open. */
+static void cancel(struct clo_call *c)
+{
+    struct cancel *k = calloc(1, sizeof(*k));
+    char id[CLO_B64_LEN(sizeof(c->id)) + 1] = {0}, body[sizeof(id) + 16];
+    struct cloister_request req = {
+        .method = "POST",
+        .path = CANCEL_PATH,
+        .api_key = c->shared->api_key,
+        .content_type = "application/json",
+        .body = body,
+    };
+    struct clo_post post = {.type = CLO_OHTTP_MEDIA_CHUNKED_REQ, .limit_s = CANCEL_S};
+    struct clo_flight_plan plan = {
+        .to = clo_server_transport(c->server),
+        .accept = CLO_OHTTP_MEDIA_CHUNKED_RES,
+        .post = &post,
+        .sink = ignore_bytes,
+        .done = on_cancelled,
+        .ctx = k,
+    };
+    struct cloister_channel *chan = clo_server_channel(c->server);
+    const uint8_t *sealed = NULL;
+
+    if (k == NULL || chan == NULL)
+        goto out;
+    k->shared = c->shared;
+    clo_b64(c->id, sizeof(c->id), id);
+    (void)snprintf(body, sizeof(body), "{\"request\":\"%s\"}", id);
+    req.body_n = strlen(body);
+    if (cloister_exchange_new(chan, &req, clo_server_now(c->server), &k->x) != 0 ||
+        cloister_exchange_body(k->x, &sealed, &post.body_n) != 0)
+        goto out;
+    post.body = sealed;
+    plan.path = cloister_channel_gateway(chan);
+    if (clo_flight_start(c->shared->wire, &plan, &k->flight) != 0)
+        goto out;
+    c->shared->cancels++;
+    k = NULL;
+out:
+    if (k != NULL)
+        cancel_free(k);
+}
+
+/* ---- for the HTTP server ---- */
+
+enum clo_call_state clo_call_state(const struct clo_call *c)
+{
+    return c->state;
+}
+
+void clo_call_head(const struct clo_call *c, struct clo_call_head *ret)
+{
+    *ret = (struct clo_call_head){
+        .status = c->status,
+        .type = c->type,
+        .retry_after = c->retry_after,
+        /* Limits come with a time to come back and are judged before the engine sees anything (docs/PROTOCOL.md section 2.5, step 6). */
+        .never_again = (c->status >= 500 && c->retry_after == 0) || c->status == 408 ||
+                       c->status == 409,
+    };
+}
+
+const struct clo_proxy_error *clo_call_error(const struct clo_call *c)
+{
+    return &c->error;
+}
+
+bool clo_call_vouched(const struct clo_call *c, bool *simulated, char hex[65])
+{
+    if (!c->vouched)
+        return false;
+    *simulated = c->simulated;
+    clo_hex(c->evidence, sizeof(c->evidence), hex);
+    return true;
+}
+
+const struct clo_buf *clo_call_content(const struct clo_call *c)
+{
+    return &c->out;
+}
+
+size_t clo_call_take(struct clo_call *c, void *dst, size_t cap)
+{
+    const size_t n = c->out.len < cap ? c->out.len : cap;
+
+    if (n > 0)
+        memcpy(dst, c->out.p, n);
+    clo_buf_consume(&c->out, n);
+    if (c->paused && c->out.len <= STREAM_HIGH / 2) {
+        c->paused = false;
+        if (c->flight != NULL)
+            clo_flight_resume(c->flight);
+    }
+    return n;
+}
+
+bool clo_call_ended(const struct clo_call *c, bool *whole)
+{
+    *whole = c->whole;
+    return c->ended && c->out.len == 0;
+}
+
+void clo_call_free(struct clo_call *c)
+{
+    if (c == NULL)
+        return;
+    clo_pool_leave(c->shared->pool, &c->waiter);
+    if (c->flight != NULL && c->sent && !c->whole)
+        cancel(c);
+    /* An overloaded server, or one whose keys take no more: newer evidence may tell of newer keys. */
+    if (c->whole && c->status == 503)
+        clo_server_renew(c->server);
+    drop_exchange(c);
+    clo_buf_clear(&c->body);
+    clo_buf_clear(&c->out);
+    c->shared->used -= c->charged;
+    clo_wipe(c, sizeof(*c));
+    free(c);
+}

@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* libcurl inside libevent: see wire.h. */
+#include "client/proxy/wire.h"
+
+#include <event2/event.h>
+#include <stdlib.h>
+#include <sys/queue.h>
+
+#include "client/transfer.h"
+
+struct clo_flight {
+    LIST_ENTRY(clo_flight) link;
+    struct clo_wire *w;
+    struct clo_transfer x;
+    void (*done)(void *ctx, int err, const struct clo_reply *reply);
+    bool resume;
+};
+
+struct clo_wire {
+    struct event_base *base;
+    CURLM *multi;
+    struct event *timer;
+    struct event *
+        again; /* paused flights go on from the loop, because libcurl may call their sinks at once */
+    LIST_HEAD(, clo_flight) flights;
+};
+
+/* ---- the end of flights ---- */
+
+static void flight_free(struct clo_flight *f)
+{
+    LIST_REMOVE(f, link);
+    (void)curl_multi_remove_handle(f->w->multi, f->x.easy);
+    clo_transfer_clear(&f->x);
+    free(f);
+}
+
+/* why: 0, or what ended it from our side. */
+static void finish(struct clo_flight *f, CURLcode code, int why)
+{
+    void (*done)(void *, int, const struct clo_reply *) = f->done;
+    struct clo_reply reply = {0};
+    void *ctx = f->x.ctx;
+    const int err = clo_transfer_conclude(&f->x, code, &reply);
+
+    flight_free(f);
+    done(ctx, why != 0 ? why : err, &reply);
+}
+
+/* Whatever has ended is told after libcurl has returned, so that who is told may start and abort others. */
+static void reap(struct clo_wire *w)
+{
+    CURLMsg *msg;
+    int left = 0;
+
+    while ((msg = curl_multi_info_read(w->multi, &left)) != NULL) {
+        struct clo_flight *f = NULL;
+
+        if (msg->msg == CURLMSG_DONE &&
+            curl_easy_getinfo(msg->easy_handle, CURLINFO_PRIVATE, (char **)&f) == CURLE_OK)
+            finish(f, msg->data.result, 0);
+    }
+}
+
+static void act(struct clo_wire *w, curl_socket_t fd, int what)
+{
+    int running = 0;
+
+    (void)curl_multi_socket_action(w->multi, fd, what, &running);
+    reap(w);
+}
+
+/* ---- what libcurl asks of the loop ---- */
+
+static void on_ready(evutil_socket_t fd, short what, void *arg)
+{
+    act(arg, fd,
+        ((what & EV_READ) != 0 ? CURL_CSELECT_IN : 0) |
+            ((what & EV_WRITE) != 0 ? CURL_CSELECT_OUT : 0));
+}
+
+static void on_timer(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    act(arg, CURL_SOCKET_TIMEOUT, 0);
+}
+
+static void on_again(evutil_socket_t fd, short what, void *arg)
+{
+    struct clo_wire *w = arg;
+    struct clo_flight *f;
+
+    (void)fd;
+    (void)what;
+    LIST_FOREACH(f, &w->flights, link) {
+        if (f->resume) {
+            f->resume = false;
+            (void)curl_easy_pause(f->x.easy, CURLPAUSE_CONT);
+        }
+    }
+    act(w, CURL_SOCKET_TIMEOUT, 0);
+}
+
+/* One event a socket, assigned to it in libcurl's own table. */
+static int on_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *assigned)
+{
+    struct clo_wire *w = arg;
+    struct event *e = assigned;
+    const short wants = (short)(EV_PERSIST | ((what & CURL_POLL_IN) != 0 ? EV_READ : 0) |
+                                ((what & CURL_POLL_OUT) != 0 ? EV_WRITE : 0));
+
+    (void)easy;
+    if (e != NULL)
+        event_free(e);
+    e = NULL;
+    if (what != CURL_POLL_REMOVE && (wants & (EV_READ | EV_WRITE)) != 0) {
+        e = event_new(w->base, fd, wants, on_ready, w);
+        if (e == NULL || event_add(e, NULL) != 0) {
+            if (e != NULL)
+                event_free(e);
+            (void)curl_multi_assign(w->multi, fd, NULL);
+            return -1;
+        }
+    }
+    (void)curl_multi_assign(w->multi, fd, e);
+    return 0;
+}
+
+static int on_timeout(CURLM *multi, long ms, void *arg)
+{
+    struct clo_wire *w = arg;
+    const struct timeval tv = {.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
+
+    (void)multi;
+    if (ms < 0)
+        return event_del(w->timer) == 0 ? 0 : -1;
+    return event_add(w->timer, &tv) == 0 ? 0 : -1;
+}
+
+/* ---- */
+
+int clo_wire_new(struct event_base *base, struct clo_wire **ret)
+{
+    struct clo_wire *w = calloc(1, sizeof(*w));
+
+    if (w == NULL)
+        return CLOISTER_E_MEMORY;
+    LIST_INIT(&w->flights);
+    w->base = base;
+    w->multi = curl_multi_init();
+    w->timer = evtimer_new(base, on_timer, w);
+    w->again = event_new(base, -1, 0, on_again, w);
+    if (w->multi == NULL || w->timer == NULL || w->again == NULL ||
+        curl_multi_setopt(w->multi, CURLMOPT_SOCKETFUNCTION, on_socket) != CURLM_OK ||
+        curl_multi_setopt(w->multi, CURLMOPT_SOCKETDATA, w) != CURLM_OK ||
+        curl_multi_setopt(w->multi, CURLMOPT_TIMERFUNCTION, on_timeout) != CURLM_OK ||
+        curl_multi_setopt(w->multi, CURLMOPT_TIMERDATA, w) != CURLM_OK) {
+        clo_wire_free(w);
+        return CLOISTER_E_MEMORY;
+    }
+    *ret = w;
+    return 0;
+}
+
+void clo_wire_free(struct clo_wire *w)
+{
+    struct clo_flight *f;
+
+    if (w == NULL)
+        return;
+    while ((f = LIST_FIRST(&w->flights)) != NULL)
+        finish(f, CURLE_ABORTED_BY_CALLBACK, CLOISTER_E_CANCELLED);
+    curl_multi_cleanup(w->multi);
+    if (w->timer != NULL)
+        event_free(w->timer);
+    if (w->again != NULL)
+        event_free(w->again);
+    free(w);
+}
+
+int clo_flight_start(struct clo_wire *w, const struct clo_flight_plan *plan,
+                     struct clo_flight **ret)
+{
+    struct clo_flight *f = calloc(1, sizeof(*f));
+    int err = CLOISTER_E_MEMORY;
+
+    if (f == NULL)
+        return err;
+    f->w = w;
+    f->done = plan->done;
+    f->x.accept = plan->accept;
+    f->x.sink = plan->sink;
+    f->x.sent = plan->sent;
+    f->x.ctx = plan->ctx;
+    if ((err = clo_transfer_start(&f->x, plan->to, plan->path, plan->post)) != 0)
+        goto out;
+    /* libcurl only asks for its timer here; nothing is called back before the loop runs. */
+    if (curl_easy_setopt(f->x.easy, CURLOPT_PRIVATE, f) != CURLE_OK ||
+        curl_multi_add_handle(w->multi, f->x.easy) != CURLM_OK) {
+        err = CLOISTER_E_MEMORY;
+        goto out;
+    }
+    LIST_INSERT_HEAD(&w->flights, f, link);
+    *ret = f;
+    f = NULL;
+out:
+    if (f != NULL)
+        clo_transfer_clear(&f->x);
+    free(f);
+    return err;
+}
+
+void clo_flight_resume(struct clo_flight *f)
+{
+    f->resume = true;
+    event_active(f->w->again, EV_TIMEOUT, 0);
+}
+
+void clo_flight_abort(struct clo_flight *f)
+{
+    if (f != NULL)
+        flight_free(f);
+}
