@@ -14,12 +14,14 @@ enum {
     SLOT = 5
 };
 
-static void check_sent(const struct clo_buf *sent, bool managed)
+static void check_sent(const struct clo_buf *sent, bool managed, bool stream)
 {
-    json_t *v = NULL;
+    json_t *v = NULL, *options = NULL;
 
     FUZZ_CHECK(clo_json_parse(sent->p, sent->len, sent->len, &v) == 0);
     FUZZ_CHECK(strcmp(json_string_value(json_object_get(v, "model")), "m") == 0);
+    options = json_object_get(v, "stream_options");
+    FUZZ_CHECK(stream == json_is_true(json_object_get(options, "include_usage")));
     if (managed) {
         FUZZ_CHECK(json_integer_value(json_object_get(v, "id_slot")) == SLOT);
         FUZZ_CHECK(json_is_false(json_object_get(v, "cache_prompt")));
@@ -48,19 +50,21 @@ static void check_body(const struct clo_inner *in, bool managed)
     struct clo_buf sent = clo_buf_init(4 * BODY_MAX + 1024);
     struct clo_api_fault fault = {0};
     uint8_t id[CLO_REQUEST_ID] = {0};
-    bool stream = false;
+    struct clo_api_asked asked = {0};
+    struct clo_api_usage usage = {0};
 
     if (in->endpoint == CLO_EP_CANCEL)
         clo_api_cancel_body(in->body.p, in->body.len, id, &fault);
     else
-        clo_api_body(in->endpoint, in->body.p, in->body.len, &engine, &stream, &sent, &fault);
+        clo_api_body(in->endpoint, in->body.p, in->body.len, &engine, &asked, &sent, &fault);
     if (fault.code != CLO_API_OK) {
         check_fault(&fault);
     } else if (in->endpoint != CLO_EP_CANCEL) {
         FUZZ_CHECK(clo_api_body_close(managed, SLOT, false, &sent) == 0);
-        check_sent(&sent, managed);
+        check_sent(&sent, managed, asked.stream);
     }
-    /* The same bytes, were they an engine's error. */
+    /* The same bytes, were they an engine's answer, or its error. */
+    (void)clo_api_usage_read(in->body.p, in->body.len, &usage);
     clo_api_engine_fault(400, in->body.p, in->body.len, &fault);
     check_fault(&fault);
     clo_buf_clear(&sent);

@@ -124,7 +124,9 @@ int clo_engine_start_write(const struct clo_engine_start *v, struct clo_wr *wr)
         (err = write_str(wr, v->upstream, sizeof v->upstream)) != 0 ||
         (err = clo_wr_u32le(wr, v->slots)) != 0 || (err = clo_wr_u32le(wr, v->context)) != 0)
         return err;
-    return clo_wr_u32le(wr, v->threads);
+    if ((err = clo_wr_u32le(wr, v->threads)) != 0)
+        return err;
+    return clo_wr_u8(wr, v->embeddings);
 }
 
 int clo_engine_start_read(const void *p, size_t n, struct clo_engine_start *ret)
@@ -140,8 +142,11 @@ int clo_engine_start_read(const void *p, size_t n, struct clo_engine_start *ret)
         (err = read_str(&rd, v.socket, sizeof v.socket)) != 0 ||
         (err = read_str(&rd, v.upstream, sizeof v.upstream)) != 0 ||
         (err = clo_rd_u32le(&rd, &v.slots)) != 0 || (err = clo_rd_u32le(&rd, &v.context)) != 0 ||
-        (err = clo_rd_u32le(&rd, &v.threads)) != 0 || (err = clo_rd_end(&rd)) != 0)
+        (err = clo_rd_u32le(&rd, &v.threads)) != 0 || (err = clo_rd_u8(&rd, &v.embeddings)) != 0 ||
+        (err = clo_rd_end(&rd)) != 0)
         return err;
+    if (v.embeddings > CLO_POOLING_LAST)
+        return CLOISTER_E_MALFORMED;
     *ret = v;
     return 0;
 }
@@ -185,9 +190,9 @@ int clo_engine_state_write(const struct clo_engine_state *v, struct clo_wr *wr)
     if ((err = clo_wr_u8(wr, v->up)) != 0 || (err = clo_wr_u8(wr, v->managed)) != 0 ||
         (err = write_str(wr, v->address, sizeof v->address)) != 0 ||
         (err = write_str(wr, v->model_name, sizeof v->model_name)) != 0 ||
-        (err = clo_wr_u32le(wr, v->slots)) != 0)
+        (err = clo_wr_u32le(wr, v->slots)) != 0 || (err = clo_wr_u32le(wr, v->context)) != 0)
         return err;
-    return clo_wr_u32le(wr, v->context);
+    return clo_wr_u8(wr, v->embeddings);
 }
 
 int clo_engine_state_read(const void *p, size_t n, struct clo_engine_state *ret)
@@ -200,7 +205,7 @@ int clo_engine_state_read(const void *p, size_t n, struct clo_engine_state *ret)
         (err = read_str(&rd, v.address, sizeof v.address)) != 0 ||
         (err = read_str(&rd, v.model_name, sizeof v.model_name)) != 0 ||
         (err = clo_rd_u32le(&rd, &v.slots)) != 0 || (err = clo_rd_u32le(&rd, &v.context)) != 0 ||
-        (err = clo_rd_end(&rd)) != 0)
+        (err = read_flag(&rd, &v.embeddings)) != 0 || (err = clo_rd_end(&rd)) != 0)
         return err;
     *ret = v;
     return 0;

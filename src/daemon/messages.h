@@ -108,6 +108,11 @@ struct clo_keeper_start {
     uint32_t contexts_max; /* open at the same time */
     char gateway[CLO_GATEWAY_PATH_LEN + 1];
 };
+/* How long before the end of a private key's life new evidence shows the next one (docs/PROTOCOL.md section 3). */
+static inline int64_t clo_epoch_ahead(int64_t lifetime_s)
+{
+    return lifetime_s / 5 < 300 ? lifetime_s / 5 : 300;
+}
 struct clo_attester_start {
     uint8_t tee; /* enum clo_tee */
 };
@@ -126,6 +131,15 @@ struct clo_engine_start {
     uint32_t slots;
     uint32_t context; /* tokens a slot; 0: the model's */
     uint32_t threads; /* 0: engine's default */
+    uint8_t embeddings; /* managed: enum clo_pooling; other than NONE: nothing but embeddings */
+};
+/* How one vector is made of a text's: as the model says, or by one of llama-server's ways. */
+enum clo_pooling {
+    CLO_POOLING_NONE,
+    CLO_POOLING_MODEL,
+    CLO_POOLING_MEAN,
+    CLO_POOLING_CLS,
+    CLO_POOLING_LAST
 };
 struct clo_engine_up {
     char name[64], version[64], model_name[128];
@@ -138,6 +152,7 @@ struct clo_engine_state {
     char address[CLO_STR_MAX]; /* "unix:/path", "127.0.0.1:port" or "[::1]:port" */
     char model_name[128];
     uint32_t slots, context;
+    uint8_t embeddings; /* flag: nothing but these */
 };
 struct clo_gateway_start {
     char gateway[CLO_GATEWAY_PATH_LEN + 1];

@@ -191,6 +191,48 @@ static void path_and_method_are_judged_after_the_credential(void **state)
     assert_fault(r, CLO_API_OK, CLO_API_OK);
 }
 
+static void a_model_is_named_in_the_path(void **state)
+{
+    static const struct {
+        const char *path, *name;
+    } table[] = {
+        {"/v1/models/m", "m"},
+        {"/v1/models/org%2Fm%2d1", "org/m-1"},
+        {"/v1/models/org/m", "org/m"},
+        {"/v1/models/m%2", ""},
+        {"/v1/models/m%", ""},
+        {"/v1/models/m%zz", ""},
+        {"/v1/models/m%00", ""},
+        {"/v1/models/%1b", ""},
+        {"/v1/models/", ""},
+    };
+    struct request r = good;
+    struct clo_inner in = {0};
+    char path[400] = "/v1/models/", name[CLO_API_MODEL_MAX + 1] = "";
+
+    (void)state;
+    r.method = "GET";
+    for (size_t i = 0; i < CLO_ARRAY_LEN(table); i++) {
+        r.path = table[i].path;
+        assert_int_equal(read_request(&r, &in), CLO_API_OK);
+        assert_int_equal(in.endpoint, CLO_EP_MODEL);
+        assert_string_equal(in.model, table[i].name);
+        clo_inner_clear(&in);
+    }
+    r.path = path;
+    memset(name, 'x', CLO_API_MODEL_MAX);
+    memcpy(path + 11, name, CLO_API_MODEL_MAX);
+    assert_int_equal(read_request(&r, &in), CLO_API_OK);
+    assert_string_equal(in.model, name);
+    clo_inner_clear(&in);
+    path[11 + CLO_API_MODEL_MAX] = 'x';
+    assert_int_equal(read_request(&r, &in), CLO_API_OK);
+    assert_string_equal(in.model, "");
+    clo_inner_clear(&in);
+    r.method = "POST";
+    assert_fault(r, CLO_API_OK, CLO_API_BAD_METHOD);
+}
+
 static void a_body_that_is_not_json_by_its_type_is_refused(void **state)
 {
     struct request r = good;
@@ -221,6 +263,24 @@ static void a_body_beyond_what_all_may_hold_is_dropped_at_once(void **state)
     budget.max = 1 << 20;
 }
 
+/* Other requests' bodies, written anew, can be more than what a reload allows now. */
+static void where_more_is_held_than_allowed_nothing_more_is_taken(void **state)
+{
+    (void)state;
+    budget = (struct clo_budget){.used = 100, .max = 50};
+    assert_false(clo_budget_has(&budget, 0));
+    {
+        struct clo_inner in = {0};
+
+        assert_int_equal(read_request(&good, &in), CLO_API_OK);
+        assert_int_equal(in.late, CLO_API_BUSY);
+        clo_inner_clear(&in);
+        assert_int_equal(budget.used, 100);
+    }
+    budget = (struct clo_budget){.max = 1 << 20};
+    assert_true(clo_budget_has(&budget, 1 << 20) && !clo_budget_has(&budget, (1 << 20) + 1));
+}
+
 /* ---- bodies ---- */
 
 static struct clo_api_fault check_body(enum clo_endpoint e, const char *body,
@@ -228,9 +288,9 @@ static struct clo_api_fault check_body(enum clo_endpoint e, const char *body,
 {
     struct clo_buf out = clo_buf_init(1 << 16);
     struct clo_api_fault fault = {0};
-    bool stream = false;
+    struct clo_api_asked asked = {0};
 
-    clo_api_body(e, body, strlen(body), engine, &stream, &out, &fault);
+    clo_api_body(e, body, strlen(body), engine, &asked, &out, &fault);
     if (fault.code != CLO_API_OK)
         assert_int_equal(out.len, 0);
     clo_buf_clear(&out);
@@ -241,14 +301,14 @@ static void assert_body(const char *body, const struct clo_api_engine *engine, c
 {
     struct clo_buf out = clo_buf_init(1 << 16);
     struct clo_api_fault fault = {0};
-    bool stream = false;
+    struct clo_api_asked asked = {0};
 
-    clo_api_body(CLO_EP_CHAT, body, strlen(body), engine, &stream, &out, &fault);
+    clo_api_body(CLO_EP_CHAT, body, strlen(body), engine, &asked, &out, &fault);
     assert_int_equal(fault.code, CLO_API_OK);
     assert_int_equal(clo_api_body_close(engine->managed, 3, true, &out), 0);
     assert_int_equal(out.len, strlen(sent));
     assert_memory_equal(out.p, sent, out.len);
-    assert_int_equal(stream, strstr(body, "\"stream\":true") != NULL);
+    assert_int_equal(asked.stream, strstr(body, "\"stream\":true") != NULL);
     clo_buf_clear(&out);
 }
 
@@ -263,7 +323,8 @@ static void an_engine_that_is_not_ours_gets_no_members_of_ours(void **state)
 {
     (void)state;
     assert_body("{\"model\":\"m\"," HELLO ",\"stream\":true}", &theirs,
-                "{\"model\":\"m\"," HELLO ",\"stream\":true}");
+                "{\"model\":\"m\"," HELLO
+                ",\"stream\":true,\"stream_options\":{\"include_usage\":true}}");
 }
 
 static void members_that_concern_openai_alone_are_dropped(void **state)
@@ -271,6 +332,102 @@ static void members_that_concern_openai_alone_are_dropped(void **state)
     (void)state;
     assert_body("{" HELLO ",\"user\":\"u\",\"metadata\":{\"a\":\"b\"},\"store\":true}", &theirs,
                 "{" HELLO ",\"model\":\"m\"}");
+}
+
+static void what_the_openai_packages_send_passes(void **state)
+{
+    static const char *const member[] = {
+        "\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"f\",\"parameters\":{}}}]",
+        "\"tool_choice\":{\"type\":\"function\",\"function\":{\"name\":\"f\"}}",
+        "\"parallel_tool_calls\":false",
+        "\"response_format\":{\"type\":\"json_schema\",\"json_schema\":{\"name\":\"s\",\"schema\":{}}}",
+        "\"stop\":[\"a\",\"b\"]",
+        "\"logprobs\":true",
+        "\"top_logprobs\":3",
+        "\"seed\":7",
+        "\"max_completion_tokens\":9",
+        "\"max_tokens\":9",
+        "\"temperature\":0.5",
+        "\"top_p\":0.5",
+        "\"presence_penalty\":0.5",
+        "\"frequency_penalty\":0.5",
+        "\"logit_bias\":{\"5\":1}",
+        "\"n\":1",
+        "\"reasoning_effort\":\"low\"",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < CLO_ARRAY_LEN(member); i++) {
+        char body[512] = "", sent[512] = "";
+
+        snprintf(body, sizeof(body), "{" HELLO ",%s}", member[i]);
+        snprintf(sent, sizeof(sent), "{" HELLO ",%s,\"model\":\"m\"}", member[i]);
+        assert_body(body, &theirs, sent);
+    }
+}
+
+static void what_this_server_can_not_do_is_refused_by_name(void **state)
+{
+    static const char *const name[] = {"functions", "function_call", "modalities", "audio",
+                                       "prediction", "verbosity", "web_search_options"};
+
+    (void)state;
+    for (size_t i = 0; i < CLO_ARRAY_LEN(name); i++) {
+        char body[256] = "";
+        struct clo_api_fault fault = {0};
+
+        snprintf(body, sizeof(body), "{" HELLO ",\"%s\":null}", name[i]);
+        fault = check_body(CLO_EP_CHAT, body, &theirs);
+        assert_int_equal(fault.code, CLO_API_BAD_MEMBER);
+        assert_string_equal(fault.param, name[i]);
+    }
+}
+
+static void a_stream_is_asked_for_its_tokens_and_the_client_gets_what_it_asked_for(void **state)
+{
+    static const struct {
+        const char *options;
+        bool stream, usage;
+        enum clo_api_code code;
+    } table[] = {
+        {"null", true, false, CLO_API_OK},
+        {"{}", true, false, CLO_API_OK},
+        {"{\"include_usage\":false}", true, false, CLO_API_OK},
+        {"{\"include_usage\":true}", true, true, CLO_API_OK},
+        {"{\"include_usage\":true,\"include_obfuscation\":false}", true, true, CLO_API_OK},
+        {"{\"include_usage\":1}", true, false, CLO_API_BAD_VALUE},
+        {"{\"continuous_usage_stats\":true}", true, false, CLO_API_BAD_VALUE},
+        {"[]", true, false, CLO_API_BAD_VALUE},
+        {"null", false, false, CLO_API_OK},
+        {"{\"include_usage\":true}", false, false, CLO_API_BAD_VALUE},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < CLO_ARRAY_LEN(table); i++) {
+        struct clo_buf out = clo_buf_init(1 << 16);
+        struct clo_api_fault fault = {0};
+        struct clo_api_asked asked = {0};
+        char body[512] = "";
+
+        snprintf(body, sizeof(body), "{" HELLO ",\"stream\":%s,\"stream_options\":%s}",
+                 table[i].stream ? "true" : "false", table[i].options);
+        clo_api_body(CLO_EP_CHAT, body, strlen(body), &ours, &asked, &out, &fault);
+        assert_int_equal(fault.code, table[i].code);
+        assert_int_equal(asked.usage, table[i].usage);
+        if (fault.code == CLO_API_OK)
+            assert_int_equal(memmem(out.p, out.len, "{\"include_usage\":true}", 22) != NULL,
+                             table[i].stream);
+        clo_buf_clear(&out);
+    }
+}
+
+static void of_an_engine_of_ours_no_other_number_of_dimensions_is_promised(void **state)
+{
+    static const char body[] = "{\"input\":[\"x\"],\"encoding_format\":\"base64\",\"dimensions\":8}";
+
+    (void)state;
+    assert_string_equal(check_body(CLO_EP_EMBEDDINGS, body, &ours).param, "dimensions");
+    assert_int_equal(check_body(CLO_EP_EMBEDDINGS, body, &theirs).code, CLO_API_OK);
 }
 
 static void members_outside_the_list_are_refused_by_name(void **state)
@@ -504,6 +661,61 @@ static void every_error_has_openais_shape(void **state)
     }
 }
 
+static void whoever_is_to_come_again_is_told_when(void **state)
+{
+    (void)state;
+    for (unsigned c = CLO_API_MALFORMED; c < CLO_API_CODES; c++) {
+        const struct clo_api_fault fault = {.code = (enum clo_api_code)c};
+        const bool later = clo_api_status(fault.code) == 429 || clo_api_status(fault.code) == 503;
+
+        assert_int_equal(clo_api_retry_after(&fault) > 0, later);
+    }
+}
+
+static void a_limit_is_named_with_its_number_and_its_end(void **state)
+{
+    struct clo_api_fault fault = clo_api_limit_fault(CLO_API_MINUTE, 60, 17);
+
+    (void)state;
+    assert_non_null(strstr(fault.text, "60 requests a minute"));
+    assert_non_null(strstr(fault.text, "17 s"));
+    assert_int_equal(clo_api_retry_after(&fault), 17);
+    fault = clo_api_limit_fault(CLO_API_DAY, UINT64_C(1) << 40, 5);
+    assert_non_null(strstr(fault.text, "1099511627776 tokens a day"));
+    fault = clo_api_limit_fault(CLO_API_PARALLEL, 2, 0);
+    assert_non_null(strstr(fault.text, "2 requests at the same time"));
+    assert_int_equal(clo_api_retry_after(&fault), 1);
+}
+
+static void the_tokens_are_read_where_the_engine_tells_them(void **state)
+{
+    static const struct {
+        const char *text;
+        bool found, alone;
+        uint64_t tokens;
+    } table[] = {
+        {"{\"choices\":[],\"usage\":{\"prompt_tokens\":5,\"completion_tokens\":7,\"total_tokens\":12}}", true, true, 12},
+        {"{\"choices\":[{}],\"usage\":{\"prompt_tokens\":5,\"completion_tokens\":7}}", true, false, 12},
+        {"{\"data\":[],\"usage\":{\"prompt_tokens\":5,\"total_tokens\":5}}", true, false, 5},
+        {"{\"choices\":[],\"usage\":null}", false, false, 0},
+        {"{\"choices\":[{\"delta\":{\"content\":\"\\\"usage\\\":{}\"}}]}", false, false, 0},
+        {"{\"usage\":{\"prompt_tokens\":-5,\"completion_tokens\":99999999999}}", true, false, 0},
+        {"\"usage\"", false, false, 0},
+        {"[DONE]", false, false, 0},
+        {"", false, false, 0},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < CLO_ARRAY_LEN(table); i++) {
+        struct clo_api_usage usage = {0};
+
+        assert_int_equal(clo_api_usage_read(table[i].text, strlen(table[i].text), &usage),
+                         table[i].found);
+        assert_int_equal(usage.alone, table[i].alone);
+        assert_int_equal(usage.tokens, table[i].tokens);
+    }
+}
+
 static struct clo_api_fault engine_says(unsigned status, const char *body)
 {
     struct clo_api_fault fault = {0};
@@ -555,12 +767,18 @@ int main(void)
         cmocka_unit_test(a_missing_or_other_authorization_is_no_key),
         cmocka_unit_test(another_scheme_or_a_cut_message_is_malformed),
         cmocka_unit_test(path_and_method_are_judged_after_the_credential),
+        cmocka_unit_test(a_model_is_named_in_the_path),
         cmocka_unit_test(a_body_that_is_not_json_by_its_type_is_refused),
         cmocka_unit_test(a_body_beyond_the_limit_is_dropped_at_once),
         cmocka_unit_test(a_body_beyond_what_all_may_hold_is_dropped_at_once),
+        cmocka_unit_test(where_more_is_held_than_allowed_nothing_more_is_taken),
         cmocka_unit_test(slot_and_cache_are_set_by_us),
         cmocka_unit_test(an_engine_that_is_not_ours_gets_no_members_of_ours),
         cmocka_unit_test(members_that_concern_openai_alone_are_dropped),
+        cmocka_unit_test(what_the_openai_packages_send_passes),
+        cmocka_unit_test(what_this_server_can_not_do_is_refused_by_name),
+        cmocka_unit_test(a_stream_is_asked_for_its_tokens_and_the_client_gets_what_it_asked_for),
+        cmocka_unit_test(of_an_engine_of_ours_no_other_number_of_dimensions_is_promised),
         cmocka_unit_test(members_outside_the_list_are_refused_by_name),
         cmocka_unit_test(a_name_that_is_long_or_unprintable_is_not_repeated),
         cmocka_unit_test(what_is_not_one_json_object_is_refused),
@@ -574,6 +792,9 @@ int main(void)
         cmocka_unit_test(each_endpoint_has_its_own_list),
         cmocka_unit_test(a_cancellation_names_one_request_and_nothing_else),
         cmocka_unit_test(every_error_has_openais_shape),
+        cmocka_unit_test(whoever_is_to_come_again_is_told_when),
+        cmocka_unit_test(a_limit_is_named_with_its_number_and_its_end),
+        cmocka_unit_test(the_tokens_are_read_where_the_engine_tells_them),
         cmocka_unit_test(a_prompt_beyond_the_context_is_told_with_both_numbers),
         cmocka_unit_test(the_engines_words_about_itself_are_not_passed_on),
         cmocka_unit_test(the_engines_refusal_is_passed_on_if_it_is_printable),

@@ -29,7 +29,7 @@ static struct clo_lease granted(struct clo_lessor *l, uint32_t owner)
 {
     struct clo_lease lease = {0};
 
-    assert_int_equal(clo_lessor_ask(l, owner, &who_a, &lease), 0);
+    assert_int_equal(clo_lessor_ask(l, owner, 0, &who_a, &lease), 0);
     return lease;
 }
 
@@ -132,7 +132,7 @@ static void a_busy_slot_is_never_granted_not_even_to_its_owner(void **state)
 
     (void)state;
     (void)granted(l, ALICE);
-    assert_int_equal(clo_lessor_ask(l, ALICE, &who_a, &lease), CLOISTER_E_STATE);
+    assert_int_equal(clo_lessor_ask(l, ALICE, 0, &who_a, &lease), CLOISTER_E_STATE);
     assert_int_equal(lease.slot, 77);
     clo_lessor_free(l);
 }
@@ -144,8 +144,8 @@ static void those_who_wait_are_served_in_order(void **state)
     void *who = NULL;
 
     (void)state;
-    assert_int_equal(clo_lessor_ask(l, BOB, &who_b, &lease), CLOISTER_E_STATE);
-    assert_int_equal(clo_lessor_ask(l, ALICE, &who_a, &lease), CLOISTER_E_STATE);
+    assert_int_equal(clo_lessor_ask(l, BOB, 0, &who_b, &lease), CLOISTER_E_STATE);
+    assert_int_equal(clo_lessor_ask(l, ALICE, 0, &who_a, &lease), CLOISTER_E_STATE);
     assert_int_equal(clo_lessor_next(l, &who, &lease), CLOISTER_E_NOT_FOUND);
     clo_lessor_give(l, &running);
     assert_int_equal(clo_lessor_next(l, &who, &lease), 0);
@@ -164,9 +164,9 @@ static void a_newcomer_does_not_overtake_the_queue(void **state)
     struct clo_lease running = granted(l, ALICE), lease = {0};
 
     (void)state;
-    assert_int_equal(clo_lessor_ask(l, BOB, &who_b, &lease), CLOISTER_E_STATE);
+    assert_int_equal(clo_lessor_ask(l, BOB, 0, &who_b, &lease), CLOISTER_E_STATE);
     clo_lessor_give(l, &running);
-    assert_int_equal(clo_lessor_ask(l, CAROL, &who_c, &lease), CLOISTER_E_STATE);
+    assert_int_equal(clo_lessor_ask(l, CAROL, 0, &who_c, &lease), CLOISTER_E_STATE);
     clo_lessor_free(l);
 }
 
@@ -177,8 +177,8 @@ static void the_queue_is_bounded(void **state)
 
     (void)state;
     (void)granted(l, ALICE);
-    assert_int_equal(clo_lessor_ask(l, BOB, &who_b, &lease), CLOISTER_E_STATE);
-    assert_int_equal(clo_lessor_ask(l, CAROL, &who_c, &lease), CLOISTER_E_FULL);
+    assert_int_equal(clo_lessor_ask(l, BOB, 0, &who_b, &lease), CLOISTER_E_STATE);
+    assert_int_equal(clo_lessor_ask(l, CAROL, 0, &who_c, &lease), CLOISTER_E_FULL);
     assert_int_equal(clo_lessor_waiting(l), 1);
     clo_lessor_free(l);
 }
@@ -189,11 +189,56 @@ static void an_owner_has_its_share_of_running_and_waiting_requests_and_no_more(v
     struct clo_lease running = granted(l, ALICE), lease = {0};
 
     (void)state;
-    assert_int_equal(clo_lessor_ask(l, ALICE, &who_a, &lease), CLOISTER_E_STATE);
-    assert_int_equal(clo_lessor_ask(l, ALICE, &who_c, &lease), CLOISTER_E_QUOTA);
-    assert_int_equal(clo_lessor_ask(l, BOB, &who_b, &lease), CLOISTER_E_STATE);
+    assert_int_equal(clo_lessor_ask(l, ALICE, 0, &who_a, &lease), CLOISTER_E_STATE);
+    assert_int_equal(clo_lessor_ask(l, ALICE, 0, &who_c, &lease), CLOISTER_E_QUOTA);
+    assert_int_equal(clo_lessor_ask(l, BOB, 0, &who_b, &lease), CLOISTER_E_STATE);
     clo_lessor_give(l, &running);
-    assert_int_equal(clo_lessor_ask(l, ALICE, &who_c, &lease), CLOISTER_E_STATE);
+    assert_int_equal(clo_lessor_ask(l, ALICE, 0, &who_c, &lease), CLOISTER_E_STATE);
+    clo_lessor_free(l);
+}
+
+static void an_owners_own_limit_stands_before_everyones(void **state)
+{
+    struct clo_lessor *l = make(0, 2, 0);
+    struct clo_lease lease = {0};
+
+    (void)state;
+    assert_int_equal(clo_lessor_ask(l, ALICE, 1, &who_a, &lease), 0);
+    assert_int_equal(clo_lessor_ask(l, ALICE, 1, &who_a, &lease), CLOISTER_E_QUOTA);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(clo_lessor_ask(l, BOB, 3, &who_b, &lease), 0);
+    assert_int_equal(clo_lessor_ask(l, BOB, 3, &who_b, &lease), CLOISTER_E_QUOTA);
+    clo_lessor_free(l);
+}
+
+static void a_limit_that_is_lowered_below_what_runs_takes_nothing_away(void **state)
+{
+    struct clo_lessor *l = make(2, 4, 4);
+    struct clo_lease one = granted(l, ALICE), two = granted(l, ALICE), lease = {0};
+    void *who = NULL;
+
+    (void)state;
+    assert_int_equal(clo_lessor_ask(l, BOB, 0, &who_b, &lease), CLOISTER_E_STATE);
+    assert_int_equal(clo_lessor_ask(l, CAROL, 0, &who_c, &lease), CLOISTER_E_STATE);
+    assert_int_equal(clo_lessor_set_limits(l, 1, 0), 0);
+    assert_int_equal(clo_lessor_ask(l, ALICE, 0, &who_a, &lease), CLOISTER_E_QUOTA);
+    clo_lessor_give(l, &one);
+    clo_lessor_give(l, &two);
+    assert_int_equal(clo_lessor_next(l, &who, &lease), 0);
+    assert_ptr_equal(who, &who_b);
+    assert_int_equal(clo_lessor_next(l, &who, &lease), 0);
+    assert_ptr_equal(who, &who_c);
+    clo_lessor_free(l);
+}
+
+static void one_who_takes_anothers_number_takes_nothing_else(void **state)
+{
+    struct clo_lessor *l = make(1, 4, 4);
+
+    (void)state;
+    use_once(l, ALICE);
+    clo_lessor_forget(l, ALICE);
+    assert_false(granted(l, ALICE).cache);
     clo_lessor_free(l);
 }
 
@@ -204,14 +249,14 @@ static void one_who_leaves_the_queue_is_not_called_and_not_counted(void **state)
     void *who = NULL;
 
     (void)state;
-    assert_int_equal(clo_lessor_ask(l, BOB, &who_b, &lease), CLOISTER_E_STATE);
-    assert_int_equal(clo_lessor_ask(l, CAROL, &who_c, &lease), CLOISTER_E_STATE);
+    assert_int_equal(clo_lessor_ask(l, BOB, 0, &who_b, &lease), CLOISTER_E_STATE);
+    assert_int_equal(clo_lessor_ask(l, CAROL, 0, &who_c, &lease), CLOISTER_E_STATE);
     clo_lessor_leave(l, &who_b);
     clo_lessor_leave(l, &who_b);
     clo_lessor_give(l, &running);
     assert_int_equal(clo_lessor_next(l, &who, &lease), 0);
     assert_ptr_equal(who, &who_c);
-    assert_int_equal(clo_lessor_ask(l, BOB, &who_b, &lease), CLOISTER_E_STATE);
+    assert_int_equal(clo_lessor_ask(l, BOB, 0, &who_b, &lease), CLOISTER_E_STATE);
     clo_lessor_free(l);
 }
 
@@ -235,7 +280,7 @@ static void a_lease_of_the_old_engine_frees_no_slot_of_the_new_one(void **state)
     assert_int_equal(clo_lessor_set_slots(l, 1), 0);
     (void)granted(l, BOB);
     clo_lessor_give(l, &old);
-    assert_int_equal(clo_lessor_ask(l, ALICE, &who_a, &lease), CLOISTER_E_STATE);
+    assert_int_equal(clo_lessor_ask(l, ALICE, 0, &who_a, &lease), CLOISTER_E_STATE);
     clo_lessor_free(l);
 }
 
@@ -261,7 +306,7 @@ static void an_engine_without_slots_makes_nobody_wait(void **state)
     assert_int_equal(lease.slot, CLO_LEASE_NO_SLOT);
     assert_false(lease.cache);
     (void)granted(l, ALICE);
-    assert_int_equal(clo_lessor_ask(l, ALICE, &who_a, &lease), CLOISTER_E_QUOTA);
+    assert_int_equal(clo_lessor_ask(l, ALICE, 0, &who_a, &lease), CLOISTER_E_QUOTA);
     clo_lessor_free(l);
 }
 
@@ -271,7 +316,7 @@ static void an_unknown_owner_and_too_many_slots_are_refused(void **state)
     struct clo_lease lease = {0};
 
     (void)state;
-    assert_int_equal(clo_lessor_ask(l, OWNERS, &who_a, &lease), CLOISTER_E_ARGUMENT);
+    assert_int_equal(clo_lessor_ask(l, OWNERS, 0, &who_a, &lease), CLOISTER_E_ARGUMENT);
     assert_int_equal(clo_lessor_set_slots(l, CLO_LEASE_SLOTS_MAX + 1), CLOISTER_E_LIMIT);
     assert_int_equal(clo_lessor_set_owners(l, 1), CLOISTER_E_ARGUMENT);
     clo_lessor_free(l);
@@ -292,6 +337,9 @@ int main(void)
         cmocka_unit_test(a_newcomer_does_not_overtake_the_queue),
         cmocka_unit_test(the_queue_is_bounded),
         cmocka_unit_test(an_owner_has_its_share_of_running_and_waiting_requests_and_no_more),
+        cmocka_unit_test(an_owners_own_limit_stands_before_everyones),
+        cmocka_unit_test(a_limit_that_is_lowered_below_what_runs_takes_nothing_away),
+        cmocka_unit_test(one_who_takes_anothers_number_takes_nothing_else),
         cmocka_unit_test(one_who_leaves_the_queue_is_not_called_and_not_counted),
         cmocka_unit_test(a_fresh_engine_remembers_nobody),
         cmocka_unit_test(a_lease_of_the_old_engine_frees_no_slot_of_the_new_one),

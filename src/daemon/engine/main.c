@@ -46,6 +46,7 @@ enum {
     PROBE_MS = 2000,
     MISSES_MAX = 3, /* unanswered questions before a silent upstream counts as down */
     HASH_PIECE = 1 << 20,
+    BATCH_TOKENS = 2048, /* of an engine for embeddings whose context isn't known */
 };
 
 struct engine {
@@ -128,8 +129,8 @@ static int say_down(struct engine *e)
 
 /* llama-server's arguments, and their digest for the manifest: what differs from place to place is replaced by what it is. */
 struct args {
-    char number[3][16];
-    char *argv[40];
+    char number[4][16];
+    char *argv[48];
     size_t n;
     struct clo_slice digest[80];
     size_t digests;
@@ -154,6 +155,26 @@ static void arg_number(struct args *a, const char *name, char text[16], uint32_t
     arg(a, text);
 }
 
+/*
+ * An engine that makes embeddings puts each text on a slot of its own choice, so it is one that does nothing else and remembers nothing: a
+ * text is worked through whole, in one batch, which has to hold the longest.
+ */
+static void make_embeddings_args(const struct clo_engine_start *cfg, struct args *a)
+{
+    static const char *const pooling[] = {
+        [CLO_POOLING_MEAN] = "mean", [CLO_POOLING_CLS] = "cls", [CLO_POOLING_LAST] = "last"};
+
+    arg(a, "--embeddings");
+    if (cfg->embeddings != CLO_POOLING_MODEL) {
+        arg(a, "--pooling");
+        arg(a, pooling[cfg->embeddings]);
+    }
+    arg_number(a, "--ubatch-size", a->number[3], cfg->context > 0 ? cfg->context : BATCH_TOKENS);
+    arg(a, "--batch-size");
+    arg(a, a->number[3]);
+    arg(a, "--no-cache-prompt");
+}
+
 static void make_args(const struct clo_engine_start *cfg, struct args *a)
 {
     const char *slash = strrchr(cfg->server, '/');
@@ -170,6 +191,8 @@ static void make_args(const struct clo_engine_start *cfg, struct args *a)
     arg_number(a, "--ctx-size", a->number[1], cfg->context * cfg->slots);
     if (cfg->threads > 0)
         arg_number(a, "--threads", a->number[2], cfg->threads);
+    if (cfg->embeddings != CLO_POOLING_NONE)
+        make_embeddings_args(cfg, a);
     /* One user's text in no other's cache, and nobody told what others ask. */
     arg(a, "--no-slots");
     arg(a, "--slot-prompt-similarity");

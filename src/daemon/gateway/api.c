@@ -5,6 +5,7 @@
  */
 #include "daemon/gateway/api.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -75,6 +76,14 @@ static const struct {
                                "The model that runs here makes no embeddings."},
     [CLO_API_CANCELLED] = {409, 0, "invalid_request_error", "cancelled",
                            "The request was cancelled by its sender."},
+    [CLO_API_EXPIRED] = {401, 0, "invalid_request_error", "expired_api_key",
+                         "This API key has expired."},
+    [CLO_API_MINUTE] = {429, 60, "rate_limit_error", "requests_per_minute_exceeded",
+                        "This API key has used up its requests of this minute."},
+    [CLO_API_DAY] = {429, 3600, "rate_limit_error", "tokens_per_day_exceeded",
+                     "This API key has used up its tokens of this day."},
+    [CLO_API_ONLY_EMBEDDINGS] = {400, 0, "invalid_request_error", "unsupported_endpoint",
+                                 "The model that runs here makes embeddings, and nothing else."},
 };
 
 unsigned clo_api_status(enum clo_api_code code)
@@ -82,9 +91,21 @@ unsigned clo_api_status(enum clo_api_code code)
     return faults[code].status;
 }
 
-unsigned clo_api_retry_after(enum clo_api_code code)
+unsigned clo_api_retry_after(const struct clo_api_fault *f)
 {
-    return faults[code].retry_after;
+    return f->wait != 0 ? f->wait : faults[f->code].retry_after;
+}
+
+struct clo_api_fault clo_api_limit_fault(enum clo_api_code code, uint64_t limit, unsigned wait)
+{
+    struct clo_api_fault f = {.code = code, .wait = wait};
+    const char *unit = code == CLO_API_MINUTE ? "requests a minute"
+                       : code == CLO_API_DAY  ? "tokens a day (UTC)"
+                                              : "requests at the same time";
+
+    snprintf(f.text, sizeof(f.text), "This API key is limited to %llu %s. Try again in %u s.",
+             (unsigned long long)limit, unit, clo_api_retry_after(&f));
+    return f;
 }
 
 /* json_pack refuses text that isn't UTF-8; callers give none. */
@@ -163,6 +184,7 @@ static const struct {
     [CLO_EP_EMBEDDINGS] = {"/v1/embeddings", "POST"},
     [CLO_EP_MODELS] = {"/v1/models", "GET"},
     [CLO_EP_CANCEL] = {"/v1/cloister/cancel", "POST"},
+    [CLO_EP_MODEL] = {"/v1/models/", "GET"},
 };
 
 const char *clo_endpoint_path(enum clo_endpoint e)
@@ -177,6 +199,28 @@ static void set_late(struct clo_inner *in, enum clo_api_code code)
         in->late = code;
 }
 
+/* The rest of the path, percent-decoded; what isn't a printable name that fits can't be a model's. */
+static void read_model(struct clo_inner *in, const char *text)
+{
+    char name[CLO_API_MODEL_MAX + 1] = "";
+    size_t n = 0;
+
+    for (; *text != 0 && n < CLO_API_MODEL_MAX; n++) {
+        name[n] = *text;
+        if (*text == '%') { /* digits in either case (RFC 3986 section 2.1) */
+            const char digits[2] = {(char)tolower((unsigned char)text[1]),
+                                    text[1] != 0 ? (char)tolower((unsigned char)text[2]) : 0};
+
+            if (clo_unhex(digits, sizeof(digits), &name[n], 1) != 0)
+                return;
+            text += 2;
+        }
+        text++;
+    }
+    if (*text == 0 && strlen(name) == n && clo_text_is_printable(name, n))
+        memcpy(in->model, name, n);
+}
+
 static int on_request(void *ctx, const char *method, const char *scheme, const char *authority,
                       const char *path)
 {
@@ -189,6 +233,10 @@ static int on_request(void *ctx, const char *method, const char *scheme, const c
     for (unsigned e = 0; e < CLO_EP_NONE; e++) {
         if (strcmp(path, endpoints[e].path) == 0)
             in->endpoint = (enum clo_endpoint)e;
+    }
+    if (strncmp(path, endpoints[CLO_EP_MODEL].path, strlen(endpoints[CLO_EP_MODEL].path)) == 0) {
+        in->endpoint = CLO_EP_MODEL;
+        read_model(in, path + strlen(endpoints[CLO_EP_MODEL].path));
     }
     if (in->endpoint == CLO_EP_NONE)
         set_late(in, CLO_API_NO_SUCH_PATH);
@@ -419,6 +467,7 @@ static const struct {
     {"service_tier", 0, EVERYWHERE},
     {"safety_identifier", 0, EVERYWHERE},
     {"prompt_cache_key", 0, EVERYWHERE},
+    {"prompt_cache_retention", 0, EVERYWHERE},
 };
 
 /* Copy what passes into `out`; the first member that may not be there is the fault. */
@@ -521,10 +570,24 @@ static bool is_template_ok(json_t *kwargs)
     return kwargs == NULL || json_is_null(kwargs) || json_is_object(kwargs);
 }
 
+/* Only a stream has options; obfuscation is for those who see sizes through TLS, and is OpenAI's own. */
+static bool are_options_ok(const json_t *options, bool stream)
+{
+    const json_t *usage = json_object_get(options, "include_usage");
+    const json_t *obfuscation = json_object_get(options, "include_obfuscation");
+
+    if (options == NULL || json_is_null(options))
+        return true;
+    return stream && has_only(options, "include_usage", "include_obfuscation") &&
+           (usage == NULL || json_is_boolean(usage)) &&
+           (obfuscation == NULL || json_is_boolean(obfuscation));
+}
+
 /* The values on which something of ours rests; all others are the engine's to judge. */
 static void check_values(enum clo_endpoint e, json_t *body, const struct clo_api_engine *engine,
-                         bool *stream, struct clo_api_fault *ret)
+                         struct clo_api_asked *asked, struct clo_api_fault *ret)
 {
+    const json_t *options = json_object_get(body, "stream_options");
     const json_t *model = json_object_get(body, "model");
     const json_t *flag = json_object_get(body, "stream");
     const json_t *n = json_object_get(body, "n");
@@ -535,6 +598,11 @@ static void check_values(enum clo_endpoint e, json_t *body, const struct clo_api
         set_fault(ret, CLO_API_BAD_VALUE, "chat_template_kwargs");
     } else if (flag != NULL && !json_is_boolean(flag) && !json_is_null(flag)) {
         set_fault(ret, CLO_API_BAD_VALUE, "stream");
+    } else if (!are_options_ok(options, json_is_true(flag))) {
+        set_fault(ret, CLO_API_BAD_VALUE, "stream_options");
+    } else if (engine->managed && json_object_get(body, "dimensions") != NULL) {
+        /* llama-server would pass over it, and answer with as many as the model has. */
+        set_fault(ret, CLO_API_BAD_MEMBER, "dimensions");
     } else if (n != NULL && !json_is_null(n) && engine->managed &&
                (!json_is_integer(n) || json_integer_value(n) != 1)) {
         /* More answers at once would run on slots that are not leased. */
@@ -544,15 +612,28 @@ static void check_values(enum clo_endpoint e, json_t *body, const struct clo_api
     } else if (model != NULL && strcmp(json_string_value(model), engine->model) != 0) {
         set_fault(ret, CLO_API_NO_SUCH_MODEL, "model");
     } else {
-        *stream = json_is_true(flag);
+        asked->stream = json_is_true(flag);
+        asked->usage = json_is_true(json_object_get(options, "include_usage"));
     }
 }
 
+/* What the engine is told beside what the request says. A name is always there, so that clo_api_body_close can begin with a comma. */
+static int add_ours(json_t *pass, const struct clo_api_engine *engine, bool stream)
+{
+    (void)json_object_del(pass, "stream_options");
+    if ((stream &&
+         json_object_set_new(pass, "stream_options", json_pack("{s:b}", "include_usage", 1)) !=
+             0) ||
+        json_object_set_new(pass, "model", json_string(engine->model)) != 0)
+        return CLOISTER_E_MEMORY;
+    return 0;
+}
+
 void clo_api_body(enum clo_endpoint e, const void *p, size_t n, const struct clo_api_engine *engine,
-                  bool *stream, struct clo_buf *out, struct clo_api_fault *ret)
+                  struct clo_api_asked *asked, struct clo_buf *out, struct clo_api_fault *ret)
 {
     json_t *body = NULL, *pass = json_object();
-    bool wants_stream = false;
+    struct clo_api_asked wants = {0};
     int err = 0;
 
     set_fault(ret, CLO_API_OK, NULL);
@@ -567,17 +648,16 @@ void clo_api_body(enum clo_endpoint e, const void *p, size_t n, const struct clo
     }
     filter_members(e, body, pass, ret);
     if (ret->code == CLO_API_OK)
-        check_values(e, pass, engine, &wants_stream, ret);
+        check_values(e, pass, engine, &wants, ret);
     if (ret->code != CLO_API_OK)
         goto out;
-    /* A name is always there, so that what clo_api_body_close adds can begin with a comma. */
-    if (json_object_set_new(pass, "model", json_string(engine->model)) != 0 ||
+    if ((err = add_ours(pass, engine, wants.stream)) != 0 ||
         (err = clo_json_write(pass, out)) != 0) {
         set_fault(ret, err == CLOISTER_E_LIMIT ? CLO_API_TOO_LARGE : CLO_API_BUSY, NULL);
         goto out;
     }
     out->len--; /* the brace */
-    *stream = wants_stream;
+    *asked = wants;
 out:
     json_decref(body);
     json_decref(pass);
@@ -617,10 +697,50 @@ int clo_api_cancel_write(bool cancelled, struct clo_buf *out)
     return write_and_drop(json_pack("{s:b}", "cancelled", cancelled), out);
 }
 
+static json_t *model_object(const char *model)
+{
+    return json_pack("{s:s, s:s, s:i, s:s}", "id", model, "object", "model", "created", 0,
+                     "owned_by", "cloister");
+}
+
 int clo_api_models_write(const char *model, struct clo_buf *out)
 {
-    return write_and_drop(json_pack("{s:s, s:[{s:s, s:s, s:i, s:s}]}", "object", "list", "data",
-                                    "id", model, "object", "model", "created", 0, "owned_by",
-                                    "cloister"),
-                          out);
+    return write_and_drop(
+        json_pack("{s:s, s:[o]}", "object", "list", "data", model_object(model)), out);
+}
+
+int clo_api_model_write(const char *model, struct clo_buf *out)
+{
+    return write_and_drop(model_object(model), out);
+}
+
+/* ---- what an answer took ---- */
+
+static uint64_t count_of(const json_t *usage, const char *name)
+{
+    const json_int_t n = json_integer_value(json_object_get(usage, name));
+
+    return n > 0 && n <= TOKENS_MAX ? (uint64_t)n : 0;
+}
+
+bool clo_api_usage_read(const void *p, size_t n, struct clo_api_usage *ret)
+{
+    const json_t *usage = NULL, *choices = NULL;
+    json_t *v = NULL;
+    bool found = false;
+
+    /* Most events have none, and needn't be parsed. */
+    if (n > CLO_API_USAGE_MAX || memmem(p, n, "\"usage\"", 7) == NULL ||
+        clo_json_parse(p, n, CLO_API_USAGE_MAX, &v) != 0)
+        return false;
+    usage = json_object_get(v, "usage");
+    choices = json_object_get(v, "choices");
+    found = json_is_object(usage);
+    if (found)
+        *ret = (struct clo_api_usage){.tokens = count_of(usage, "prompt_tokens") +
+                                                count_of(usage, "completion_tokens"),
+                                      .alone = json_is_array(choices) &&
+                                               json_array_size(choices) == 0};
+    json_decref(v);
+    return found;
 }

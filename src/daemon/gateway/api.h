@@ -20,6 +20,7 @@
 #define CLO_REQUEST_ID    32 /* bytes of a cloister-request value */
 #define CLO_API_TEXT_MAX  512
 #define CLO_API_PARAM_MAX 64
+#define CLO_API_MODEL_MAX 127
 
 /* ---- faults ---- */
 enum clo_api_code {
@@ -47,16 +48,23 @@ enum clo_api_code {
     CLO_API_ENGINE_FAILED, /* it answered with an error of its own */
     CLO_API_NO_EMBEDDINGS,
     CLO_API_CANCELLED, /* by the owner's own request */
+    CLO_API_EXPIRED,   /* the API key was one of ours */
+    CLO_API_MINUTE,    /* the credential's requests of this minute are used up */
+    CLO_API_DAY,       /* ... its tokens of this day */
+    CLO_API_ONLY_EMBEDDINGS,
     CLO_API_CODES
 };
 struct clo_api_fault {
     enum clo_api_code code;
     char param[CLO_API_PARAM_MAX + 1]; /* "" for none */
     char text[CLO_API_TEXT_MAX + 1];   /* "" for the code's own sentence */
+    unsigned wait;                     /* seconds for Retry-After; 0 for the code's own, if it has one */
 };
 unsigned clo_api_status(enum clo_api_code code);
 /* Seconds for Retry-After, 0 for none. */
-unsigned clo_api_retry_after(enum clo_api_code code);
+unsigned clo_api_retry_after(const struct clo_api_fault *f);
+/* A limit of a credential that was reached: the text names it. */
+struct clo_api_fault clo_api_limit_fault(enum clo_api_code code, uint64_t limit, unsigned wait);
 /* {"error":{"message","type","param","code"}} */
 CLO_MUST_USE int clo_api_error_write(const struct clo_api_fault *f, struct clo_buf *out);
 /*
@@ -72,9 +80,10 @@ enum clo_endpoint {
     CLO_EP_EMBEDDINGS,
     CLO_EP_MODELS,
     CLO_EP_CANCEL,
+    CLO_EP_MODEL, /* one of them by its name */
     CLO_EP_NONE
 };
-/* The inner path, which is the engine's as well. */
+/* The inner path, which is the engine's as well; of CLO_EP_MODEL what stands before the name. */
 const char *clo_endpoint_path(enum clo_endpoint e);
 /* The class of traffic shape that the client asks for (docs/PROTOCOL.md section 4). */
 enum clo_shape {
@@ -98,6 +107,7 @@ struct clo_inner {
         late; /* of method, path, type and size: told only to an accepted credential */
     enum clo_endpoint endpoint;
     enum clo_shape shape;
+    char model[CLO_API_MODEL_MAX + 1]; /* CLO_EP_MODEL's; "" for one that can't be ours */
     bool has_token, has_request;
     uint8_t token[32]; /* SHA-256 of the bearer token */
     uint8_t request[CLO_REQUEST_ID];
@@ -117,12 +127,17 @@ struct clo_api_engine {
     bool managed; /* started by us: slots and cache are ours to set */
     const char *model;
 };
+struct clo_api_asked {
+    bool stream;
+    bool usage; /* its last event is to tell how many tokens there were */
+};
 /*
  * Check a request body against its endpoint's allow-list and write what the engine gets, without the closing brace:
- * clo_api_body_close puts it there. Members that only concern OpenAI's own service are dropped.
+ * clo_api_body_close puts it there. Members that only concern OpenAI's own service are dropped. Of a stream the engine is always asked
+ * to tell the tokens.
  */
 void clo_api_body(enum clo_endpoint e, const void *p, size_t n, const struct clo_api_engine *engine,
-                  bool *stream, struct clo_buf *out, struct clo_api_fault *ret);
+                  struct clo_api_asked *asked, struct clo_buf *out, struct clo_api_fault *ret);
 /* managed: adds id_slot and cache_prompt. */
 CLO_MUST_USE int clo_api_body_close(bool managed, uint32_t slot, bool cache, struct clo_buf *out);
 /* {"request": B64} of a cancellation. */
@@ -130,5 +145,15 @@ void clo_api_cancel_body(const void *p, size_t n, uint8_t request[CLO_REQUEST_ID
                          struct clo_api_fault *ret);
 CLO_MUST_USE int clo_api_cancel_write(bool cancelled, struct clo_buf *out);
 CLO_MUST_USE int clo_api_models_write(const char *model, struct clo_buf *out);
+CLO_MUST_USE int clo_api_model_write(const char *model, struct clo_buf *out);
+
+/* ---- what an answer took ---- */
+#define CLO_API_USAGE_MAX ((size_t)1 << 20) /* of a larger answer nothing is read */
+struct clo_api_usage {
+    uint64_t tokens; /* prompt and answer */
+    bool alone;      /* an event that says nothing else */
+};
+/* The usage in an answer or in one event of a stream; false without. */
+bool clo_api_usage_read(const void *p, size_t n, struct clo_api_usage *ret);
 
 #endif

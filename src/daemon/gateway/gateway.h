@@ -9,6 +9,7 @@
  *   request.c   one encrypted request from its first byte to the end of its answer
  *   response.c  the encrypted answer's chunks      engine.c  the connection to the engine
  *   lease.c     who may use which slot             api.c     the inner API, pure
+ *   limits.c    what an API key, or a peer, has used
  */
 #ifndef CLO_GATEWAY_H
 #define CLO_GATEWAY_H
@@ -19,6 +20,7 @@
 #include "daemon/gateway/api.h"
 #include "daemon/gateway/engine.h"
 #include "daemon/gateway/lease.h"
+#include "daemon/gateway/limits.h"
 #include "daemon/gateway/link.h"
 #include "daemon/gateway/response.h"
 #include "daemon/messages.h"
@@ -43,6 +45,8 @@ enum clo_gw_state {
 #define CLO_GW_IDLE_S        60                 /* a connection on which nothing moves */
 #define CLO_GW_SILENCE_S     120                /* an engine in the middle of a stream */
 #define CLO_GW_SILENCE_ALL_S 600                /* an engine that was asked for a whole answer */
+#define CLO_GW_REFUSED_S     5                  /* for a connection beyond its peer's limit to say what it wants */
+#define CLO_GW_REFUSED_MAX   16                 /* such connections of a peer: more aren't even accepted */
 #define CLO_GW_KEY_SPARE_S   120                /* before its end a key is no longer to be kept */
 #define CLO_GW_CONN_MEMORY   ((size_t)32 << 10) /* a connection's buffers: one sealed chunk fits */
 
@@ -53,11 +57,16 @@ enum clo_gw_limit {
     CLO_GW_LIMIT_QUOTES = 3,
     CLO_GW_LIMIT_CONTEXTS = 4,
     CLO_GW_LIMIT_UPLOAD = 5,
-    CLO_GW_LIMIT_BLOBS = 6
+    CLO_GW_LIMIT_BLOBS = 6,
+    CLO_GW_LIMIT_PEER = 7,
+    CLO_GW_LIMIT_MINUTE = 8,
+    CLO_GW_LIMIT_DAY = 9,
+    CLO_GW_LIMIT_PARALLEL = 10
 };
 
 struct clo_credential {
     struct clo_credential_terms terms;
+    struct clo_usage usage;
     bool accepted;
 };
 
@@ -117,13 +126,15 @@ struct clo_request {
     size_t sealed_charged;           /* of the budget */
     struct clo_inner inner;
     bool inner_live, keeper_context;
-    uint32_t owner;       /* the credential's place */
+    uint8_t key_id;
+    uint32_t owner;       /* the credential's place, if: */
+    bool owned;
     uint32_t engine_life; /* when the keeper was asked to commit */
     /* answer */
     struct clo_response *response;
     struct clo_buf send; /* to the engine */
     size_t charged;      /* of the budget, for `send` */
-    bool stream;
+    struct clo_api_asked asked;
     bool leased, waiting;
     struct clo_lease lease;
     struct clo_leg *leg;
@@ -133,13 +144,21 @@ struct clo_request {
     bool sse_done;
     struct clo_buf gathered;
     unsigned status; /* of the inner answer, for the log */
+    /* what it took */
+    bool cancelled;
+    bool launched;                 /* the engine has it, and nothing was counted yet */
+    bool metered;                  /* the engine said what it took: */
+    struct clo_api_usage usage;
+    uint64_t prompt_bytes, events; /* to estimate from if it didn't */
 };
 
 /* What RFC 9540's discovery tells: one configuration of the keys that new evidence shows. n 0: there are none. */
 struct clo_gw_key {
     uint8_t list[CLO_KEM_PK_MAX + 64];
     size_t n;
-    int64_t best_before, expires; /* Unix s */
+    int64_t best_before, next, expires; /* Unix s; next: another takes its place */
+    uint8_t id[2];                      /* of all keys that new evidence shows */
+    size_t ids;
 };
 
 struct clo_gw {
@@ -147,7 +166,8 @@ struct clo_gw {
     unsigned state; /* enum clo_gw_state */
     struct clo_gateway_start cfg;
     struct clo_gateway_limits limits;
-    bool limited; /* they have come */
+    bool limited;      /* they have come */
+    bool credentialed; /* ... the API keys, of which there may be none */
     int listener;
     struct clo_link *parent, *keeper, *attester;
     struct clo_gw_key key;
@@ -170,6 +190,7 @@ struct clo_gw {
     struct MHD_Daemon *http;
     struct event *http_ready, *http_timer;
     bool http_again; /* a connection has ended while the server ran */
+    struct clo_peers *peers;
     struct MHD_Response *fixed[8];
 };
 

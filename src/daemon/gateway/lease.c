@@ -133,13 +133,14 @@ static int grant(struct clo_lessor *l, uint32_t owner, struct clo_lease *ret)
     return 0;
 }
 
-int clo_lessor_ask(struct clo_lessor *l, uint32_t owner, void *who, struct clo_lease *ret)
+int clo_lessor_ask(struct clo_lessor *l, uint32_t owner, uint32_t parallel, void *who,
+                   struct clo_lease *ret)
 {
     struct clo_lease lease = {0};
 
     if (owner >= l->owners)
         return CLOISTER_E_ARGUMENT;
-    if (l->held[owner] >= l->parallel)
+    if (l->held[owner] >= (parallel != 0 ? parallel : l->parallel))
         return CLOISTER_E_QUOTA;
     /* Nobody overtakes those who wait. */
     if (l->waiting == 0 && grant(l, owner, &lease) == 0) {
@@ -196,6 +197,14 @@ void clo_lessor_give(struct clo_lessor *l, const struct clo_lease *lease)
         l->held[lease->owner]--;
     if (lease->generation == l->generation && lease->slot < l->slots)
         l->slot[lease->slot].busy = false;
+}
+
+void clo_lessor_forget(struct clo_lessor *l, uint32_t owner)
+{
+    for (uint32_t i = 0; i < l->slots; i++) {
+        if (l->slot[i].owner == owner)
+            l->slot[i].owner = NOBODY;
+    }
 }
 
 uint32_t clo_lessor_waiting(const struct clo_lessor *l)

@@ -36,10 +36,10 @@ CLO_MUST_USE int clo_lessor_set_owners(struct clo_lessor *l, uint32_t owners);
 /* A fresh engine: its slots remember nobody. Leases of the old one stay counted until they are handed back. */
 CLO_MUST_USE int clo_lessor_set_slots(struct clo_lessor *l, uint32_t slots);
 /*
- * Ask for a slot. 0: *ret is granted. CLOISTER_E_STATE: all slots are busy and `who` waits. CLOISTER_E_QUOTA: the owner has its
- * share already. CLOISTER_E_FULL: the queue is full.
+ * Ask for a slot. parallel: the owner's own limit; 0: everyone's. 0: *ret is granted. CLOISTER_E_STATE: all slots are busy and `who`
+ * waits. CLOISTER_E_QUOTA: the owner has its share already. CLOISTER_E_FULL: the queue is full.
  */
-CLO_MUST_USE int clo_lessor_ask(struct clo_lessor *l, uint32_t owner, void *who,
+CLO_MUST_USE int clo_lessor_ask(struct clo_lessor *l, uint32_t owner, uint32_t parallel, void *who,
                                 struct clo_lease *ret);
 /* Grant the head of the queue a slot: 0, or CLOISTER_E_NOT_FOUND when nobody waits or no slot is free. */
 CLO_MUST_USE int clo_lessor_next(struct clo_lessor *l, void **who, struct clo_lease *ret);
@@ -52,6 +52,8 @@ void clo_lessor_leave(struct clo_lessor *l, const void *who);
 void clo_lessor_settle(struct clo_lessor *l, const struct clo_lease *lease);
 /* The request has ended and the engine knows (its connection is closed). */
 void clo_lessor_give(struct clo_lessor *l, const struct clo_lease *lease);
+/* The owner's number becomes another's, who must not meet what the slots remember: only while it holds no lease. */
+void clo_lessor_forget(struct clo_lessor *l, uint32_t owner);
 uint32_t clo_lessor_waiting(const struct clo_lessor *l);
 
 #endif

@@ -5,6 +5,7 @@
  */
 #include <event2/event.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/secret.h"
 #include "daemon/gateway/gateway.h"
@@ -85,6 +86,9 @@ static int on_keys(struct clo_gw *gw, const struct clo_ipc_msg *m)
         return err;
     key.n = wr.len;
     key.expires = s.expires;
+    key.next = s.expires - clo_epoch_ahead(s.expires - s.created);
+    for (; key.ids < n; key.ids++)
+        key.id[key.ids] = conf[key.ids].key_id;
     spare = (s.expires - s.created) / 5; /* as of a verdict (docs/PROTOCOL.md section 1.5) */
     key.best_before = s.expires - (spare < CLO_GW_KEY_SPARE_S ? spare : CLO_GW_KEY_SPARE_S);
     gw->key = key;
@@ -197,7 +201,8 @@ static int begin_service(struct clo_gw *gw)
     const uint32_t owners = gw->cfg.open_to_all ? 1 : gw->credentials;
     int err = 0;
 
-    if (gw->state != CLO_GW_INIT || gw->listener < 0 || !gw->limited || owners == 0)
+    if (gw->state != CLO_GW_INIT || gw->listener < 0 || !gw->limited ||
+        !(gw->credentialed || gw->cfg.open_to_all))
         return 0;
     gw->upload_max = upload_max(gw->cfg.request_max);
     gw->request = calloc(gw->cfg.connections_max, sizeof(struct clo_request *));
@@ -251,43 +256,84 @@ static uint32_t find_key(const struct clo_gw *gw, const uint8_t digest[CREDENTIA
 {
     uint32_t i = 0;
 
-    while (i < gw->credentials && !clo_ct_equal(gw->credential[i].terms.digest, digest, CREDENTIAL))
+    while (i < gw->credentials && memcmp(gw->credential[i].terms.digest, digest, CREDENTIAL) != 0)
         i++;
     return i;
 }
 
+static bool is_in_use(const struct clo_gw *gw, uint32_t place)
+{
+    for (uint32_t i = 0; i < gw->cfg.connections_max && gw->request != NULL; i++) {
+        const struct clo_request *r = gw->request[i];
+
+        if (r != NULL && r->owned && r->owner == place)
+            return true;
+    }
+    return false;
+}
+
+/* A place for another key: a new one, or that of a key which isn't accepted any more and of which nothing runs. */
+static int make_place(struct clo_gw *gw, uint32_t *ret)
+{
+    struct clo_credential *grown = NULL;
+
+    for (uint32_t i = 0; gw->credentials >= CLO_CREDENTIALS_MAX && i < gw->credentials; i++) {
+        if (gw->credential[i].accepted || is_in_use(gw, i))
+            continue;
+        if (gw->lessor != NULL)
+            clo_lessor_forget(gw->lessor, i);
+        *ret = i;
+        return 0;
+    }
+    if (gw->credentials >= CLO_GW_CREDENTIALS)
+        return CLOISTER_E_FULL;
+    grown = clo_wipe_realloc(gw->credential, ((size_t)gw->credentials + 1) * sizeof(*grown));
+    if (grown == NULL)
+        return CLOISTER_E_MEMORY;
+    gw->credential = grown;
+    *ret = gw->credentials++;
+    return 0;
+}
+
+/* What holds now is marked first, so that no place of a key that stays is given to another. */
+static int place_keys(struct clo_gw *gw, const struct clo_credential_terms *terms, uint32_t count)
+{
+    uint32_t place = 0;
+    int err = 0;
+
+    for (uint32_t i = 0; i < gw->credentials; i++)
+        gw->credential[i].accepted = false;
+    for (uint32_t i = 0; i < count; i++) {
+        if ((place = find_key(gw, terms[i].digest)) == gw->credentials)
+            continue;
+        gw->credential[place].terms = terms[i];
+        gw->credential[place].accepted = true;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        if (find_key(gw, terms[i].digest) < gw->credentials)
+            continue;
+        if ((err = make_place(gw, &place)) != 0)
+            return err;
+        gw->credential[place] = (struct clo_credential){.terms = terms[i], .accepted = true};
+    }
+    return 0;
+}
+
 /*
- * The keys that hold from now on. A place in the table is its key's for good, because leases name it: a key that is no longer
- * accepted keeps its place.
+ * The keys that hold from now on. A place in the table is its key's while anything of it runs, because leases name it: a key that
+ * is no longer accepted keeps its place, and what it has used, as long as there is room.
  */
 static int on_credentials(struct clo_gw *gw, const struct clo_ipc_msg *m)
 {
     struct clo_buf bytes = clo_buf_init(4 + (size_t)CLO_CREDENTIALS_MAX * CLO_CREDENTIAL_BYTES);
     struct clo_credential_terms *terms = NULL;
-    struct clo_credential *grown = NULL;
     uint32_t count = 0;
     int err = clo_memfd_read(m->fd, bytes.max, &bytes);
 
-    if (err != 0 || (err = clo_credentials_read(bytes.p, bytes.len, &terms, &count)) != 0)
+    if (err != 0 || (err = clo_credentials_read(bytes.p, bytes.len, &terms, &count)) != 0 ||
+        (err = place_keys(gw, terms, count)) != 0)
         goto out;
-    err = CLOISTER_E_PROTOCOL;
-    if (count > CLO_GW_CREDENTIALS - gw->credentials)
-        goto out;
-    err = CLOISTER_E_MEMORY;
-    grown = clo_wipe_realloc(gw->credential,
-                             ((size_t)gw->credentials + count + 1) * sizeof(*grown));
-    if (grown == NULL)
-        goto out;
-    gw->credential = grown;
-    for (uint32_t i = 0; i < gw->credentials; i++)
-        grown[i].accepted = false;
-    for (uint32_t i = 0; i < count; i++) {
-        const uint32_t place = find_key(gw, terms[i].digest);
-
-        grown[place] = (struct clo_credential){.terms = terms[i], .accepted = true};
-        gw->credentials += place == gw->credentials;
-    }
-    err = 0;
+    gw->credentialed = true;
     if (gw->lessor != NULL && !gw->cfg.open_to_all)
         err = clo_lessor_set_owners(gw->lessor, gw->credentials);
     if (err == 0)

@@ -415,7 +415,8 @@ static bool is_framing_clear(struct MHD_Connection *conn)
     return framings <= 1;
 }
 
-static enum MHD_Result answer_and_close(struct MHD_Connection *conn)
+static enum MHD_Result answer_and_close(struct MHD_Connection *conn, unsigned status,
+                                        const char *retry_after)
 {
     struct MHD_Response *res = MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT);
     enum MHD_Result ok = MHD_NO;
@@ -423,10 +424,22 @@ static enum MHD_Result answer_and_close(struct MHD_Connection *conn)
     if (res == NULL)
         return MHD_NO;
     if (add_header(res, "Cache-Control", "no-store") == 0 &&
-        add_header(res, "Connection", "close") == 0)
-        ok = MHD_queue_response(conn, MHD_HTTP_BAD_REQUEST, res);
+        add_header(res, "Connection", "close") == 0 &&
+        (retry_after == NULL || add_header(res, "Retry-After", retry_after) == 0))
+        ok = MHD_queue_response(conn, status, res);
     MHD_destroy_response(res);
     return ok;
+}
+
+/* Stands in the place of a connection that its peer has one too many of. */
+static char one_too_many;
+
+static bool is_one_too_many(struct MHD_Connection *conn)
+{
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(
+        conn, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+
+    return info != NULL && info->socket_context == &one_too_many;
 }
 
 /* Stands for a GET between the call with its head and the one after its body, where the answer doesn't cost the connection. */
@@ -435,8 +448,12 @@ static char get_pending;
 static enum MHD_Result first_call(struct clo_gw *gw, struct MHD_Connection *conn, const char *path,
                                   const char *method, void **state)
 {
+    if (is_one_too_many(conn)) {
+        clo_log("gateway", CLO_EV_LIMIT, CLO_GW_LIMIT_PEER, gw->limits.peer_max, 0, 0);
+        return answer_and_close(conn, MHD_HTTP_TOO_MANY_REQUESTS, "5");
+    }
     if (!is_framing_clear(conn))
-        return answer_and_close(conn);
+        return answer_and_close(conn, MHD_HTTP_BAD_REQUEST, NULL);
     if (strcmp(method, MHD_HTTP_METHOD_GET) == 0 || strcmp(method, MHD_HTTP_METHOD_HEAD) == 0) {
         *state = &get_pending;
         return MHD_YES;
@@ -505,6 +522,49 @@ static void on_completed(void *arg, struct MHD_Connection *conn, void **state,
 
 /* ---- the HTTP server inside the event loop ---- */
 
+/* Does a limit hold for it, and is it beyond that, and some to spare, with n connections? */
+static bool is_beyond(const struct clo_gw *gw, const struct sockaddr *sa, uint32_t n,
+                      uint32_t spare)
+{
+    uint8_t address[16] = {0};
+
+    if (gw->limits.peer_max == 0 || n <= (uint64_t)gw->limits.peer_max + spare ||
+        !clo_address_of(sa, address))
+        return false;
+    for (uint32_t i = 0; i < gw->limits.relays; i++) {
+        if (clo_network_has(&gw->limits.relay[i], address))
+            return false;
+    }
+    return true;
+}
+
+/* A few connections too many are told so, once they have said what they want; more of them cost nothing but their accept. */
+static enum MHD_Result on_accept(void *arg, const struct sockaddr *sa, socklen_t n)
+{
+    const struct clo_gw *gw = arg;
+    uint8_t peer[16] = {0};
+
+    (void)n;
+    if (clo_peer_of(sa, peer) &&
+        is_beyond(gw, sa, clo_peers_count(gw->peers, peer) + 1, CLO_GW_REFUSED_MAX))
+        return MHD_NO;
+    return MHD_YES;
+}
+
+/* Everybody's are counted, so that limits and relays can change while connections are open. */
+static void on_opened(struct clo_gw *gw, struct MHD_Connection *conn, const struct sockaddr *sa,
+                      void **state)
+{
+    uint8_t peer[16] = {0};
+
+    if (!clo_peer_of(sa, peer) || !clo_peers_add(gw->peers, peer) ||
+        !is_beyond(gw, sa, clo_peers_count(gw->peers, peer), 0))
+        return;
+    *state = &one_too_many;
+    (void)MHD_set_connection_option(conn, MHD_CONNECTION_OPTION_TIMEOUT,
+                                    (unsigned)CLO_GW_REFUSED_S);
+}
+
 /*
  * At its limit, of connections or of descriptors, the server stops listening; that there is room again it notes only when it is
  * run once more.
@@ -512,11 +572,19 @@ static void on_completed(void *arg, struct MHD_Connection *conn, void **state,
 static void on_connection(void *arg, struct MHD_Connection *conn, void **state,
                           enum MHD_ConnectionNotificationCode what)
 {
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(
+        conn, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    const struct sockaddr *sa = info != NULL ? info->client_addr : NULL;
     struct clo_gw *gw = arg;
+    uint8_t peer[16] = {0};
 
-    (void)conn;
-    (void)state;
-    gw->http_again = gw->http_again || what == MHD_CONNECTION_NOTIFY_CLOSED;
+    if (what == MHD_CONNECTION_NOTIFY_STARTED && sa != NULL)
+        on_opened(gw, conn, sa, state);
+    if (what != MHD_CONNECTION_NOTIFY_CLOSED)
+        return;
+    gw->http_again = true;
+    if (sa != NULL && clo_peer_of(sa, peer))
+        clo_peers_drop(gw->peers, peer);
 }
 
 static void run_http(struct clo_gw *gw)
@@ -549,10 +617,10 @@ int clo_outer_start(struct clo_gw *gw, int listener)
     const union MHD_DaemonInfo *info = NULL;
     int err = make_fixed(gw);
 
-    if (err != 0)
+    if (err != 0 || (err = clo_peers_new(gw->cfg.connections_max, &gw->peers)) != 0)
         return err;
-    gw->http = MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, on_access,
-                                gw, MHD_OPTION_LISTEN_SOCKET, listener, MHD_OPTION_CONNECTION_LIMIT,
+    gw->http = MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, on_accept, gw,
+                                on_access, gw, MHD_OPTION_LISTEN_SOCKET, listener, MHD_OPTION_CONNECTION_LIMIT,
                                 (unsigned)gw->cfg.connections_max, MHD_OPTION_CONNECTION_TIMEOUT,
                                 (unsigned)CLO_GW_IDLE_S, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
                                 CLO_GW_CONN_MEMORY, MHD_OPTION_STRICT_FOR_CLIENT, 1,

@@ -95,6 +95,22 @@ static void close_context(struct clo_request *r)
     r->keeper_context = false;
 }
 
+/*
+ * What the engine worked for this request counts for its key: as the engine says, or, where it couldn't say, by what went in and came out.
+ * An engine that refused, failed or was lost before it said anything took nothing.
+ */
+static void count_tokens(struct clo_request *r)
+{
+    const bool answered = r->engine_status == 200 || (r->engine_status == 0 && (r->gone || r->cancelled));
+    uint64_t tokens = r->metered ? r->usage.tokens : r->events + r->prompt_bytes / 4;
+
+    if (!r->launched)
+        return;
+    r->launched = false;
+    if (answered && r->owned && !r->gw->cfg.open_to_all)
+        clo_usage_spend(&r->gw->credential[r->owner].usage, tokens, clo_clock_now());
+}
+
 static void drop_send(struct clo_request *r)
 {
     clo_buf_clear(&r->send);
@@ -105,6 +121,7 @@ static void drop_send(struct clo_request *r)
 /* Nothing more comes from the engine: the connection first, then the slot. */
 static void leave_engine(struct clo_request *r)
 {
+    count_tokens(r);
     clo_leg_free(r->leg);
     r->leg = NULL;
     if (r->waiting)
@@ -337,14 +354,15 @@ size_t clo_request_feed(struct clo_request *r, const void *p, size_t n)
 /* ---- step 3: the inner request ---- */
 
 /* Goes through the whole table, so that its time doesn't tell which key matched or came close. */
-static bool find_credential(const struct clo_gw *gw, const struct clo_inner *in, uint32_t *ret)
+static enum clo_api_code find_credential(const struct clo_gw *gw, const struct clo_inner *in,
+                                         uint32_t *ret)
 {
     uint32_t at = 0;
     bool found = false;
 
     if (gw->cfg.open_to_all) {
         *ret = 0;
-        return true;
+        return CLO_API_OK;
     }
     for (uint32_t i = 0; i < gw->credentials; i++) {
         const bool same = clo_ct_equal(gw->credential[i].terms.digest, in->token,
@@ -354,8 +372,13 @@ static bool find_credential(const struct clo_gw *gw, const struct clo_inner *in,
         at |= i & (0U - (uint32_t)same);
         found |= same;
     }
+    if (!found || !in->has_token)
+        return CLO_API_BAD_KEY;
     *ret = at;
-    return found && in->has_token;
+    return gw->credential[at].terms.expires != 0 &&
+                   gw->credential[at].terms.expires <= clo_clock_now()
+               ? CLO_API_EXPIRED
+               : CLO_API_OK;
 }
 
 static void finish_body(struct clo_request *r)
@@ -373,15 +396,17 @@ static void finish_body(struct clo_request *r)
         clo_request_refuse(r, CLO_REFUSE_BUSY);
         return;
     }
+    r->key_id = *r->head.p;
     drop_keys(r);
     clo_log("gateway", CLO_EV_REQUEST_OPEN, r->received, 0, 0, 0);
     code = clo_inner_end(&r->inner);
-    if (code == CLO_API_OK && !find_credential(r->gw, &r->inner, &r->owner))
-        code = CLO_API_BAD_KEY;
+    if (code == CLO_API_OK)
+        code = find_credential(r->gw, &r->inner, &r->owner);
     if (code != CLO_API_OK) {
         fail(r, code);
         return;
     }
+    r->owned = true;
     if (!r->gw->cfg.open_to_all)
         credential = r->gw->credential[r->owner].terms.digest;
     r->engine_life = r->gw->engine_life;
@@ -428,7 +453,7 @@ static void say_fault(struct clo_request *r, const struct clo_api_fault *fault)
     leave_engine(r);
     if (clo_api_error_write(fault, &body) != 0)
         clo_response_abort(r->response);
-    say_all(r, clo_api_status(fault->code), clo_api_retry_after(fault->code), &body);
+    say_all(r, clo_api_status(fault->code), clo_api_retry_after(fault), &body);
     clo_buf_clear(&body);
 }
 
@@ -467,29 +492,53 @@ static const struct clo_leg_ops leg_ops = {
 static void launch(struct clo_request *r)
 {
     struct clo_gw *gw = r->gw;
-    const unsigned silence = r->stream ? CLO_GW_SILENCE_S : CLO_GW_SILENCE_ALL_S;
+    const unsigned silence = r->asked.stream ? CLO_GW_SILENCE_S : CLO_GW_SILENCE_ALL_S;
     int err = 0;
 
-    err = clo_api_body_close(gw->engine.managed, r->lease.slot, r->lease.cache, &r->send);
+    /* Of embeddings there is no slot to choose, and no cache (cloisterd(8)). */
+    err = clo_api_body_close(gw->engine.managed && r->inner.endpoint != CLO_EP_EMBEDDINGS,
+                             r->lease.slot, r->lease.cache, &r->send);
+    r->prompt_bytes = r->send.len;
     if (err == 0)
         err = clo_leg_start(gw->base, gw->engine.address, clo_endpoint_path(r->inner.endpoint),
                             &r->send, silence, &leg_ops, r, &r->leg);
+    r->launched = err == 0;
     drop_send(r);
     if (err != 0)
         fail(r, err == CLOISTER_E_NETWORK ? CLO_API_NO_ENGINE : CLO_API_BUSY);
 }
 
+static void say_limit(struct clo_request *r, enum clo_gw_limit which, enum clo_api_code code,
+                      uint64_t limit, unsigned wait)
+{
+    const struct clo_api_fault fault = clo_api_limit_fault(code, limit, wait);
+
+    clo_log("gateway", CLO_EV_LIMIT, which, limit, 0, 0);
+    say_fault(r, &fault);
+}
+
+/* The key's own terms; all of them 0 where no key is asked for. */
+static struct clo_credential_terms terms_of(const struct clo_request *r)
+{
+    return r->gw->cfg.open_to_all ? (struct clo_credential_terms){0}
+                                  : r->gw->credential[r->owner].terms;
+}
+
 static void ask_slot(struct clo_request *r)
 {
     struct clo_gw *gw = r->gw;
+    const uint32_t own = terms_of(r).parallel;
 
-    switch (clo_lessor_ask(gw->lessor, r->owner, r, &r->lease)) {
+    switch (clo_lessor_ask(gw->lessor, r->owner, own, r, &r->lease)) {
     case 0:
         r->leased = true;
         launch(r);
         break;
     case CLOISTER_E_STATE: r->waiting = true; break;
-    case CLOISTER_E_QUOTA: fail(r, CLO_API_PARALLEL); break;
+    case CLOISTER_E_QUOTA:
+        say_limit(r, CLO_GW_LIMIT_PARALLEL, CLO_API_PARALLEL, own != 0 ? own : gw->limits.parallel,
+                  0);
+        break;
     default:
         clo_log("gateway", CLO_EV_LIMIT, CLO_GW_LIMIT_QUEUE, clo_lessor_waiting(gw->lessor), 0, 0);
         fail(r, CLO_API_BUSY);
@@ -524,9 +573,19 @@ static void prepare_engine(struct clo_request *r)
         fail(r, CLO_API_NO_ENGINE);
         return;
     }
+    if (!gw->cfg.open_to_all) {
+        const uint64_t limit = terms_of(r).tokens_day;
+        const unsigned wait = clo_usage_tokens_left(&gw->credential[r->owner].usage, limit,
+                                                    clo_clock_now());
+
+        if (wait != 0) {
+            say_limit(r, CLO_GW_LIMIT_DAY, CLO_API_DAY, limit, wait);
+            return;
+        }
+    }
     /* Numbers and escapes may grow when they are written anew. */
     r->send = clo_buf_init((size_t)gw->cfg.request_max * 4 + 1024);
-    clo_api_body(r->inner.endpoint, r->inner.body.p, r->inner.body.len, &engine, &r->stream,
+    clo_api_body(r->inner.endpoint, r->inner.body.p, r->inner.body.len, &engine, &r->asked,
                  &r->send, &fault);
     clo_inner_drop_body(&r->inner);
     if (fault.code != CLO_API_OK) {
@@ -540,10 +599,17 @@ static void prepare_engine(struct clo_request *r)
 
 static void say_models(struct clo_request *r)
 {
+    const struct clo_api_fault fault = {.code = CLO_API_NO_SUCH_MODEL, .param = "model"};
+    const char *model = r->gw->engine.model_name;
+    const bool one = r->inner.endpoint == CLO_EP_MODEL;
     struct clo_buf body = clo_buf_init(4096);
 
-    if (!r->gw->engine.up || clo_api_models_write(r->gw->engine.model_name, &body) != 0)
+    if (!r->gw->engine.up)
         fail(r, CLO_API_NO_ENGINE);
+    else if (one && strcmp(r->inner.model, model) != 0)
+        say_fault(r, &fault);
+    else if ((one ? clo_api_model_write(model, &body) : clo_api_models_write(model, &body)) != 0)
+        fail(r, CLO_API_BUSY);
     else
         say_all(r, 200, 0, &body);
     clo_buf_clear(&body);
@@ -559,6 +625,7 @@ static bool is_running(const struct clo_request *r)
 /* The one who cancels reads the end as well, so it is a proper one: with an error in it and without [DONE]. */
 static void cancel(struct clo_request *r)
 {
+    r->cancelled = true;
     leave_engine(r);
     if (clo_response_take_back(r->response)) {
         fail(r, CLO_API_CANCELLED);
@@ -601,28 +668,65 @@ static void do_cancel(struct clo_request *r)
 
 /* ---- step 4 has succeeded ---- */
 
+/* A cancellation makes room: it is never one too many. */
+static bool is_over_minute(struct clo_request *r)
+{
+    const uint32_t limit = terms_of(r).requests_minute;
+    unsigned wait = 0;
+
+    if (r->gw->cfg.open_to_all || r->inner.endpoint == CLO_EP_CANCEL)
+        return false;
+    wait = clo_usage_ask(&r->gw->credential[r->owner].usage, limit, clo_clock_mono_us() / MICRO);
+    if (wait != 0)
+        say_limit(r, CLO_GW_LIMIT_MINUTE, CLO_API_MINUTE, limit, wait);
+    return wait != 0;
+}
+
 static void dispatch(struct clo_request *r)
 {
+    const struct clo_engine_state *engine = &r->gw->engine;
+
     r->state = CLO_RS_ANSWERING;
+    if (is_over_minute(r))
+        return;
     if (r->inner.late != CLO_API_OK) {
         fail(r, r->inner.late);
         return;
     }
     switch (r->inner.endpoint) {
+    case CLO_EP_MODEL:
     case CLO_EP_MODELS: say_models(r); break;
     case CLO_EP_CANCEL: do_cancel(r); break;
     case CLO_EP_EMBEDDINGS:
-        /* llama-server makes embeddings on slots of its own choice, so a managed one isn't asked. */
-        if (r->gw->engine.managed) {
+        /* llama-server makes embeddings on slots of its own choice: only one that does nothing else is asked. */
+        if (engine->managed && engine->up && !engine->embeddings)
             fail(r, CLO_API_NO_EMBEDDINGS);
-            break;
-        }
-        prepare_engine(r);
+        else
+            prepare_engine(r);
         break;
     case CLO_EP_CHAT:
-    case CLO_EP_COMPLETIONS: prepare_engine(r); break;
+    case CLO_EP_COMPLETIONS:
+        if (engine->up && engine->embeddings)
+            fail(r, CLO_API_ONLY_EMBEDDINGS);
+        else
+            prepare_engine(r);
+        break;
     case CLO_EP_NONE: fail(r, CLO_API_NO_SUCH_PATH); break;
     }
+}
+
+/* The quota is a key's and a life of private keys: with the next ones, which a client may be shown already, there is another. */
+static void say_quota(struct clo_request *r)
+{
+    const struct clo_gw_key *key = &r->gw->key;
+    const int64_t left = key->next - clo_clock_now();
+    struct clo_api_fault fault = {.code = CLO_API_QUOTA, .wait = 1};
+
+    for (size_t i = 0; i < key->ids && key->n > 0; i++) {
+        if (key->id[i] == r->key_id && left > 0)
+            fault.wait = (unsigned)left + 1;
+    }
+    say_fault(r, &fault);
 }
 
 int clo_request_committed(struct clo_gw *gw, const struct clo_ipc_msg *m)
@@ -638,7 +742,7 @@ int clo_request_committed(struct clo_gw *gw, const struct clo_ipc_msg *m)
     close_context(r);
     switch ((int32_t)code) {
     case 0: dispatch(r); break;
-    case CLOISTER_E_QUOTA: fail(r, CLO_API_QUOTA); break;
+    case CLOISTER_E_QUOTA: say_quota(r); break;
     case CLOISTER_E_FULL: fail(r, CLO_API_KEYS_ENDED); break;
     default: clo_request_refuse(r, CLO_REFUSE_BAD); break;
     }
@@ -667,6 +771,12 @@ static int on_event(void *ctx, const char *data, size_t n)
         return CLOISTER_E_PROTOCOL;
     if (strncmp(data, SSE_ERROR, strlen(SSE_ERROR)) == 0)
         return CLOISTER_E_ENGINE;
+    r->events++;
+    if (clo_api_usage_read(data, n, &r->usage)) {
+        r->metered = true;
+        if (r->usage.alone && !r->asked.usage)
+            return 0; /* we asked, not the client */
+    }
     if (!clo_response_has_begun(r->response)) {
         clo_lessor_settle(r->gw->lessor, &r->lease);
         if ((err = clo_response_begin(r->response, 200, STREAM_TYPE, 0)) != 0)
@@ -696,9 +806,9 @@ static int on_leg_head(void *ctx, const struct clo_http1_head *head)
     const bool ok = head->status == 200;
 
     r->engine_status = head->status;
-    if (ok && strcmp(head->content_type, r->stream ? STREAM_TYPE : JSON_TYPE) != 0)
+    if (ok && strcmp(head->content_type, r->asked.stream ? STREAM_TYPE : JSON_TYPE) != 0)
         return CLOISTER_E_ENGINE;
-    if (ok && r->stream)
+    if (ok && r->asked.stream)
         return clo_sse_new(CLO_GW_EVENT_MAX, on_event, r, &r->sse);
     r->gathered = clo_buf_init(ok ? CLO_GW_ANSWER_MAX : ERROR_MAX);
     return 0;
@@ -758,8 +868,10 @@ static void end_whole(struct clo_request *r, int err)
     struct clo_api_fault fault = {0};
 
     r->gathered = clo_buf_init(0);
-    if (err == 0 && r->engine_status == 200)
+    if (err == 0 && r->engine_status == 200) {
         clo_lessor_settle(r->gw->lessor, &r->lease);
+        r->metered = clo_api_usage_read(body.p, body.len, &r->usage);
+    }
     leave_engine(r);
     if (err != 0) {
         fail(r, err == CLOISTER_E_CUT || err == CLOISTER_E_NETWORK ? CLO_API_ENGINE_LOST

@@ -218,7 +218,7 @@ fail:
 /* How long before `expires` the next epoch's keys are made. */
 static int64_t ahead(const struct clo_epochs *k)
 {
-    return k->cfg.lifetime_s / 5 < 300 ? k->cfg.lifetime_s / 5 : 300;
+    return clo_epoch_ahead(k->cfg.lifetime_s);
 }
 
 static bool has_current(const struct clo_epochs *k)
