@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Real text through a real model: llama-server with the default model behind cloisterd, asked through `cloister`."""
+import base64
 import http.client
 import json
 import os
@@ -11,6 +12,7 @@ import sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "fault"))
 import harness
+import ohttp
 from harness import Daemon, Relay, Skip, Tap, ask
 from test_session import Terminal
 
@@ -123,6 +125,65 @@ def the_model_server_killed_in_the_middle_is_an_explicit_error_and_new_keys_foll
         assert now != keys, "the engine was restarted under the old keys"
         r = ask(d, "Say hello.", *FIXED)
         assert r.returncode == 0, r.stderr
+
+
+def inner(d, path, body, method="POST"):
+    """One request past `cloister`, which makes no embeddings."""
+    document = json.loads(d.get("/.well-known/cloister/evidence?nonce=" + "A" * 43)[2])
+    keys = json.loads(base64.urlsafe_b64decode(document["sections"]["keys"]["bytes"] + "=="))
+    key_id, pk = ohttp.key_configs(base64.urlsafe_b64decode(keys["ohttp_keys"] + "=="))[0x0020]
+    fields = {"authorization": "Bearer " + harness.API_KEY, "content-type": "application/json"}
+    r = ohttp.Request(key_id, pk, ohttp.bhttp_request(method, path, fields, json.dumps(body).encode()))
+    status, _, answer = d.post(keys["gateway"], r.body, r.media)
+    assert status == 200, status
+    status, _, content = r.open(answer)
+    return status, json.loads(content)
+
+
+@tap
+def an_engine_for_embeddings_makes_them_and_nothing_else():
+    with daemon("--embeddings", "mean", "--context", "512", "--allow-x25519") as d:
+        d.wait_ready()
+        name = inner(d, "/v1/models", None, "GET")[1]["data"][0]["id"]
+        texts = ["The cat sat on the mat.", "A cat is sitting on a rug.", "Stock prices fell sharply on Monday."]
+        status, answer = inner(d, "/v1/embeddings", {"model": name, "input": texts, "encoding_format": "float"})
+        assert status == 200, answer
+        v = [x["embedding"] for x in sorted(answer["data"], key=lambda x: x["index"])]
+        assert len(v) == 3 and len({len(x) for x in v}) == 1 and answer["usage"]["prompt_tokens"] > 10
+
+        def near(a, b):
+            return sum(x * y for x, y in zip(a, b)) / (sum(x * x for x in a) * sum(y * y for y in b)) ** 0.5
+        for a, b in ((0, 1), (0, 2), (1, 2)):
+            assert near(v[a], v[b]) < 0.99, "two texts have one vector"
+        # whatever ran before, a text's vector is its own
+        for other in ("The cat sat on the", "The cat sat on the mat. And then it slept."):
+            assert inner(d, "/v1/embeddings", {"input": other})[0] == 200
+            again = inner(d, "/v1/embeddings", {"input": texts[0], "encoding_format": "float"})[1]["data"][0]["embedding"]
+            assert near(again, v[0]) > 0.999999, "a text's vector depends on what ran before"
+        packed = inner(d, "/v1/embeddings", {"input": texts[0], "encoding_format": "base64"})[1]["data"][0]["embedding"]
+        assert len(base64.b64decode(packed)) == 4 * len(v[0])
+        status, answer = inner(d, "/v1/embeddings", {"input": texts[0], "dimensions": 8})
+        assert (status, answer["error"]["param"]) == (400, "dimensions")
+        for path, body in (("/v1/chat/completions", {"messages": [{"role": "user", "content": "x"}]}), ("/v1/completions", {"prompt": "x"})):
+            status, answer = inner(d, path, body)
+            assert status == 400 and answer["error"]["code"] == "unsupported_endpoint" and "embeddings" in answer["error"]["message"]
+
+
+@tap
+def a_text_too_long_to_embed_is_refused_and_not_cut():
+    with daemon("--embeddings", "mean", "--context", "256", "--allow-x25519") as d:
+        d.wait_ready()
+        status, answer = inner(d, "/v1/embeddings", {"input": "word " * 1000})
+        assert status == 400 and answer["error"]["code"] == "context_length_exceeded", answer
+        assert inner(d, "/v1/embeddings", {"input": "word " * 100})[0] == 200
+
+
+@tap
+def an_engine_that_generates_makes_no_embeddings():
+    with daemon("--allow-x25519") as d:
+        d.wait_ready()
+        status, answer = inner(d, "/v1/embeddings", {"input": "x"})
+        assert status == 400 and answer["error"]["code"] == "unsupported_endpoint"
 
 
 if __name__ == "__main__":

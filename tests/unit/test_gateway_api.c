@@ -736,6 +736,17 @@ static void a_prompt_beyond_the_context_is_told_with_both_numbers(void **state)
     assert_non_null(strstr(fault.text, "2048"));
 }
 
+static void a_text_too_long_to_embed_is_the_askers_fault(void **state)
+{
+    const struct clo_api_fault fault = engine_says(
+        500, "{\"error\":{\"code\":500,\"message\":\"input (1002 tokens) is too large to process. "
+             "increase the physical batch size (current batch size: 256)\"}}");
+
+    (void)state;
+    assert_int_equal(fault.code, CLO_API_CONTEXT);
+    assert_string_equal(fault.text, "");
+}
+
 static void the_engines_words_about_itself_are_not_passed_on(void **state)
 {
     const struct clo_api_fault fault = engine_says(
@@ -796,6 +807,7 @@ int main(void)
         cmocka_unit_test(a_limit_is_named_with_its_number_and_its_end),
         cmocka_unit_test(the_tokens_are_read_where_the_engine_tells_them),
         cmocka_unit_test(a_prompt_beyond_the_context_is_told_with_both_numbers),
+        cmocka_unit_test(a_text_too_long_to_embed_is_the_askers_fault),
         cmocka_unit_test(the_engines_words_about_itself_are_not_passed_on),
         cmocka_unit_test(the_engines_refusal_is_passed_on_if_it_is_printable),
     };

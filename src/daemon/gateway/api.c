@@ -153,6 +153,12 @@ static bool context_fault(const json_t *error, struct clo_api_fault *ret)
     return true;
 }
 
+/* llama-server blames itself for a text that doesn't fit into the batch in which it makes embeddings. */
+static bool is_batch_fault(unsigned status, const char *text)
+{
+    return status == 500 && text != NULL && strstr(text, "is too large to process") != NULL;
+}
+
 void clo_api_engine_fault(unsigned status, const void *body, size_t n, struct clo_api_fault *ret)
 {
     const char *text = NULL;
@@ -162,15 +168,15 @@ void clo_api_engine_fault(unsigned status, const void *body, size_t n, struct cl
     set_fault(ret, status >= 500 ? CLO_API_ENGINE_FAILED : CLO_API_ENGINE_SAYS, NULL);
     if (status == 503)
         set_fault(ret, CLO_API_NO_ENGINE, NULL);
-    if (status >= 500 || clo_json_parse(body, n, ENGINE_MAX, &v) != 0)
+    if (clo_json_parse(body, n, ENGINE_MAX, &v) != 0)
         return;
     error = json_object_get(v, "error");
-    if (!context_fault(error, ret)) {
-        text = json_string_value(json_object_get(error, "message"));
-        if (text != NULL && strlen(text) < sizeof(ret->text) &&
-            clo_text_is_printable(text, strlen(text)))
-            memcpy(ret->text, text, strlen(text));
-    }
+    text = json_string_value(json_object_get(error, "message"));
+    if (is_batch_fault(status, text))
+        set_fault(ret, CLO_API_CONTEXT, NULL);
+    else if (status < 500 && !context_fault(error, ret) && text != NULL &&
+             strlen(text) < sizeof(ret->text) && clo_text_is_printable(text, strlen(text)))
+        memcpy(ret->text, text, strlen(text));
     json_decref(v);
 }
 
