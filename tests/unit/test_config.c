@@ -255,6 +255,150 @@ static void faults_in_a_file_are_told_with_their_line(void **state)
     REFUSED("twice", "--config", "/does/not/exist", GOOD);
 }
 
+/* ---- peers and relays ---- */
+
+static void one_address_may_not_take_all_connections(void **state)
+{
+    (void)state;
+    assert_int_equal(READ(GOOD), 0);
+    assert_int_equal(config.peer_max, 0); /* on loopback a relay speaks for everybody */
+    assert_int_equal(READ(GOOD, "--listen", "0.0.0.0:80", "--api-keys", "/k"), 0);
+    assert_int_equal(config.peer_max, 256);
+    assert_int_equal(
+        READ(GOOD, "--listen", "0.0.0.0:80", "--api-keys", "/k", "--max-connections", "3"), 0);
+    assert_int_equal(config.peer_max, 1);
+    assert_int_equal(READ(GOOD, "--listen", "0.0.0.0:80", "--api-keys", "/k", "--max-peer", "0"),
+                     0);
+    assert_int_equal(config.peer_max, 0);
+}
+
+static void relays_are_addresses_and_networks(void **state)
+{
+    static const uint8_t v4[16] = {[10] = 0xff, [11] = 0xff, [12] = 192, [14] = 2, [15] = 7};
+    static const uint8_t v6[16] = {0x20, 0x01, 0x0d, 0xb8};
+
+    (void)state;
+    assert_int_equal(
+        READ(GOOD, "--relay", "192.0.2.7, 2001:db8::/32", "--relay=10.0.0.0/8,0.0.0.0/0"), 0);
+    assert_int_equal(config.relays, 4);
+    assert_memory_equal(config.relay[0].address, v4, 16);
+    assert_int_equal(config.relay[0].prefix, 128);
+    assert_memory_equal(config.relay[1].address, v6, 16);
+    assert_int_equal(config.relay[1].prefix, 32);
+    assert_int_equal(config.relay[2].prefix, 104);
+    assert_int_equal(config.relay[3].prefix, 96);
+    REFUSED("--relay wants addresses", GOOD, "--relay", "relay.example");
+    REFUSED("--relay wants addresses", GOOD, "--relay", "192.0.2.7/24");
+    REFUSED("--relay wants addresses", GOOD, "--relay", "192.0.2.0/33");
+    REFUSED("--relay wants addresses", GOOD, "--relay", "192.0.2.0/");
+    REFUSED("--relay wants addresses", GOOD, "--relay", "192.0.2.0/+8");
+    REFUSED("--relay wants addresses", GOOD, "--relay", "2001:db8::/129");
+    REFUSED("--relay wants addresses", GOOD, "--relay", "192.0.2.7,,192.0.2.8");
+}
+
+static void relay_lines_add_up_and_the_command_line_outweighs_them(void **state)
+{
+    const char *file = make_file(
+        "c.conf", "Tee simulated\nModel /m\nRelay 192.0.2.7\nRelay 192.0.2.8, 192.0.2.9\n", 0600);
+    char *argv[] = {(char[]){"cloisterd"}, (char[]){"--config"}, strdup(file),
+                    (char[]){"--relay"}, (char[]){"10.0.0.0/8"}};
+    enum clo_config_want want = CLO_WANT_RUN;
+
+    (void)state;
+    assert_int_equal(clo_config_read(3, argv, &config, &want, &problem), 0);
+    assert_int_equal(config.relays, 3);
+    assert_int_equal(config.relay[2].address[15], 9);
+    assert_int_equal(clo_config_read(5, argv, &config, &want, &problem), 0);
+    assert_int_equal(config.relays, 1);
+    assert_int_equal(config.relay[0].prefix, 104);
+    make_file("c.conf", "Tee simulated\nModel /m\nRelay 192.0.2.7\nRelay here\n", 0600);
+    assert_int_equal(clo_config_read(3, argv, &config, &want, &problem), CLOISTER_E_CONFIG);
+    assert_non_null(strstr(problem.text, "line 4: Relay wants addresses"));
+    free(argv[2]);
+}
+
+/* ---- reloading ---- */
+
+static void a_reload_takes_what_can_change_and_names_the_rest(void **state)
+{
+    struct clo_config now, next, merged;
+    char names[256];
+
+    (void)state;
+    assert_int_equal(READ(GOOD, "--api-keys", "/k"), 0);
+    now = config;
+    assert_int_equal(READ(GOOD, "--api-keys", "/other", "--max-parallel", "3", "--max-queue", "4",
+                          "--max-memory", "5000000", "--max-peer", "6", "--relay", "192.0.2.7",
+                          "--drain-timeout", "7", "--log-level", "debug", "--slots", "8",
+                          "--listen", "127.0.0.1:9"),
+                     0);
+    next = config;
+    assert_int_equal(clo_config_merge(&now, &next, &merged, names, sizeof names, &problem), 0);
+    assert_string_equal(names, "Listen, Slots");
+    assert_string_equal(merged.api_keys, "/other");
+    assert_true(merged.parallel == 3 && merged.queue_max == 4 && merged.memory_max == 5000000 &&
+                merged.peer_max == 6 && merged.relays == 1 && merged.drain_timeout == 7 &&
+                merged.log_level == CLO_DEBUG);
+    assert_int_equal(merged.slots, now.slots);
+    assert_string_equal(merged.listen_text, now.listen_text);
+}
+
+static void a_reload_of_the_same_names_nothing(void **state)
+{
+    struct clo_config now, merged;
+    char names[256];
+
+    (void)state;
+    assert_int_equal(READ(GOOD), 0);
+    now = config;
+    assert_int_equal(READ(GOOD), 0);
+    assert_int_equal(clo_config_merge(&now, &config, &merged, names, sizeof names, &problem), 0);
+    assert_string_equal(names, "");
+    assert_memory_equal(&merged, &now, sizeof now);
+}
+
+static void a_reload_doesnt_open_the_service_to_all(void **state)
+{
+    struct clo_config now, merged;
+    char names[256];
+
+    (void)state;
+    assert_int_equal(READ(GOOD, "--api-keys", "/k"), 0);
+    now = config;
+    assert_int_equal(READ(GOOD), 0);
+    assert_int_equal(clo_config_merge(&now, &config, &merged, names, sizeof names, &problem), 0);
+    assert_string_equal(names, "ApiKeys");
+    assert_string_equal(merged.api_keys, "/k");
+}
+
+static void a_reload_leaves_room_for_a_request(void **state)
+{
+    struct clo_config now, merged;
+    char names[256];
+
+    (void)state;
+    assert_int_equal(READ(GOOD), 0);
+    now = config;
+    assert_int_equal(READ(GOOD, "--max-request", "1024", "--max-memory", "1048576"), 0);
+    assert_int_equal(clo_config_merge(&now, &config, &merged, names, sizeof names, &problem),
+                     CLOISTER_E_CONFIG);
+    assert_non_null(strstr(problem.text, "MaxMemory (1048576)"));
+}
+
+static void the_key_store_is_found_in_a_file_that_isnt_finished(void **state)
+{
+    char store[CLO_STR_MAX] = "";
+
+    (void)state;
+    assert_int_equal(
+        clo_config_key_store(make_file("c.conf", "ApiKeys /etc/k.json\n", 0600), store, &problem), 0);
+    assert_string_equal(store, "/etc/k.json");
+    assert_int_equal(
+        clo_config_key_store(make_file("c.conf", "Slots 4\n", 0600), store, &problem),
+        CLOISTER_E_CONFIG);
+    assert_non_null(strstr(problem.text, "say which key store"));
+}
+
 /* ---- files ---- */
 
 static void a_zero_byte_in_a_file_hides_nothing(void **state)
@@ -411,6 +555,14 @@ int main(void)
         T(a_file_fills_what_the_command_line_left_open),
         T(faults_in_a_file_are_told_with_their_line),
         T(a_zero_byte_in_a_file_hides_nothing),
+        cmocka_unit_test(one_address_may_not_take_all_connections),
+        cmocka_unit_test(relays_are_addresses_and_networks),
+        T(relay_lines_add_up_and_the_command_line_outweighs_them),
+        cmocka_unit_test(a_reload_takes_what_can_change_and_names_the_rest),
+        cmocka_unit_test(a_reload_of_the_same_names_nothing),
+        cmocka_unit_test(a_reload_doesnt_open_the_service_to_all),
+        cmocka_unit_test(a_reload_leaves_room_for_a_request),
+        T(the_key_store_is_found_in_a_file_that_isnt_finished),
         T(a_replicas_path_is_made_once_and_stays),
         T(a_runtime_folder_serves_one_daemon_and_leaves_nothing),
         T(a_folder_that_others_can_write_to_is_refused),
