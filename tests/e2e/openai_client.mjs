@@ -49,7 +49,7 @@ async function once(client, ask) {
         const events = [];
         for await (const event of value) {
             events.push(event);
-            say({ event });
+            say({ id: ask.id, event });
             if (events.length === ask.take) break;
         }
         return { events };
@@ -61,5 +61,5 @@ async function once(client, ask) {
 for await (const line of createInterface({ input: process.stdin })) {
     const ask = JSON.parse(line);
     const client = new OpenAI({ baseURL: ask.base, apiKey: ask.key, maxRetries: ask.retries ?? 0 });
-    say({ results: await Promise.all(Array.from({ length: ask.times ?? 1 }, () => once(client, ask))) });
+    say({ id: ask.id, results: await Promise.all(Array.from({ length: ask.times ?? 1 }, () => once(client, ask))) });
 }

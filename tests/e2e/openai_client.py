@@ -60,7 +60,7 @@ def once(client, ask, told):
         with value as stream:
             for event in stream:
                 events.append(plain(event))
-                say(told, event=events[-1])
+                say(told, id=ask["id"], event=events[-1])
                 if len(events) == ask.get("take"):
                     break
         return {"events": events}
@@ -83,7 +83,7 @@ async def once_async(client, ask, told):
         async with value as stream:
             async for event in stream:
                 events.append(plain(event))
-                say(told, event=events[-1])
+                say(told, id=ask["id"], event=events[-1])
                 if len(events) == ask.get("take"):
                     break
         return {"events": events}
@@ -106,7 +106,7 @@ def main():
                 async with openai.AsyncOpenAI(**settings) as client:
                     return await asyncio.gather(*[once_async(client, ask, told) for _ in range(times)])
             results = asyncio.run(all_of_them())
-        say(told, results=results)
+        say(told, id=ask["id"], results=results)
 
 
 main()

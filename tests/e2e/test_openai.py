@@ -26,6 +26,7 @@ tap = Tap()
 HERE = os.path.dirname(os.path.abspath(__file__))
 ENGINE = os.environ.get("CLOISTER_LLAMA_SERVER", "")
 MODEL = os.environ.get("CLOISTER_MODEL", "")
+CLIENTS = ("python", "asyncio", "javascript")
 PARALLEL = 16
 HELLO = [{"role": "user", "content": "hello there"}]
 
@@ -45,7 +46,7 @@ class Client:
             # the Python that scripts/bootstrap fetched the packages for
             command = ["python3", "-B", os.path.join(HERE, "openai_client.py"), "async" if name == "asyncio" else "sync"]
             env["PYTHONPATH"] = os.environ["CLOISTER_PYTHONPATH"]
-        self.name = name
+        self.name, self.id = name, 0
         self.proc = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=env, cwd=cwd, text=True, bufsize=1)
         atexit.register(self.close)
         self.lines = queue.Queue()
@@ -57,12 +58,16 @@ class Client:
         self.lines.put(None)
 
     def _next(self):
-        line = self.lines.get(timeout=harness.WAIT)
-        assert line is not None, self.name + ": the client has ended"
-        return line
+        while True:
+            line = self.lines.get(timeout=harness.WAIT)
+            assert line is not None, self.name + ": the client has ended"
+            if line["id"] == self.id:  # and not left over from a test that failed
+                return line
 
     def start(self, at, call, args=None, **more):
-        self.proc.stdin.write(json.dumps({"base": at.base, "key": at.key, "call": call, "args": args or {}, **more}) + "\n")
+        self.id += 1
+        ask = {"id": self.id, "base": at.base, "key": at.key, "call": call, "args": args or {}, **more}
+        self.proc.stdin.write(json.dumps(ask) + "\n")
 
     def event(self):
         """The next event of a stream, while the call still runs."""
@@ -91,8 +96,8 @@ class Bench:
         self.engine = Engine(os.path.join(self.dir, "engine.sock")) if engine else None
         self.daemon = Daemon(*args, engine=self.engine).wait_ready()
         self.relay = Relay(self.daemon.port)
-        self.proxy = Proxy(self.daemon, url=self.relay.url)
-        self.base = self.proxy.url + "/v1"
+        self.proxy = Proxy(daemon=self.daemon, url=self.relay.url)
+        self.base = self.proxy.base_url
         self.key = self.proxy.token
         atexit.register(self.close)
 
@@ -142,7 +147,7 @@ def with_script(f):
             f(client(name), b)
         run.__name__ = f.__name__ + "__" + name
         tap(run)
-    for name in ("python", "asyncio", "javascript"):
+    for name in CLIENTS:
         one(name)
 
 
@@ -152,7 +157,7 @@ def with_model(f):
             f(client(name), real())
         run.__name__ = f.__name__ + "__" + name
         tap(run)
-    for name in ("python", "asyncio", "javascript"):
+    for name in CLIENTS:
         one(name)
 
 
@@ -472,21 +477,48 @@ def sixteen_at_once_are_sixteen_generations_and_the_seventeenth_waits_as_it_is_t
         assert content(r["events"]) == "held", r
 
 
+@tap
+def all_wait_as_they_are_told_for_an_engine_that_is_not_ready():
+    b, refused = bench(), set()
+
+    def script(body, out):
+        name = body["messages"][-1]["content"]
+        if name not in refused:
+            refused.add(name)
+            return out.json({"error": {"message": "Loading model", "type": "unavailable_error", "code": 503}}, "503 Service Unavailable")
+        harness.echo(body, out)
+
+    b.engine.script = script
+    start = time.monotonic()
+    for name in CLIENTS:
+        ask = {"model": "m", "messages": [{"role": "user", "content": name}]}
+        e = error_of(client(name).ask(b, "chat.completions.create", ask), "InternalServerError", 503)
+        assert e["code"] == "engine_unavailable", e
+        refused.discard(name)
+        client(name).start(b, "chat.completions.create", ask, retries=1)
+        until(lambda: name in refused, "the engine's refusal")
+    for name in CLIENTS:
+        r = client(name).results()[0]
+        assert r["value"]["choices"][0]["message"]["content"] == "echo: " + name, r
+    # Retry-After is 2
+    assert time.monotonic() - start >= 2
+
+
 @with_script
 def a_request_that_may_have_run_is_asked_of_the_engine_once_though_the_package_would_try_again(c, b):
     asked = len(b.engine.requests)
-    started = len(b.relay.streams)
     forged = set()
 
     def tamper(direction, index, data):
         # The answer to the request is replaced by a refusal that invites to try again.
-        if direction == "up" or index < started and not b.relay.streams[index].count(b"POST"):
-            return data
+        sent = b.relay.streams[index]
         if index in forged:
-            return b""
+            return None
+        if direction == "up" or sent.rfind(b"POST /") <= sent.rfind(b"GET /"):
+            return data
         forged.add(index)
         b.engine.wait_requests(asked + 1)
-        return b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 0\r\nContent-Length: 0\r\n\r\n"
+        return b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 0\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
     b.relay.tamper = tamper
     try:
