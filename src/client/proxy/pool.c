@@ -22,7 +22,8 @@ enum {
     MARGIN_S = 5, /* evidence is renewed this long before its end, or a tenth of its life */
     BACKOFF_MAX_S = 30,
     AT_ONCE_US = 1000000, /* a request that finds nothing asks again at most this often */
-    WAIT_US = 15000000,   /* ... and doesn't wait for attempts that began later than this */
+    STALE_TRIES = 3,
+    WAIT_US = 15000000, /* ... and doesn't wait for attempts that began later than this */
 };
 
 /* One attempt to get evidence. */
@@ -47,7 +48,7 @@ struct clo_server {
     struct fetch fetch;
     bool fetching;
     struct event *timer;
-    int64_t last_us; /* when the last attempt began or failed */
+    int64_t last_us; /* when the last attempt began, or failed */
     unsigned failures;
     /* the last attempt that failed */
     struct clo_fault fault;
@@ -284,7 +285,9 @@ static void attempt_failed(struct clo_server *s, const struct clo_fault *f,
     wake_in(s, pause < BACKOFF_MAX_S ? pause : BACKOFF_MAX_S);
     keep_ready(s->pool);
     settle(s->pool);
-    tell_all(s->pool);
+    /* Keys that end this very moment: the next ones come with the next attempt, which is worth waiting for. */
+    if (f->err != CLOISTER_E_STALE || s->failures > STALE_TRIES)
+        tell_all(s->pool);
 }
 
 /* Is it what this launch began with? The first to be verified says what that is. */
@@ -319,6 +322,8 @@ static void judge(struct clo_server *s)
         return;
     }
     if (fault.err != 0) {
+        if (fault.err == CLOISTER_E_STALE) /* verified, and over: nothing was refused */
+            fault.step = CLO_STEP_EVIDENCE;
         attempt_failed(s, &fault, v, false);
         return;
     }
@@ -462,7 +467,7 @@ static const struct clo_server *worst(const struct clo_pool *p, uint32_t tried)
     return found;
 }
 
-/* Is any on its way? ask: those whose last attempt is a while ago are asked once more, because a request wants to know. */
+/* Is any on its way? ask: others are asked once more, because a request wants to know; unless that has failed a moment ago. */
 static bool expects(struct clo_pool *p, uint32_t tried, bool ask)
 {
     bool yes = false;
@@ -472,7 +477,8 @@ static bool expects(struct clo_pool *p, uint32_t tried, bool ask)
 
         if ((tried & clo_server_bit(s)) != 0)
             continue;
-        if (ask && !s->fetching && clo_clock_mono_us() - s->last_us >= AT_ONCE_US)
+        if (ask && !s->fetching &&
+            (s->failures == 0 || clo_clock_mono_us() - s->last_us >= AT_ONCE_US))
             start(s);
         yes = yes || s->fetching;
     }

@@ -278,8 +278,7 @@ static void end(struct proxy *x, int code)
         return;
     x->ending = true;
     x->code = code;
-    if (x->http != NULL)
-        clo_proxy_http_end(x->http);
+    clo_proxy_http_end(x->http);
     if (x->callers.cancels == 0 || evtimer_add(x->end, &tv) != 0)
         break_loop(x);
 }
@@ -452,8 +451,7 @@ static int run(struct proxy *x)
 
 static void clear(struct proxy *x)
 {
-    if (x->http != NULL)
-        clo_proxy_http_end(x->http);
+    clo_proxy_http_end(x->http);
     clo_proxy_http_free(x->http);
     clo_pool_free(x->callers.pool);
     clo_wire_free(x->callers.wire);

@@ -517,6 +517,8 @@ void clo_proxy_http_end(struct clo_proxy_http *h)
 {
     struct ask *a;
 
+    if (h == NULL || h->mhd == NULL)
+        return;
     h->ending = true;
     /* The server doesn't end while connections are suspended. */
     LIST_FOREACH(a, &h->asks, link) {

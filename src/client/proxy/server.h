@@ -25,9 +25,9 @@ struct clo_proxy_setup {
 /* Begin to accept on a listening socket, which it takes. */
 CLO_MUST_USE int clo_proxy_http_new(const struct clo_proxy_setup *setup, int listener,
                                     struct clo_proxy_http **ret);
-/* Accept nothing more and end every connection; what runs is cancelled. */
+/* Accept nothing more and end every connection; what runs is cancelled. NULL is fine, and so is a second time. */
 void clo_proxy_http_end(struct clo_proxy_http *h);
-/* After _end. NULL is fine. */
+/* NULL is fine. */
 void clo_proxy_http_free(struct clo_proxy_http *h);
 
 #endif
