@@ -1,7 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Plain and chunked Oblivious HTTP by a client that isn't ours (tests/support/ohttp.py), and RFC 9540's discovery."""
-import base64
 import contextlib
 import json
 import os
@@ -15,6 +14,7 @@ import tempfile
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 import ohttp
 from harness import API_KEY, WAIT, Daemon, Engine, Tap, until
+from ohttp import chat, keys_section as keys, unb64
 
 tap = Tap()
 DISCOVERY = "/.well-known/ohttp-gateway"
@@ -22,38 +22,21 @@ PLAIN, CHUNKED = "message/ohttp-req", "message/ohttp-chunked-req"
 XWING, X25519 = 0x647A, 0x0020
 
 
-def unb64(s):
-    return base64.urlsafe_b64decode(s + "=" * (-len(s) % 4))
+def message(body, key=API_KEY, **kw):
+    return ohttp.inner(body, key, **kw)
 
 
-def keys(d):
-    """The keys section that evidence shows now."""
-    status, _, body = d.get("/.well-known/cloister/evidence?nonce=" + "A" * 43)
-    assert status == 200, status
-    return json.loads(unb64(json.loads(body)["sections"]["keys"]["bytes"]))
-
-
-def message(body, method="POST", path="/v1/chat/completions", key=API_KEY, **fields):
-    f = {"authorization": "Bearer " + key, "content-type": "application/json", **fields}
-    return ohttp.bhttp_request(method, path, f, b"" if body is None else json.dumps(body).encode())
-
-
-def chat(text, **members):
-    return {"messages": [{"role": "user", "content": text}], **members}
-
-
-def sealed(d, inner, chunked=False, section=None):
-    key_id, pk = ohttp.key_configs(unb64((section or keys(d))["ohttp_keys"]))[X25519]
-    return ohttp.Request(key_id, pk, inner, chunked)
+def sealed(d, text, chunked=False):
+    return ohttp.sealed(keys(d), text, chunked)
 
 
 def post(d, request, path=None, body=None):
     return d.post(path or keys(d)["gateway"], request.body if body is None else body, request.media)
 
 
-def ask(d, inner, chunked=False, path=None):
+def ask(d, text, chunked=False, path=None):
     """One question: the inner answer's status, fields and content."""
-    request = sealed(d, inner, chunked)
+    request = sealed(d, text, chunked)
     status, head, body = post(d, request, path)
     assert status == 200, (status, head)
     assert head["content-type"] == ("message/ohttp-chunked-res" if chunked else "message/ohttp-res")

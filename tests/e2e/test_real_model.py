@@ -129,12 +129,9 @@ def the_model_server_killed_in_the_middle_is_an_explicit_error_and_new_keys_foll
 
 def inner(d, path, body, method="POST"):
     """One request past `cloister`, which makes no embeddings."""
-    document = json.loads(d.get("/.well-known/cloister/evidence?nonce=" + "A" * 43)[2])
-    keys = json.loads(base64.urlsafe_b64decode(document["sections"]["keys"]["bytes"] + "=="))
-    key_id, pk = ohttp.key_configs(base64.urlsafe_b64decode(keys["ohttp_keys"] + "=="))[0x0020]
-    fields = {"authorization": "Bearer " + harness.API_KEY, "content-type": "application/json"}
-    r = ohttp.Request(key_id, pk, ohttp.bhttp_request(method, path, fields, json.dumps(body).encode()))
-    status, _, answer = d.post(keys["gateway"], r.body, r.media)
+    section = ohttp.keys_section(d)
+    r = ohttp.sealed(section, ohttp.inner(body, harness.API_KEY, method, path))
+    status, _, answer = d.post(section["gateway"], r.body, r.media)
     assert status == 200, status
     status, _, content = r.open(answer)
     return status, json.loads(content)

@@ -3,7 +3,9 @@
 
 DHKEM(X25519), HKDF-SHA256 and ChaCha20-Poly1305 only, which are short enough to be written down here.
 """
+import base64
 import hmac
+import json
 import os
 import struct
 
@@ -222,3 +224,30 @@ class Request:
             i += 1
         return bhttp_response(text + open_sealed(key, iv(nonce, i), b"final", r.left()))
 
+
+# ---- asking a daemon ----
+
+def unb64(s):
+    return base64.urlsafe_b64decode(s + "=" * (-len(s) % 4))
+
+
+def keys_section(d):
+    """The keys section that the daemon's evidence shows now. (Appraised by nobody: that is `cloister`'s part.)"""
+    status, _, body = d.get("/.well-known/cloister/evidence?nonce=" + "A" * 43)
+    assert status == 200, status
+    return json.loads(unb64(json.loads(body)["sections"]["keys"]["bytes"]))
+
+
+def inner(body, key, method="POST", path="/v1/chat/completions", **fields):
+    f = {"authorization": "Bearer " + key, "content-type": "application/json", **fields}
+    return bhttp_request(method, path, f, b"" if body is None else json.dumps(body).encode())
+
+
+def chat(text, **members):
+    return {"messages": [{"role": "user", "content": text}], **members}
+
+
+def sealed(section, message, chunked=False):
+    """Under the X25519 key of a keys section."""
+    key_id, pk = key_configs(unb64(section["ohttp_keys"]))[X25519]
+    return Request(key_id, pk, message, chunked)
