@@ -263,7 +263,8 @@ static int ignore_content(void *ctx, const void *p, size_t n)
 /* The user stopped the answer: say so before the connection is closed, and don't mind whether it was heard. */
 static void on_stopping(void *ctx)
 {
-    static const struct cloister_answer_handler deaf = {.head = ignore_head, .content = ignore_content};
+    static const struct cloister_answer_handler deaf = {.head = ignore_head,
+                                                        .content = ignore_content};
     const struct asking *a = ctx;
     struct asking cancel = {.s = a->s, .h = &deaf};
     char id[CLO_B64_LEN(sizeof(a->id)) + 1] = {0}, body[sizeof(id) + 16];
