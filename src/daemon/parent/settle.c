@@ -49,8 +49,10 @@ void clo_parent_set_ready(struct clo_parent *p, bool ready)
     if (ready == p->ready)
         return;
     p->ready = ready;
-    clo_notify_send(&p->notify, ready ? "READY=1\nSTATUS=serving"
-                                      : "STATUS=not serving: waiting for the engine, or for evidence");
+    if (p->phase == CLO_PHASE_SERVING)
+        clo_notify_send(&p->notify,
+                        ready ? "READY=1\nSTATUS=serving"
+                              : "STATUS=not serving: waiting for the engine, or for evidence");
     p->ever_ready |= ready;
     clo_log("parent", ready ? CLO_EV_READY : CLO_EV_NOT_READY, p->port, 0, 0, 0);
     if (!ready) {
