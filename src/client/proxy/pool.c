@@ -20,10 +20,11 @@ enum {
     READY_WANTED = 2,
     BLOBS_MAX = 6,
     MARGIN_S = 5, /* evidence is renewed this long before its end, or a tenth of its life */
-    BACKOFF_MAX_S = 30,
+    BACKOFF_MAX_MS = 30000,
+    ENDING_TRIES = 8, /* for the next keys, while the old ones end */
+    ENDING_MS = 250,
     AT_ONCE_US = 1000000, /* a request that finds nothing asks again at most this often */
-    STALE_TRIES = 3,
-    WAIT_US = 15000000, /* ... and doesn't wait for attempts that began later than this */
+    WAIT_US = 15000000,   /* ... and doesn't wait for attempts that began later than this */
 };
 
 /* One attempt to get evidence. */
@@ -48,12 +49,13 @@ struct clo_server {
     struct fetch fetch;
     bool fetching;
     struct event *timer;
-    int64_t last_us; /* when the last attempt began, or failed */
-    unsigned failures;
+    int64_t last_us;            /* when the last attempt began, or failed */
+    unsigned failures, endings; /* in a row; endings: see ends_now */
     /* the last attempt that failed */
     struct clo_fault fault;
     struct cloister_verdict *refused;
     bool tried, changed;
+    bool hopeful; /* the next attempt is likely to succeed */
 };
 
 struct clo_pool {
@@ -179,7 +181,7 @@ static void take_policy(struct clo_pool *p, struct cloister_policy *policy)
         const bool used = s->chan != NULL || s->fetching || s->tried;
 
         drop_channel(s);
-        s->failures = 0;
+        s->failures = s->endings = 0;
         if (used)
             start(s);
     }
@@ -214,9 +216,10 @@ static void fetch_end(struct clo_server *s)
     s->fetching = false;
 }
 
-static void wake_in(struct clo_server *s, int64_t seconds)
+static void wake_in(struct clo_server *s, int64_t ms)
 {
-    const struct timeval tv = {.tv_sec = (time_t)(seconds > 0 ? seconds : 1)};
+    const struct timeval tv = {.tv_sec = (time_t)(ms / 1000),
+                               .tv_usec = (suseconds_t)(ms % 1000 * 1000)};
 
     if (evtimer_add(s->timer, &tv) != 0)
         clo_say_problem("no timer could be set: evidence is renewed when a request asks for it");
@@ -231,7 +234,7 @@ static void plan_renewal(struct clo_server *s)
     const int64_t left = cloister_channel_valid_until(s->chan) - clo_server_now(s);
     const int64_t margin = s->life / 10 > MARGIN_S ? s->life / 10 : MARGIN_S;
 
-    wake_in(s, left > margin ? left - margin : left / 4);
+    wake_in(s, 1000 * (left > margin ? left - margin : left > 4 ? left / 4 : 1));
 }
 
 /* Enough verified servers, in the order of the list. */
@@ -242,9 +245,9 @@ static void keep_ready(struct clo_pool *p)
     for (size_t i = 0; i < p->servers && good < READY_WANTED; i++) {
         struct clo_server *s = p->server[i];
 
-        if (clo_server_channel(s) == NULL && !s->fetching && !s->tried)
+        if (clo_server_channel(s) == NULL && !s->fetching && !s->tried && !s->hopeful)
             start(s);
-        if (s->chan != NULL || s->fetching)
+        if (s->chan != NULL || s->fetching || s->hopeful)
             good++;
     }
 }
@@ -267,27 +270,45 @@ static void settle(struct clo_pool *p)
     p->setup.settled(p->setup.ctx, verified);
 }
 
+/*
+ * Keys that end this very moment: the next ones come with the next attempt, which is worth waiting for. If they don't come, it is a
+ * refusal like others.
+ */
+static bool ends_now(const struct clo_server *s, const struct clo_fault *f,
+                     const struct cloister_verdict *v)
+{
+    const struct cloister_check *why = v != NULL ? clo_verdict_culprit(v) : NULL;
+
+    return s->endings < ENDING_TRIES &&
+           (f->err == CLOISTER_E_STALE || (why != NULL && why->id == CLOISTER_CHECK_EPOCH_TIME));
+}
+
 static void attempt_failed(struct clo_server *s, const struct clo_fault *f,
                            struct cloister_verdict *v, bool changed)
 {
-    int64_t pause = 1;
+    const bool again = ends_now(s, f, v);
+    int64_t pause = 1000;
 
     fetch_end(s);
     s->fault = *f;
     free(s->refused);
     s->refused = v;
     s->changed = changed;
-    s->tried = true;
     s->last_us = clo_clock_mono_us();
-    for (unsigned i = 0; i < s->failures && pause < BACKOFF_MAX_S; i++)
+    s->hopeful = again;
+    if (again) {
+        s->endings++;
+        wake_in(s, ENDING_MS);
+        return;
+    }
+    for (unsigned i = 0; i < s->failures && pause < BACKOFF_MAX_MS; i++)
         pause *= 2;
     s->failures++;
-    wake_in(s, pause < BACKOFF_MAX_S ? pause : BACKOFF_MAX_S);
+    wake_in(s, pause < BACKOFF_MAX_MS ? pause : BACKOFF_MAX_MS);
+    s->tried = true;
     keep_ready(s->pool);
     settle(s->pool);
-    /* Keys that end this very moment: the next ones come with the next attempt, which is worth waiting for. */
-    if (f->err != CLOISTER_E_STALE || s->failures > STALE_TRIES)
-        tell_all(s->pool);
+    tell_all(s->pool);
 }
 
 /* Is it what this launch began with? The first to be verified says what that is. */
@@ -322,8 +343,6 @@ static void judge(struct clo_server *s)
         return;
     }
     if (fault.err != 0) {
-        if (fault.err == CLOISTER_E_STALE) /* verified, and over: nothing was refused */
-            fault.step = CLO_STEP_EVIDENCE;
         attempt_failed(s, &fault, v, false);
         return;
     }
@@ -338,7 +357,7 @@ static void judge(struct clo_server *s)
     if (v->valid_until != s->ends)
         s->life = v->valid_until - now;
     s->ends = v->valid_until;
-    s->failures = 0;
+    s->failures = s->endings = 0;
     s->changed = false;
     s->tried = true;
     plan_renewal(s);
@@ -418,6 +437,7 @@ static void start(struct clo_server *s)
     (void)evtimer_del(s->timer);
     s->last_us = clo_clock_mono_us();
     s->fetching = true;
+    s->hopeful = false;
     fault.err = cloister_evidence_request(clo_clock_now(), true, &s->fetch.nonce, path);
     if (fault.err == 0)
         fault.err = fetch_path(s, path, "application/json");
@@ -477,10 +497,10 @@ static bool expects(struct clo_pool *p, uint32_t tried, bool ask)
 
         if ((tried & clo_server_bit(s)) != 0)
             continue;
-        if (ask && !s->fetching &&
+        if (ask && !s->fetching && !s->hopeful &&
             (s->failures == 0 || clo_clock_mono_us() - s->last_us >= AT_ONCE_US))
             start(s);
-        yes = yes || s->fetching;
+        yes = yes || s->fetching || s->hopeful;
     }
     return yes;
 }
