@@ -88,7 +88,7 @@ out:
 
 static int get(void *ctx, const char *path, const char *accept, cloister_sink sink, void *sink_ctx)
 {
-    return post(ctx, path, NULL, accept, NULL, 0, sink, sink_ctx);
+    return post(ctx, path, "", accept, NULL, 0, sink, sink_ctx);
 }
 
 /* A laptop's clock may be set back while the program runs; a program that lives long takes the larger of this and CLOCK_BOOTTIME's progress. */
