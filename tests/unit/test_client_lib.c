@@ -3,6 +3,7 @@
  * Blocking use of the library, against a server that lives behind a transport made here: what is fetched, when there is a channel, that a request
  * leaves once, and which answer counts.
  */
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -711,6 +712,54 @@ static void a_transport_or_handler_that_lacks_a_function_is_refused(void **state
     server_free(s);
 }
 
+/* Its own way to the server, and the channel that all share. */
+struct client {
+    pthread_t thread;
+    struct server *s;
+    struct cloister_channel *c;
+    int err;
+};
+
+static void *asks(void *ctx)
+{
+    struct client *client = ctx;
+
+    for (unsigned i = 0; i < 8 && client->err == 0; i++)
+        client->err = ask(client->s, client->c);
+    return NULL;
+}
+
+static void threads_share_a_channel_until_one_of_them_fails(void **state)
+{
+    struct client client[4] = {0};
+    struct server *s = server_new();
+    struct cloister_channel *c = connected(s);
+
+    (void)state;
+    for (unsigned round = 0; round < 2; round++) {
+        for (size_t i = 0; i < CLO_ARRAY_LEN(client); i++) {
+            client[i].s = server_new();
+            client[i].c = c;
+            if (round == 1 && i == 0)
+                client[i].s->answer = CUT_END;
+            assert_int_equal(pthread_create(&client[i].thread, NULL, asks, &client[i]), 0);
+        }
+        for (size_t i = 0; i < CLO_ARRAY_LEN(client); i++) {
+            assert_int_equal(pthread_join(client[i].thread, NULL), 0);
+            if (round == 0)
+                assert_int_equal(client[i].err, 0);
+            else if (i == 0)
+                assert_int_equal(client[i].err, CLOISTER_E_CUT);
+            else
+                assert_true(client[i].err == 0 || client[i].err == CLOISTER_E_STALE);
+            server_free(client[i].s);
+        }
+    }
+    assert_int_equal(ask(s, c), CLOISTER_E_STALE);
+    cloister_channel_free(c);
+    server_free(s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -737,6 +786,7 @@ int main(void)
         cmocka_unit_test(what_cannot_be_sent_leaves_the_channel_as_it_was),
         cmocka_unit_test(what_a_newer_header_may_ask_is_refused_and_not_sent),
         cmocka_unit_test(a_transport_or_handler_that_lacks_a_function_is_refused),
+        cmocka_unit_test(threads_share_a_channel_until_one_of_them_fails),
     };
 
     return cmocka_run_group_tests(tests, make_world, end_world);
