@@ -300,8 +300,8 @@ static void relay_lines_add_up_and_the_command_line_outweighs_them(void **state)
 {
     const char *file = make_file(
         "c.conf", "Tee simulated\nModel /m\nRelay 192.0.2.7\nRelay 192.0.2.8, 192.0.2.9\n", 0600);
-    char *argv[] = {(char[]){"cloisterd"}, (char[]){"--config"}, strdup(file),
-                    (char[]){"--relay"}, (char[]){"10.0.0.0/8"}};
+    char *argv[] = {(char[]){"cloisterd"}, (char[]){"--config"}, strdup(file), (char[]){"--relay"},
+                    (char[]){"10.0.0.0/8"}};
     enum clo_config_want want = CLO_WANT_RUN;
 
     (void)state;
@@ -391,11 +391,11 @@ static void the_key_store_is_found_in_a_file_that_isnt_finished(void **state)
 
     (void)state;
     assert_int_equal(
-        clo_config_key_store(make_file("c.conf", "ApiKeys /etc/k.json\n", 0600), store, &problem), 0);
+        clo_config_key_store(make_file("c.conf", "ApiKeys /etc/k.json\n", 0600), store, &problem),
+        0);
     assert_string_equal(store, "/etc/k.json");
-    assert_int_equal(
-        clo_config_key_store(make_file("c.conf", "Slots 4\n", 0600), store, &problem),
-        CLOISTER_E_CONFIG);
+    assert_int_equal(clo_config_key_store(make_file("c.conf", "Slots 4\n", 0600), store, &problem),
+                     CLOISTER_E_CONFIG);
     assert_non_null(strstr(problem.text, "say which key store"));
 }
 

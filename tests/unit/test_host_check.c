@@ -79,11 +79,11 @@ static void put(const char *file, const char *text)
     assert_int_equal(fclose(out), 0);
 }
 
-#define FOUND(item, want, part)                 \
-    do {                                        \
-        clo_host_check(&host, item, &f);        \
-        assert_int_equal(f.status, want);       \
-        assert_non_null(strstr(f.text, part));  \
+#define FOUND(item, want, part)                                  \
+    do {                                                         \
+        clo_host_check(&host, item, &f);                         \
+        assert_int_equal(f.status, want);                        \
+        assert_non_null(strstr(f.text, part));                   \
         assert_true((want) == CLO_FINDING_OK || f.mend[0] != 0); \
     } while (0)
 #define OK(item, part)   FOUND(item, CLO_FINDING_OK, part)
@@ -309,9 +309,10 @@ static void folders_can_be_made_and_written_to(void **state)
 
 static void keys_hold_or_nobody_is_served(void **state)
 {
-    static const char key[] = "{\"id\":\"0123abcd\",\"sha256\":"
-                              "\"00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff\","
-                              "\"created\":7,\"expires\":%lld}";
+    static const char key[] =
+        "{\"id\":\"0123abcd\",\"sha256\":"
+        "\"00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff\","
+        "\"created\":7,\"expires\":%lld}";
     char text[512], line[256];
 
     (void)state;

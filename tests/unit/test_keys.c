@@ -14,9 +14,9 @@
 
 #include "daemon/parent/keys.h"
 
-#define HEX32 "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
-#define HEX33 "10112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
-#define KEY   "{\"id\":\"0123abcd\",\"sha256\":\"" HEX32 "\",\"created\":7}"
+#define HEX32       "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
+#define HEX33       "10112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
+#define KEY         "{\"id\":\"0123abcd\",\"sha256\":\"" HEX32 "\",\"created\":7}"
 #define STORE(keys) "{\"v\":1,\"keys\":[" keys "]}"
 
 static struct clo_problem problem;
@@ -77,12 +77,11 @@ static void a_key_has_its_terms(void **state)
     struct clo_keys keys = {0};
 
     (void)state;
-    assert_int_equal(
-        parse(STORE(KEY ",{\"id\":\"ffffffff\",\"label\":\"Ann\",\"sha256\":\"" HEX33
-                        "\",\"created\":8,\"expires\":9,\"requests_per_minute\":10,"
-                        "\"tokens_per_day\":11,\"parallel\":12}"),
-              &keys, NULL),
-        0);
+    assert_int_equal(parse(STORE(KEY ",{\"id\":\"ffffffff\",\"label\":\"Ann\",\"sha256\":\"" HEX33
+                                     "\",\"created\":8,\"expires\":9,\"requests_per_minute\":10,"
+                                     "\"tokens_per_day\":11,\"parallel\":12}"),
+                           &keys, NULL),
+                     0);
     assert_int_equal(keys.count, 2);
     assert_string_equal(keys.at[0].id, "0123abcd");
     assert_string_equal(keys.at[0].label, "");

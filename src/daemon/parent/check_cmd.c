@@ -13,13 +13,14 @@ static const char *const status_name[] = {
 
 static void help(void)
 {
-    printf("Usage: cloisterd check [--json] [OPTION...]\n"
-           "Examines this machine before it serves, and says how to mend what it finds. Options are those with\n"
-           "which cloisterd will be started; the configuration file counts as it will then.\n\n"
-           "  --json                         for programs\n"
-           "  --help                         show this\n\n"
-           "Exit status: 0 if nothing fails, 1 otherwise.\n"
-           "Manual: cloisterd(8)\n");
+    printf(
+        "Usage: cloisterd check [--json] [OPTION...]\n"
+        "Examines this machine before it serves, and says how to mend what it finds. Options are those with\n"
+        "which cloisterd will be started; the configuration file counts as it will then.\n\n"
+        "  --json                         for programs\n"
+        "  --help                         show this\n\n"
+        "Exit status: 0 if nothing fails, 1 otherwise.\n"
+        "Manual: cloisterd(8)\n");
 }
 
 static void print_text(const struct clo_finding *f)

@@ -38,7 +38,7 @@ void clo_child_kill(struct clo_parent *p, enum clo_role r)
 }
 
 bool clo_child_send(struct clo_parent *p, enum clo_role r, uint16_t type, uint64_t id,
-                       const void *bytes, size_t n, int fd)
+                    const void *bytes, size_t n, int fd)
 {
     struct clo_child *c = clo_child_of(p, r);
     int err;
@@ -228,11 +228,12 @@ void clo_children_ping(struct clo_parent *p)
 /* Starts what is due. */
 void clo_children_start(struct clo_parent *p)
 {
-    for (enum clo_role r = CLO_ROLE_GATEWAY; r < CLO_ROLE_COUNT && p->phase == CLO_PHASE_SERVING; r++) {
+    for (enum clo_role r = CLO_ROLE_GATEWAY; r < CLO_ROLE_COUNT && p->phase == CLO_PHASE_SERVING;
+         r++) {
         struct clo_child *c = clo_child_of(p, r);
 
-        if (c->state == CLO_CHILD_ABSENT && c->again_us <= clo_clock_mono_us() && child_start(p, r) != 0)
+        if (c->state == CLO_CHILD_ABSENT && c->again_us <= clo_clock_mono_us() &&
+            child_start(p, r) != 0)
             clo_child_schedule(p, r);
     }
 }
-

@@ -187,7 +187,7 @@ static bool parse_network(const char *text, struct clo_network *ret)
 
         if (digits == 0 || digits > 3 || slash[1 + digits] != 0)
             return false;
-        if ((prefix = first + (unsigned)atoi(slash + 1)) > 128)
+        if ((prefix = first + (unsigned)strtoul(slash + 1, NULL, 10)) > 128)
             return false;
         net.prefix = (uint8_t)prefix;
     }
@@ -209,7 +209,8 @@ static int add_relays(struct values *v, const char *text, unsigned line,
         word += strspn(word, " \t");
         word[strcspn(word, " \t")] = 0;
         if (v->relays == CLO_RELAYS_MAX)
-            return clo_problem_set(problem, "%d relays are the most: write networks, as in 192.0.2.0/24",
+            return clo_problem_set(problem,
+                                   "%d relays are the most: write networks, as in 192.0.2.0/24",
                                    CLO_RELAYS_MAX);
         if (!parse_network(word, &v->relay[v->relays]))
             return clo_problem_set(
@@ -661,8 +662,10 @@ int clo_config_read(int argc, char *const argv[], struct clo_config *ret,
 
 /* ---- reloading ---- */
 
-#define FIELD(o, member) \
-    {o, offsetof(struct clo_config, member), sizeof((struct clo_config *)0)->member}
+#define FIELD(o, member)                                                               \
+    {                                                                                  \
+        o, offsetof(struct clo_config, member), sizeof((struct clo_config *)0)->member \
+    }
 
 int clo_config_merge(const struct clo_config *now, const struct clo_config *next,
                      struct clo_config *ret, char *names, size_t names_cap,
@@ -708,9 +711,10 @@ int clo_config_merge(const struct clo_config *now, const struct clo_config *next
         len = n > 0 && (size_t)n < names_cap - len ? len + (size_t)n : len;
     }
     if (next->memory_max < now->request_max)
-        return clo_problem_set(problem,
-                               "MaxMemory (%u) must hold at least one request of MaxRequest, which is %u until a restart",
-                               next->memory_max, now->request_max);
+        return clo_problem_set(
+            problem,
+            "MaxMemory (%u) must hold at least one request of MaxRequest, which is %u until a restart",
+            next->memory_max, now->request_max);
     /* Whether keys are asked for at all is not for a reload to change. */
     if (!opens)
         memcpy(c.api_keys, next->api_keys, sizeof c.api_keys);

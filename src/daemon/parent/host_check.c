@@ -135,10 +135,11 @@ static void check_tee(const struct clo_host *h, struct clo_finding *f)
         found(f, CLO_FINDING_OK, "", "SEV-SNP: /dev/sev-guest is there%s",
               tsm ? ", and configfs-tsm" : "");
     else
-        found(f, CLO_FINDING_FAIL,
-              tdx ? "move to a SEV-SNP machine: this version knows no TDX"
-                  : "start this machine as an SEV-SNP guest, and load its driver (modprobe sev-guest)",
-              "%s is there, not SEV-SNP: evidence will be refused", what);
+        found(
+            f, CLO_FINDING_FAIL,
+            tdx ? "move to a SEV-SNP machine: this version knows no TDX"
+                : "start this machine as an SEV-SNP guest, and load its driver (modprobe sev-guest)",
+            "%s is there, not SEV-SNP: evidence will be refused", what);
 }
 
 static bool put_inblob(const char *dir)
@@ -192,10 +193,12 @@ static void check_tee_debug(const struct clo_host *h, struct clo_finding *f)
     struct clo_buf report = clo_buf_init(1 << 16);
 
     if (h->cfg->tee == CLO_TEE_SIMULATED)
-        found(f, CLO_FINDING_OK, "", "not looked at: there is no hardware behind simulated evidence");
+        found(f, CLO_FINDING_OK, "",
+              "not looked at: there is no hardware behind simulated evidence");
     else if (!exists(h, TSM))
-        found(f, CLO_FINDING_WARN, "use Linux 6.7 or later with configfs mounted",
-              "the guest policy can't be read here without configfs-tsm; clients see it in the evidence");
+        found(
+            f, CLO_FINDING_WARN, "use Linux 6.7 or later with configfs mounted",
+            "the guest policy can't be read here without configfs-tsm; clients see it in the evidence");
     else if (h->read_report(h->root, &report) != 0)
         found(f, CLO_FINDING_WARN, "run this as root",
               "configfs-tsm gave no report; clients see the guest policy in the evidence");
@@ -235,11 +238,20 @@ static void check_ptrace(const struct clo_host *h, struct clo_finding *f)
 /* What lets the host look in or reach in, word by word. */
 static bool is_leaky(const char *word)
 {
-    static const char *const begin[] = {"console=ttyS",    "console=hvc", "console=ttyAMA",
-                                        "earlyprintk",     "earlycon",    "kgdb",
-                                        "sysrq_always_enabled", "systemd.debug",
-                                        "systemd.log_level=debug", "rd.break", "init=",
-                                        "rdinit=",         "mitigations=off", "nokaslr"};
+    static const char *const begin[] = {"console=ttyS",
+                                        "console=hvc",
+                                        "console=ttyAMA",
+                                        "earlyprintk",
+                                        "earlycon",
+                                        "kgdb",
+                                        "sysrq_always_enabled",
+                                        "systemd.debug",
+                                        "systemd.log_level=debug",
+                                        "rd.break",
+                                        "init=",
+                                        "rdinit=",
+                                        "mitigations=off",
+                                        "nokaslr"};
 
     for (size_t i = 0; i < CLO_ARRAY_LEN(begin); i++)
         if (strncmp(word, begin[i], strlen(begin[i])) == 0)
@@ -322,9 +334,9 @@ static bool goes_nowhere(const char *pattern)
 static void check_dumps(const struct clo_host *h, struct clo_finding *f)
 {
     char pattern[256] = "", suid[16] = "", crash[16] = "";
-    const bool known =
-        read_word(h, "/proc/sys/kernel/core_pattern", pattern, sizeof pattern) != NULL &&
-        read_word(h, "/proc/sys/fs/suid_dumpable", suid, sizeof suid) != NULL;
+    const bool known = read_word(h, "/proc/sys/kernel/core_pattern", pattern, sizeof pattern) !=
+                           NULL &&
+                       read_word(h, "/proc/sys/fs/suid_dumpable", suid, sizeof suid) != NULL;
 
     (void)read_word(h, "/sys/kernel/kexec_crash_loaded", crash, sizeof crash);
     if (strcmp(crash, "1") == 0)
@@ -336,7 +348,8 @@ static void check_dumps(const struct clo_host *h, struct clo_finding *f)
         found(f, CLO_FINDING_WARN, "sysctl fs.suid_dumpable=0",
               "programs with other rights than their user's write core dumps (suid_dumpable 1)");
     else if (!h->cfg->managed && !goes_nowhere(pattern))
-        found(f, CLO_FINDING_WARN, "sysctl kernel.core_pattern='|/bin/false', or LimitCORE=0 for the engine",
+        found(f, CLO_FINDING_WARN,
+              "sysctl kernel.core_pattern='|/bin/false', or LimitCORE=0 for the engine",
               "if the upstream engine crashes, its memory goes to %.100s", pattern);
     else
         found(f, CLO_FINDING_OK, "", "nothing here writes core dumps");
@@ -381,8 +394,8 @@ static void check_open_files(const struct clo_host *h, struct clo_finding *f)
               h->cfg->connections_max, need);
     else
         found(f, CLO_FINDING_FAIL, "raise it (ulimit -n, LimitNOFILE=) or lower --max-connections",
-              "%u connections need %llu open files, and the limit is %llu",
-              h->cfg->connections_max, need, (unsigned long long)h->files.rlim_max);
+              "%u connections need %llu open files, and the limit is %llu", h->cfg->connections_max,
+              need, (unsigned long long)h->files.rlim_max);
 }
 
 /* ---- the engine ---- */
@@ -393,26 +406,37 @@ enum reach {
     ANYBODY
 };
 
+/* The next word of a line; "" where there is none. */
+static char *next_word(char **line)
+{
+    char *word = *line + strspn(*line, " ");
+
+    *line = word + strcspn(word, " ");
+    if (**line != 0)
+        *(*line)++ = 0;
+    return word;
+}
+
 /*
- * Who reaches the port, by one line of /proc/net/tcp or tcp6 (Linux, Documentation/networking/proc_net_tcp.rst): addresses are
- * hexadecimal words of this machine's byte order.
+ * Who reaches the port, by one line of /proc/net/tcp or tcp6 (Linux, Documentation/networking/proc_net_tcp.rst): number, local
+ * address and port, the peer's, state. Addresses are hexadecimal words of this machine's byte order.
  */
-static enum reach judge_socket(const char *line, unsigned port)
+static enum reach judge_socket(char *line, unsigned port)
 {
     static const char *const loopback[] = {"00000000000000000000000001000000",
                                            "0000000000000000FFFF00000100007F"};
-    char address[40] = "";
-    unsigned at = 0, state = 0;
-    size_t n;
+    const char *const number = next_word(&line);
+    char *const address = next_word(&line), *const colon = strchr(address, ':');
+    const char *const peer = next_word(&line), *const state = next_word(&line);
 
-    if (sscanf(line, " %*u: %39[0-9A-F]:%4x %*[0-9A-F]:%*4x %2x", address, &at, &state) != 3 ||
-        at != port || state != LISTEN_STATE)
+    if (number[0] == 0 || peer[0] == 0 || colon == NULL ||
+        strtoul(state, NULL, 16) != LISTEN_STATE || strtoul(colon + 1, NULL, 16) != port)
         return NOBODY;
-    n = strlen(address);
+    *colon = 0;
     for (size_t i = 0; i < CLO_ARRAY_LEN(loopback); i++)
         if (strcmp(address, loopback[i]) == 0)
             return LOCAL;
-    return n == 8 && strcmp(address + 6, "7F") == 0 ? LOCAL : ANYBODY;
+    return strlen(address) == 8 && strcmp(address + 6, "7F") == 0 ? LOCAL : ANYBODY;
 }
 
 static enum reach judge_sockets(char *text, unsigned port, enum reach so_far)
@@ -458,9 +482,11 @@ static void check_unix_engine(const struct clo_host *h, const char *socket, stru
     struct stat st = {0};
 
     if (stat(under(h, socket).text, &st) != 0)
-        found(f, CLO_FINDING_WARN, "start the engine, and check again", "%s isn't there yet", socket);
+        found(f, CLO_FINDING_WARN, "start the engine, and check again", "%s isn't there yet",
+              socket);
     else if ((st.st_mode & 0002) != 0)
-        found(f, CLO_FINDING_WARN, "chmod o-w it, or keep it in a folder that only the two may enter",
+        found(f, CLO_FINDING_WARN,
+              "chmod o-w it, or keep it in a folder that only the two may enter",
               "every user of this machine may speak to the engine's socket %s", socket);
     else
         found(f, CLO_FINDING_OK, "", "the engine listens on a Unix socket");
@@ -597,7 +623,8 @@ static void check_programs(const struct clo_host *h, struct clo_finding *f)
 
 void clo_host_init(struct clo_host *ret, const struct clo_config *cfg)
 {
-    struct clo_host h = {.root = "", .cfg = cfg, .now = clo_clock_now(), .read_report = read_tsm_report};
+    struct clo_host h = {
+        .root = "", .cfg = cfg, .now = clo_clock_now(), .read_report = read_tsm_report};
     struct timex t = {0};
 
     h.clock_synchronised = adjtimex(&t) >= 0 && (t.status & STA_UNSYNC) == 0;

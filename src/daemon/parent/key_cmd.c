@@ -80,10 +80,11 @@ static void say(const char *sentence)
 
 static void help(void)
 {
-    printf("Usage: cloisterd key add [OPTION...]\n"
-           "       cloisterd key list [OPTION...]\n"
-           "       cloisterd key revoke {ID | LABEL} [OPTION...]\n"
-           "Changes the API keys in the key store. Afterwards let cloisterd read it again (SIGHUP).\n\n");
+    printf(
+        "Usage: cloisterd key add [OPTION...]\n"
+        "       cloisterd key list [OPTION...]\n"
+        "       cloisterd key revoke {ID | LABEL} [OPTION...]\n"
+        "Changes the API keys in the key store. Afterwards let cloisterd read it again (SIGHUP).\n\n");
     for (int o = 0; o < OPTIONS; o++) {
         char left[64];
 
@@ -112,8 +113,8 @@ static int read_option(int argc, char *const argv[], int *at, struct command *c,
     const int o = find_option(name, text != NULL ? (size_t)(text - name) : strlen(name), c->verb);
 
     if (o < 0)
-        return clo_problem_set(problem, "there is no option '%.200s' here: see cloisterd key --help",
-                               argv[*at]);
+        return clo_problem_set(
+            problem, "there is no option '%.200s' here: see cloisterd key --help", argv[*at]);
     if (c->value[o] != NULL)
         return clo_problem_set(problem, "--%s is there twice: leave one of them out",
                                table[o].name);
@@ -309,7 +310,8 @@ static int add_new(struct clo_keys_edit *e, struct clo_key *k, struct clo_proble
     clo_keys_remove(&e->keys, clo_keys_find(&e->keys, k->id));
     if ((err = clo_keys_edit_save(e, problem)) != 0)
         return err;
-    return clo_problem_set(problem, "the key couldn't be written to standard output: none was added");
+    return clo_problem_set(problem,
+                           "the key couldn't be written to standard output: none was added");
 }
 
 static int read_foreign(const char *file, struct clo_buf *text, struct clo_problem *problem)
@@ -436,7 +438,8 @@ static void list_text(const struct clo_keys *keys, int64_t now)
 /* The store without digests. */
 static int list_json(const struct clo_keys *keys, int64_t now)
 {
-    struct clo_buf text = clo_buf_init(CLO_KEYS_FILE_MAX), out = clo_buf_init(2 * CLO_KEYS_FILE_MAX);
+    struct clo_buf text = clo_buf_init(CLO_KEYS_FILE_MAX),
+                   out = clo_buf_init(2 * CLO_KEYS_FILE_MAX);
     json_t *doc = NULL, *key = NULL;
     size_t i = 0;
     int err;
@@ -490,8 +493,8 @@ static int revoke_key(const struct command *c, struct clo_problem *problem)
     if ((err = clo_keys_edit_open(c->store, false, &e, problem)) != 0)
         return err;
     if ((k = clo_keys_find(&e.keys, c->name)) == NULL) {
-        err = clo_problem_set(
-            problem, "the store has no key with this id or label: see cloisterd key list");
+        err = clo_problem_set(problem,
+                              "the store has no key with this id or label: see cloisterd key list");
         goto out;
     }
     memcpy(id, k->id, sizeof id);
@@ -520,7 +523,7 @@ int clo_key_command(int argc, char *const argv[])
         return 0;
     }
     if (err == 0)
-        err = c.verb == ADD ? add_key(&c, &problem)
+        err = c.verb == ADD    ? add_key(&c, &problem)
               : c.verb == LIST ? list_keys(&c, &problem)
                                : revoke_key(&c, &problem);
     if (err != 0)

@@ -135,4 +135,3 @@ int main(int argc, char *argv[])
     clo_keys_clear(&p.keys);
     return p.status;
 }
-

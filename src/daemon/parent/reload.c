@@ -56,7 +56,8 @@ void clo_parent_reload(struct clo_parent *p)
         clo_notify_reloading(&p->notify);
     if (read_again(p, &cfg, &keys, names, sizeof names, &problem) != 0) {
         clo_parent_say(problem.text);
-        clo_parent_say("nothing was reloaded: the configuration and the API keys stay as they were");
+        clo_parent_say(
+            "nothing was reloaded: the configuration and the API keys stay as they were");
     } else {
         p->cfg = cfg;
         clo_keys_clear(&p->keys);

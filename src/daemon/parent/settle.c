@@ -110,10 +110,11 @@ static bool are_strangers(const struct clo_parent *p, enum clo_role a, enum clo_
 /* Steps 2 and 3 above. */
 static void bind_keys(struct clo_parent *p)
 {
-    const uint64_t keeper = clo_child_life(p, CLO_ROLE_KEEPER), attester = clo_child_life(p, CLO_ROLE_ATTESTER);
+    const uint64_t keeper = clo_child_life(p, CLO_ROLE_KEEPER),
+                   attester = clo_child_life(p, CLO_ROLE_ATTESTER);
 
     (void)clo_child_send(p, CLO_ROLE_ATTESTER, CLO_MSG_MANIFEST, ++p->bind_number, p->manifest.p,
-                     p->manifest.len, -1);
+                         p->manifest.len, -1);
     if (p->keeper_reset[0] != keeper || p->keeper_reset[1] != p->manifest_number) {
         (void)clo_child_send(p, CLO_ROLE_KEEPER, CLO_MSG_RESET, 0, NULL, 0, -1);
         p->keeper_reset[0] = keeper;
@@ -134,7 +135,8 @@ static bool is_bound(const struct clo_parent *p)
 /* Compare what is with what should be, and send what makes up the difference. */
 void clo_parent_settle(struct clo_parent *p)
 {
-    const uint64_t gateway = clo_child_life(p, CLO_ROLE_GATEWAY), keeper = clo_child_life(p, CLO_ROLE_KEEPER),
+    const uint64_t gateway = clo_child_life(p, CLO_ROLE_GATEWAY),
+                   keeper = clo_child_life(p, CLO_ROLE_KEEPER),
                    attester = clo_child_life(p, CLO_ROLE_ATTESTER);
     static const struct clo_engine_state down;
     bool can_quote;
@@ -169,7 +171,7 @@ void clo_parent_settle(struct clo_parent *p)
     }
     if (gateway != 0 && can_quote && p->gateway_told[2] != p->bind_number) {
         (void)clo_child_send(p, CLO_ROLE_GATEWAY, CLO_MSG_MANIFEST, p->bind_number, p->manifest.p,
-                         p->manifest.len, -1);
+                             p->manifest.len, -1);
         p->gateway_told[2] = p->bind_number;
     }
     clo_parent_set_ready(p, gateway != 0 && can_quote && p->gateway_serves == p->bind_number);
@@ -227,4 +229,3 @@ int clo_parent_engine_up(struct clo_parent *p, const struct clo_ipc_msg *m)
     p->up = true;
     return 0;
 }
-

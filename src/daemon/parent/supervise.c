@@ -306,8 +306,9 @@ void clo_parent_run(struct clo_parent *p)
 
         clo_children_start(p);
         for (enum clo_role r = CLO_ROLE_GATEWAY; r < CLO_ROLE_COUNT; r++)
-            fds[r] = (struct pollfd){.fd = p->child[r].state == CLO_CHILD_ABSENT ? -1 : p->child[r].control,
-                                     .events = POLLIN};
+            fds[r] = (struct pollfd){
+                .fd = p->child[r].state == CLO_CHILD_ABSENT ? -1 : p->child[r].control,
+                .events = POLLIN};
         (void)poll(fds, CLO_ROLE_COUNT, wait_ms(p));
         for (enum clo_role r = CLO_ROLE_GATEWAY; r < CLO_ROLE_COUNT; r++)
             if (fds[r].revents != 0 && p->child[r].control >= 0)
@@ -317,4 +318,3 @@ void clo_parent_run(struct clo_parent *p)
         on_deadline(p);
     }
 }
-
