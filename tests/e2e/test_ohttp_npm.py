@@ -185,7 +185,8 @@ def cloister_refuses_an_unchunked_answer_to_a_chunked_request():
 if __name__ == "__main__":
     for wanted in ("CLOISTER_NODE", "CLOISTER_JS"):
         if not os.path.exists(os.environ.get(wanted, "")):
-            sys.exit(f"Bail out! {wanted} names nothing: run scripts/bootstrap check, and take over what scripts/bootstrap env check prints")
+            print(f"Bail out! {wanted} names nothing: run scripts/bootstrap check, and take over what scripts/bootstrap env check prints")
+            sys.exit(1)
     PEER = npm()
     SERVED = Served()
     test.run()

@@ -574,8 +574,15 @@ def the_model_completes_text_and_tells_its_probabilities(c, b):
     assert e["code"] == "unsupported_endpoint", e
 
 
+@tap
+def after_all_that_the_proxy_ends_as_it_is_told_to():
+    status = bench().proxy.stop()
+    assert status == 0, (status, bench().proxy.log())
+
+
 if __name__ == "__main__":
     for wanted in ("CLOISTER_NODE", "CLOISTER_JS", "CLOISTER_PYTHONPATH"):
         if not os.path.exists(os.environ.get(wanted, "")):
-            sys.exit(f"Bail out! {wanted} names nothing: run scripts/bootstrap check, and take over what scripts/bootstrap env check prints")
+            print(f"Bail out! {wanted} names nothing: run scripts/bootstrap check, and take over what scripts/bootstrap env check prints")
+            sys.exit(1)
     tap.run()
