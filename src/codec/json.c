@@ -6,6 +6,8 @@
  */
 #include "codec/json.h"
 
+#include <errno.h>
+#include <setjmp.h>
 #include <string.h>
 
 #include "base/enc.h"
@@ -34,6 +36,89 @@ static int check_depth(struct clo_rd rd)
     return 0;
 }
 
+/*
+ * Memory that runs out while jansson reads. Its lexer takes no notice when a token can't grow: it drops the byte and goes on, so that
+ * a number loses a digit, and a string that loses its closing quote is read and written beyond its end. So the allocator doesn't
+ * return then: it jumps out of the reading, and all blocks that this had got are freed. They are linked together until it has ended.
+ */
+union block {
+    struct {
+        union block *prev, *next;
+    } link;
+    max_align_t align;
+};
+
+static _Thread_local struct reading {
+    union block blocks; /* a ring */
+    jmp_buf out_of_memory;
+} * reading;
+
+static void block_alone(union block *b)
+{
+    b->link.prev = b->link.next = b;
+}
+
+static void *block_malloc(size_t n)
+{
+    union block *b = n > SIZE_MAX - sizeof(*b) ? NULL : clo_wipe_malloc(sizeof(*b) + n);
+
+    if (b == NULL) {
+        if (reading != NULL)
+            longjmp(reading->out_of_memory, 1);
+        return NULL;
+    }
+    block_alone(b);
+    if (reading != NULL) {
+        b->link.prev = &reading->blocks;
+        b->link.next = reading->blocks.link.next;
+        b->link.next->link.prev = b;
+        reading->blocks.link.next = b;
+    }
+    return b + 1;
+}
+
+static void block_free(void *p)
+{
+    union block *b = (union block *)p - 1;
+
+    if (p == NULL)
+        return;
+    b->link.prev->link.next = b->link.next;
+    b->link.next->link.prev = b->link.prev;
+    clo_wipe_free(b);
+}
+
+/* No block refers to another any more: what was read may be freed piece by piece, by any thread. */
+static void blocks_end(struct reading *r, bool discard)
+{
+    union block *next = NULL;
+
+    for (union block *b = r->blocks.link.next; b != &r->blocks; b = next) {
+        next = b->link.next;
+        if (discard)
+            clo_wipe_free(b);
+        else
+            block_alone(b);
+    }
+}
+
+static int load(const void *p, size_t n, json_error_t *error, json_t **ret)
+{
+    struct reading r;
+
+    block_alone(&r.blocks);
+    reading = &r;
+    if (setjmp(r.out_of_memory) != 0) {
+        reading = NULL;
+        blocks_end(&r, true);
+        return CLOISTER_E_MEMORY;
+    }
+    *ret = json_loadb(n == 0 ? "" : p, n, JSON_REJECT_DUPLICATES, error);
+    reading = NULL;
+    blocks_end(&r, false);
+    return 0;
+}
+
 int clo_json_parse(const void *p, size_t n, size_t max, json_t **ret)
 {
     json_error_t error = {0};
@@ -42,9 +127,9 @@ int clo_json_parse(const void *p, size_t n, size_t max, json_t **ret)
 
     if (n > max)
         return CLOISTER_E_LIMIT;
-    if ((err = check_depth(clo_rd_init(p, n))) != 0)
+    if ((err = check_depth(clo_rd_init(p, n))) != 0 || (err = load(p, n, &error, &v)) != 0)
         return err;
-    if ((v = json_loadb(n == 0 ? "" : p, n, JSON_REJECT_DUPLICATES, &error)) == NULL) {
+    if (v == NULL) {
         switch (json_error_code(&error)) {
         case json_error_duplicate_key: return CLOISTER_E_DUPLICATE;
         case json_error_out_of_memory: return CLOISTER_E_MEMORY;
@@ -60,15 +145,15 @@ int clo_json_fault_line(const void *p, size_t n)
     json_error_t error = {0};
     json_t *v = NULL;
 
-    if (check_depth(clo_rd_init(p, n)) == 0)
-        v = json_loadb(n == 0 ? "" : p, n, JSON_REJECT_DUPLICATES, &error);
+    if (check_depth(clo_rd_init(p, n)) != 0 || load(p, n, &error, &v) != 0)
+        return 1;
     json_decref(v);
     return error.line > 0 ? error.line : 1;
 }
 
 void clo_json_use_wiping_heap(void)
 {
-    json_set_alloc_funcs(clo_wipe_malloc, clo_wipe_free);
+    json_set_alloc_funcs(block_malloc, block_free);
     /* The first object would otherwise read the hash seed from a file, perhaps behind a sandbox that has none. */
     json_object_seed(0);
 }
@@ -76,12 +161,13 @@ void clo_json_use_wiping_heap(void)
 int clo_json_write(const json_t *v, struct clo_buf *out)
 {
     const size_t flags = JSON_COMPACT | JSON_ENCODE_ANY;
-    size_t n = json_dumpb(v, NULL, 0, flags);
     uint8_t *p = NULL;
+    size_t n = 0;
     int err = 0;
 
-    if (n == 0)
-        return CLOISTER_E_ARGUMENT;
+    errno = 0;
+    if ((n = json_dumpb(v, NULL, 0, flags)) == 0)
+        return errno == ENOMEM ? CLOISTER_E_MEMORY : CLOISTER_E_ARGUMENT;
     if ((err = clo_buf_reserve(out, n, &p)) != 0)
         return err;
     if (json_dumpb(v, (char *)p, n, flags) != n)
