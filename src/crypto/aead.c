@@ -11,7 +11,7 @@
 #include "crypto/crypto.h"
 
 #include <limits.h>
-#include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <openssl/err.h>
@@ -19,14 +19,26 @@
 
 #include "base/secret.h"
 
-static EVP_CIPHER *cipher_handle[CLO_CHACHA20_POLY1305 + 1]; /* by AEAD id */
-static pthread_once_t fetched = PTHREAD_ONCE_INIT;
+static _Atomic(EVP_CIPHER *) cipher_handle[CLO_CHACHA20_POLY1305 + 1]; /* by AEAD id */
 
-static void fetch(void)
+static EVP_CIPHER *cipher_get(unsigned aead_id)
 {
-    cipher_handle[CLO_AES_128_GCM] = EVP_CIPHER_fetch(NULL, "AES-128-GCM", NULL);
-    cipher_handle[CLO_AES_256_GCM] = EVP_CIPHER_fetch(NULL, "AES-256-GCM", NULL);
-    cipher_handle[CLO_CHACHA20_POLY1305] = EVP_CIPHER_fetch(NULL, "ChaCha20-Poly1305", NULL);
+    static const char *const name[] = {
+        [CLO_AES_128_GCM] = "AES-128-GCM",
+        [CLO_AES_256_GCM] = "AES-256-GCM",
+        [CLO_CHACHA20_POLY1305] = "ChaCha20-Poly1305",
+    };
+    EVP_CIPHER *cipher = atomic_load(&cipher_handle[aead_id]), *first = NULL;
+
+    if (cipher != NULL)
+        return cipher;
+    cipher = EVP_CIPHER_fetch(NULL, name[aead_id], NULL);
+    if (cipher != NULL &&
+        !atomic_compare_exchange_strong(&cipher_handle[aead_id], &first, cipher)) {
+        EVP_CIPHER_free(cipher);
+        cipher = first;
+    }
+    return cipher;
 }
 
 struct clo_aead_seq {
@@ -50,11 +62,13 @@ int clo_aead_seq_new(unsigned aead_id, enum clo_aead_dir dir, const uint8_t *key
                      const uint8_t base_nonce[CLO_AEAD_NONCE], struct clo_aead_seq **ret)
 {
     struct clo_aead_seq *s = NULL;
+    EVP_CIPHER *cipher = NULL;
     int err = 0;
 
     if (clo_aead_key_len(aead_id) == 0)
         return CLOISTER_E_UNSUPPORTED;
-    if (pthread_once(&fetched, fetch) != 0 || cipher_handle[aead_id] == NULL)
+    cipher = cipher_get(aead_id);
+    if (cipher == NULL)
         return CLOISTER_E_CRYPTO;
     s = calloc(1, sizeof(*s));
     if (s == NULL)
@@ -66,7 +80,7 @@ int clo_aead_seq_new(unsigned aead_id, enum clo_aead_dir dir, const uint8_t *key
         err = CLOISTER_E_MEMORY;
         goto out;
     }
-    if (EVP_CipherInit_ex2(s->ctx, cipher_handle[aead_id], key, NULL, dir == CLO_SEAL, NULL) != 1) {
+    if (EVP_CipherInit_ex2(s->ctx, cipher, key, NULL, dir == CLO_SEAL, NULL) != 1) {
         err = CLOISTER_E_CRYPTO;
         goto out;
     }

@@ -6,11 +6,12 @@
  * need no buffer that would hold a joined copy of a secret.
  *
  * The algorithm handles are fetched once a process and shared; they are immutable afterwards and
- * libcrypto counts their references, so this is no state that a result could depend on.
+ * libcrypto counts their references, so this is no state that a result could depend on. What could
+ * not be fetched, because memory had run out, is tried again at the next use.
  */
 #include "crypto/crypto.h"
 
-#include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <openssl/core_names.h>
@@ -27,26 +28,40 @@ enum md_index {
     MD_COUNT
 };
 
-static EVP_MD *md_handle[MD_COUNT];
-static EVP_MAC *hmac_handle;
-static pthread_once_t fetched = PTHREAD_ONCE_INIT;
+static _Atomic(EVP_MD *) md_handle[MD_COUNT];
+static _Atomic(EVP_MAC *) hmac_handle;
 
-static void fetch(void)
+/* NULL where libcrypto can't. Of several threads that fetch at a time the first one's handle stays. */
+static const EVP_MD *md_get(enum md_index i)
 {
     static const char *const name[MD_COUNT] = {
         [MD_SHA256] = "SHA256",     [MD_SHA384] = "SHA384",     [MD_SHA512] = "SHA512",
         [MD_SHA3_256] = "SHA3-256", [MD_SHAKE256] = "SHAKE256",
     };
+    EVP_MD *md = atomic_load(&md_handle[i]), *first = NULL;
 
-    for (size_t i = 0; i < MD_COUNT; i++)
-        md_handle[i] = EVP_MD_fetch(NULL, name[i], NULL);
-    hmac_handle = EVP_MAC_fetch(NULL, "HMAC", NULL);
+    if (md != NULL)
+        return md;
+    md = EVP_MD_fetch(NULL, name[i], NULL);
+    if (md != NULL && !atomic_compare_exchange_strong(&md_handle[i], &first, md)) {
+        EVP_MD_free(md);
+        md = first;
+    }
+    return md;
 }
 
-/* NULL where libcrypto lacks it. */
-static const EVP_MD *md_get(enum md_index i)
+static EVP_MAC *hmac_get(void)
 {
-    return pthread_once(&fetched, fetch) == 0 ? md_handle[i] : NULL;
+    EVP_MAC *mac = atomic_load(&hmac_handle), *first = NULL;
+
+    if (mac != NULL)
+        return mac;
+    mac = EVP_MAC_fetch(NULL, "HMAC", NULL);
+    if (mac != NULL && !atomic_compare_exchange_strong(&hmac_handle, &first, mac)) {
+        EVP_MAC_free(mac);
+        mac = first;
+    }
+    return mac;
 }
 
 /* A started digest; *ret is the caller's to free. */
@@ -189,11 +204,12 @@ static int hmac_new(const uint8_t *key, size_t key_n, EVP_MAC_CTX **ret)
         OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, name, 0),
         OSSL_PARAM_construct_end(),
     };
+    EVP_MAC *mac = hmac_get();
     EVP_MAC_CTX *ctx = NULL;
 
-    if (md_get(MD_SHA256) == NULL || hmac_handle == NULL)
+    if (mac == NULL)
         return CLOISTER_E_CRYPTO;
-    ctx = EVP_MAC_CTX_new(hmac_handle);
+    ctx = EVP_MAC_CTX_new(mac);
     if (ctx == NULL)
         return CLOISTER_E_MEMORY;
     if (EVP_MAC_init(ctx, key, key_n, params) != 1) {
