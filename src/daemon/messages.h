@@ -129,8 +129,8 @@ struct clo_engine_start {
         [CLO_STR_MAX]; /* managed: the Unix socket to make; another path at every start, so that no request meets a later engine */
     char upstream[CLO_STR_MAX]; /* not managed: "unix:/path", "127.0.0.1:port" or "[::1]:port" */
     uint32_t slots;
-    uint32_t context; /* tokens a slot; 0: the model's */
-    uint32_t threads; /* 0: engine's default */
+    uint32_t context;   /* tokens a slot; 0: the model's */
+    uint32_t threads;   /* 0: engine's default */
     uint8_t embeddings; /* managed: enum clo_pooling; other than NONE: nothing but embeddings */
 };
 /* How one vector is made of a text's: as the model says, or by one of llama-server's ways. */

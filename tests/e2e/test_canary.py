@@ -139,7 +139,7 @@ def no_file_holds_a_private_key():
             # standard error is the log; there is nothing else that could be written to
             assert not [x for x in opened if x.startswith("/") and x not in ("/dev/null", d.log_path)], (role, opened)
         made = [os.path.join(top, n) for top, _, names in os.walk(d.dir) for n in names]
-        assert {os.path.basename(x) for x in made} <= {"log", "key", "policy.json", "cloisterd.lock", "gateway"}, made
+        assert {os.path.basename(x) for x in made} <= {"log", "key", "keys.json", "policy.json", "cloisterd.lock", "gateway"}, made
         assert not [x for x in made if b"PRIVATE KEY" in open(x, "rb").read()]
     finally:
         run.close()

@@ -196,14 +196,10 @@ static void a_model_is_named_in_the_path(void **state)
     static const struct {
         const char *path, *name;
     } table[] = {
-        {"/v1/models/m", "m"},
-        {"/v1/models/org%2Fm%2d1", "org/m-1"},
-        {"/v1/models/org/m", "org/m"},
-        {"/v1/models/m%2", ""},
-        {"/v1/models/m%", ""},
-        {"/v1/models/m%zz", ""},
-        {"/v1/models/m%00", ""},
-        {"/v1/models/%1b", ""},
+        {"/v1/models/m", "m"},         {"/v1/models/org%2Fm%2d1", "org/m-1"},
+        {"/v1/models/org/m", "org/m"}, {"/v1/models/m%2", ""},
+        {"/v1/models/m%", ""},         {"/v1/models/m%zz", ""},
+        {"/v1/models/m%00", ""},       {"/v1/models/%1b", ""},
         {"/v1/models/", ""},
     };
     struct request r = good;
@@ -368,8 +364,8 @@ static void what_the_openai_packages_send_passes(void **state)
 
 static void what_this_server_can_not_do_is_refused_by_name(void **state)
 {
-    static const char *const name[] = {"functions", "function_call", "modalities", "audio",
-                                       "prediction", "verbosity", "web_search_options"};
+    static const char *const name[] = {"functions",  "function_call", "modalities",        "audio",
+                                       "prediction", "verbosity",     "web_search_options"};
 
     (void)state;
     for (size_t i = 0; i < CLO_ARRAY_LEN(name); i++) {
@@ -423,7 +419,8 @@ static void a_stream_is_asked_for_its_tokens_and_the_client_gets_what_it_asked_f
 
 static void of_an_engine_of_ours_no_other_number_of_dimensions_is_promised(void **state)
 {
-    static const char body[] = "{\"input\":[\"x\"],\"encoding_format\":\"base64\",\"dimensions\":8}";
+    static const char body[] =
+        "{\"input\":[\"x\"],\"encoding_format\":\"base64\",\"dimensions\":8}";
 
     (void)state;
     assert_string_equal(check_body(CLO_EP_EMBEDDINGS, body, &ours).param, "dimensions");
@@ -694,8 +691,10 @@ static void the_tokens_are_read_where_the_engine_tells_them(void **state)
         bool found, alone;
         uint64_t tokens;
     } table[] = {
-        {"{\"choices\":[],\"usage\":{\"prompt_tokens\":5,\"completion_tokens\":7,\"total_tokens\":12}}", true, true, 12},
-        {"{\"choices\":[{}],\"usage\":{\"prompt_tokens\":5,\"completion_tokens\":7}}", true, false, 12},
+        {"{\"choices\":[],\"usage\":{\"prompt_tokens\":5,\"completion_tokens\":7,\"total_tokens\":12}}",
+         true, true, 12},
+        {"{\"choices\":[{}],\"usage\":{\"prompt_tokens\":5,\"completion_tokens\":7}}", true, false,
+         12},
         {"{\"data\":[],\"usage\":{\"prompt_tokens\":5,\"total_tokens\":5}}", true, false, 5},
         {"{\"choices\":[],\"usage\":null}", false, false, 0},
         {"{\"choices\":[{\"delta\":{\"content\":\"\\\"usage\\\":{}\"}}]}", false, false, 0},

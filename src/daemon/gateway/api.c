@@ -627,9 +627,8 @@ static void check_values(enum clo_endpoint e, json_t *body, const struct clo_api
 static int add_ours(json_t *pass, const struct clo_api_engine *engine, bool stream)
 {
     (void)json_object_del(pass, "stream_options");
-    if ((stream &&
-         json_object_set_new(pass, "stream_options", json_pack("{s:b}", "include_usage", 1)) !=
-             0) ||
+    if ((stream && json_object_set_new(pass, "stream_options",
+                                       json_pack("{s:b}", "include_usage", 1)) != 0) ||
         json_object_set_new(pass, "model", json_string(engine->model)) != 0)
         return CLOISTER_E_MEMORY;
     return 0;
@@ -711,8 +710,8 @@ static json_t *model_object(const char *model)
 
 int clo_api_models_write(const char *model, struct clo_buf *out)
 {
-    return write_and_drop(
-        json_pack("{s:s, s:[o]}", "object", "list", "data", model_object(model)), out);
+    return write_and_drop(json_pack("{s:s, s:[o]}", "object", "list", "data", model_object(model)),
+                          out);
 }
 
 int clo_api_model_write(const char *model, struct clo_buf *out)
@@ -743,10 +742,9 @@ bool clo_api_usage_read(const void *p, size_t n, struct clo_api_usage *ret)
     choices = json_object_get(v, "choices");
     found = json_is_object(usage);
     if (found)
-        *ret = (struct clo_api_usage){.tokens = count_of(usage, "prompt_tokens") +
-                                                count_of(usage, "completion_tokens"),
-                                      .alone = json_is_array(choices) &&
-                                               json_array_size(choices) == 0};
+        *ret = (struct clo_api_usage){
+            .tokens = count_of(usage, "prompt_tokens") + count_of(usage, "completion_tokens"),
+            .alone = json_is_array(choices) && json_array_size(choices) == 0};
     json_decref(v);
     return found;
 }

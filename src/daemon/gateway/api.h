@@ -58,7 +58,7 @@ struct clo_api_fault {
     enum clo_api_code code;
     char param[CLO_API_PARAM_MAX + 1]; /* "" for none */
     char text[CLO_API_TEXT_MAX + 1];   /* "" for the code's own sentence */
-    unsigned wait;                     /* seconds for Retry-After; 0 for the code's own, if it has one */
+    unsigned wait; /* seconds for Retry-After; 0 for the code's own, if it has one */
 };
 unsigned clo_api_status(enum clo_api_code code);
 /* Seconds for Retry-After, 0 for none. */

@@ -45,9 +45,9 @@ enum clo_gw_state {
 #define CLO_GW_IDLE_S        60                 /* a connection on which nothing moves */
 #define CLO_GW_SILENCE_S     120                /* an engine in the middle of a stream */
 #define CLO_GW_SILENCE_ALL_S 600                /* an engine that was asked for a whole answer */
-#define CLO_GW_REFUSED_S     5                  /* for a connection beyond its peer's limit to say what it wants */
-#define CLO_GW_REFUSED_MAX   16                 /* such connections of a peer: more aren't even accepted */
-#define CLO_GW_KEY_SPARE_S   120                /* before its end a key is no longer to be kept */
+#define CLO_GW_REFUSED_S     5   /* for a connection beyond its peer's limit to say what it wants */
+#define CLO_GW_REFUSED_MAX   16  /* such connections of a peer: more aren't even accepted */
+#define CLO_GW_KEY_SPARE_S   120 /* before its end a key is no longer to be kept */
 #define CLO_GW_CONN_MEMORY   ((size_t)32 << 10) /* a connection's buffers: one sealed chunk fits */
 
 /* Numbers of CLO_EV_LIMIT. */
@@ -127,7 +127,7 @@ struct clo_request {
     struct clo_inner inner;
     bool inner_live, keeper_context;
     uint8_t key_id;
-    uint32_t owner;       /* the credential's place, if: */
+    uint32_t owner; /* the credential's place, if: */
     bool owned;
     uint32_t engine_life; /* when the keeper was asked to commit */
     /* answer */
@@ -146,8 +146,8 @@ struct clo_request {
     unsigned status; /* of the inner answer, for the log */
     /* what it took */
     bool cancelled;
-    bool launched;                 /* the engine has it, and nothing was counted yet */
-    bool metered;                  /* the engine said what it took: */
+    bool launched; /* the engine has it, and nothing was counted yet */
+    bool metered;  /* the engine said what it took: */
     struct clo_api_usage usage;
     uint64_t prompt_bytes, events; /* to estimate from if it didn't */
 };

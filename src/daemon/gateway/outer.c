@@ -619,13 +619,13 @@ int clo_outer_start(struct clo_gw *gw, int listener)
 
     if (err != 0 || (err = clo_peers_new(gw->cfg.connections_max, &gw->peers)) != 0)
         return err;
-    gw->http = MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, on_accept, gw,
-                                on_access, gw, MHD_OPTION_LISTEN_SOCKET, listener, MHD_OPTION_CONNECTION_LIMIT,
-                                (unsigned)gw->cfg.connections_max, MHD_OPTION_CONNECTION_TIMEOUT,
-                                (unsigned)CLO_GW_IDLE_S, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-                                CLO_GW_CONN_MEMORY, MHD_OPTION_STRICT_FOR_CLIENT, 1,
-                                MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL,
-                                MHD_OPTION_NOTIFY_CONNECTION, on_connection, gw, MHD_OPTION_END);
+    gw->http = MHD_start_daemon(
+        MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, on_accept, gw, on_access, gw,
+        MHD_OPTION_LISTEN_SOCKET, listener, MHD_OPTION_CONNECTION_LIMIT,
+        (unsigned)gw->cfg.connections_max, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)CLO_GW_IDLE_S,
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, CLO_GW_CONN_MEMORY, MHD_OPTION_STRICT_FOR_CLIENT, 1,
+        MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL, MHD_OPTION_NOTIFY_CONNECTION,
+        on_connection, gw, MHD_OPTION_END);
     if (gw->http == NULL)
         return CLOISTER_E_IO;
     info = MHD_get_daemon_info(gw->http, MHD_DAEMON_INFO_EPOLL_FD);

@@ -101,7 +101,8 @@ static void close_context(struct clo_request *r)
  */
 static void count_tokens(struct clo_request *r)
 {
-    const bool answered = r->engine_status == 200 || (r->engine_status == 0 && (r->gone || r->cancelled));
+    const bool answered = r->engine_status == 200 ||
+                          (r->engine_status == 0 && (r->gone || r->cancelled));
     uint64_t tokens = r->metered ? r->usage.tokens : r->events + r->prompt_bytes / 4;
 
     if (!r->launched)

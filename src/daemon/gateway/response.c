@@ -7,9 +7,10 @@
 
 #include "base/secret.h"
 
-#define PREFIX    4 /* length of a queued chunk, ours alone */
-#define OUT_MAX   ((size_t)40 << 20)
-#define PLAIN_MAX (OUT_MAX - ((size_t)1 << 20)) /* of a plain answer, so that `out` holds it sealed */
+#define PREFIX  4 /* length of a queued chunk, ours alone */
+#define OUT_MAX ((size_t)40 << 20)
+#define PLAIN_MAX \
+    (OUT_MAX - ((size_t)1 << 20))            /* of a plain answer, so that `out` holds it sealed */
 #define SEALED    (CLO_OHTTP_CHUNK_MAX + 64) /* one chunk with everything around it */
 #define SPARE_MAX 4096                       /* an idle stream keeps no more than this */
 

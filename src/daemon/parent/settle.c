@@ -196,7 +196,9 @@ static int write_manifest(struct clo_parent *p, const struct clo_engine_up *up)
     snprintf(m.upstream, sizeof m.upstream, "%s",
              strncmp(p->engine.address, "unix:", 5) == 0 ? "unix" : "loopback");
     snprintf(m.prefix_cache, sizeof m.prefix_cache, "%s",
-             p->cfg.managed ? "credential" : "upstream");
+             !p->cfg.managed                         ? "upstream"
+             : p->cfg.embeddings != CLO_POOLING_NONE ? "off"
+                                                     : "credential");
     clo_buf_clear(&p->manifest);
     return clo_manifest_write(&m, &p->manifest);
 }
