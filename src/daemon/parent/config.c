@@ -175,7 +175,7 @@ static bool parse_network(const char *text, struct clo_network *ret)
 
     if (n >= sizeof address)
         return false;
-    memcpy(address, text, n);
+    snprintf(address, sizeof address, "%.*s", (int)n, text);
     if (inet_pton(AF_INET, address, net.address + 12) == 1) {
         net.address[10] = net.address[11] = 0xff; /* mapped: RFC 4291 section 2.5.5.2 */
         first = 96;
