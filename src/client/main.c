@@ -34,9 +34,10 @@ static const struct command {
     [CLO_CMD_DEMO] = {"demo", clo_command_demo, "[options] --engine FILE --model FILE [QUESTION]",
                       "try it all on this machine with a simulated TEE, which protects nothing",
                       ""},
-    [CLO_CMD_PROXY] = {"proxy", clo_command_proxy, "[options] [-- COMMAND [ARG...]]",
-                       "let applications use a verified server through the OpenAI API",
-                       "With COMMAND: run it with OPENAI_BASE_URL and OPENAI_API_KEY set, and end with it.\n"},
+    [CLO_CMD_PROXY] =
+        {"proxy", clo_command_proxy, "[options] [-- COMMAND [ARG...]]",
+         "let applications use a verified server through the OpenAI API",
+         "With COMMAND: run it with OPENAI_BASE_URL and OPENAI_API_KEY set, and end with it.\n"},
 };
 
 static void help(void)

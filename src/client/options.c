@@ -38,8 +38,10 @@ static const struct opt {
 } opts[] = {
     {"server", ONLINE, TEXT, AT(server), "URL", "the server (default " CLO_DEFAULT_SERVER ")"},
     {"relay", ONLINE, TEXT, AT(relay), "URL", "send everything, evidence too, through this relay"},
-    {"policy", C(CHAT) | C(VERIFY) | C(PROXY), TEXT, AT(policy), "FILE", "what you admit (no default)"},
-    {"key-file", C(CHAT) | C(PROXY), TEXT, AT(key_file), "FILE", "API key, in a file that only you can read"},
+    {"policy", C(CHAT) | C(VERIFY) | C(PROXY), TEXT, AT(policy), "FILE",
+     "what you admit (no default)"},
+    {"key-file", C(CHAT) | C(PROXY), TEXT, AT(key_file), "FILE",
+     "API key, in a file that only you can read"},
     {"model", C(CHAT), TEXT, AT(model), "NAME", "model (default: the one that was verified)"},
     {"engine", C(DEMO), TEXT, AT(engine), "FILE", "llama.cpp's llama-server"},
     {"model", C(DEMO), TEXT, AT(model), "FILE", "the model, in GGUF"},
