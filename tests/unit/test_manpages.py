@@ -3,7 +3,7 @@
 """The manual pages against the programs: mandoc finds nothing to mend, and each option, command, keyword and exit status that one of the
 two knows the other knows too.
 
-A page's options are its `.It Fl -name` items; those of `cloisterd key` and the like may stand anywhere in the page.
+A page's options are its `.It Fl -name` items; those that only `cloisterd key` and the like have may stand anywhere in the page.
 """
 import glob
 import os
@@ -25,6 +25,10 @@ def source(*path):
 
 def page(name):
     return source("man", name)
+
+
+def pages():
+    return sorted(glob.glob(os.path.join(ROOT, "man", "**", "*.[0-9]"), recursive=True))
 
 
 def section(text, title):
@@ -73,19 +77,19 @@ def daemon_commands():
 
 @test
 def mandoc_finds_nothing_to_mend():
-    pages = sorted(p for p in glob.glob(os.path.join(ROOT, "man", "*.[0-9]")))
-    assert len(pages) >= 3, pages
-    for p in pages:
+    assert len(pages()) >= 3, pages()
+    for p in pages():
         r = subprocess.run(["mandoc", "-Tlint", "-Wwarning", p], capture_output=True, text=True, timeout=harness.WAIT, check=False)
         assert r.returncode == 0 and not r.stdout + r.stderr, r.stdout + r.stderr
-        assert page(os.path.basename(p)).startswith('.\\" SPDX-License-Identifier: Apache-2.0\n'), p
+        assert source(p).startswith('.\\" SPDX-License-Identifier: Apache-2.0\n'), p
 
 
 @test
 def every_page_is_installed():
-    listed = set(re.findall(r"'([^']+\.[0-9])'", source("man", "meson.build")))
-    there = {os.path.basename(p) for p in glob.glob(os.path.join(ROOT, "man", "*.[0-9]"))}
-    assert listed == there, listed ^ there
+    for folder in {os.path.dirname(p) for p in pages()}:
+        listed = set(re.findall(r"'([^']+\.[0-9])'", source(folder, "meson.build")))
+        there = {os.path.basename(p) for p in pages() if os.path.dirname(p) == folder}
+        assert listed == there, listed ^ there
 
 
 @test
@@ -113,12 +117,15 @@ def each_option_of_cloister_stands_in_its_page_and_the_other_way_round():
 
 @test
 def each_option_of_cloisterd_stands_in_its_page_and_the_other_way_round():
-    have = told_options(told(CLOISTERD))
+    have, text = told_options(told(CLOISTERD)), page("cloisterd.8")
+    documented = page_options(text)
     assert len(have) >= 25, have
     for name in daemon_commands():
         for option, value in told_options(told(CLOISTERD, name)).items():
-            have[option] = have.get(option, False) or value
-    documented = page_options(page("cloisterd.8"))
+            if option in have or option in documented:
+                have[option] = have.get(option, False) or value
+            else:
+                assert re.search(r"^\.(?:Op )?Fl -%s\b" % option, text, re.M), option
     assert documented == have, set(documented.items()) ^ set(have.items())
 
 
@@ -142,13 +149,23 @@ def each_default_that_help_tells_is_the_pages():
 
 
 @test
+def each_function_of_the_library_stands_in_a_page_and_the_other_way_round():
+    have, documented = set(), set()
+    for header in glob.glob(os.path.join(ROOT, "include", "cloister", "*.h")):
+        have |= set(re.findall(r"^CLOISTER_API [^;(]*?\b(cloister_\w+)\(", source(header), re.M))
+    for p in glob.glob(os.path.join(ROOT, "man", "man3", "*.3")):
+        documented |= set(re.findall(r"^\.F[on] (?:\"[^\"]*\" )?(cloister_\w+)", section(source(p), "SYNOPSIS"), re.M))
+    assert len(have) >= 30 and documented == have, documented ^ have
+
+
+@test
 def each_keyword_of_cloisterd_conf_stands_in_its_page_with_its_option():
     """The table is in config.c: {"option", "Keyword" or NULL, ...}."""
     table = re.findall(r'^    \[\w+\] = \{"([a-z0-9-]+)",\s*(?:"(\w+)"|NULL),', source("src", "daemon", "parent", "config.c"), re.M)
     assert {o for o, _ in table} <= set(told_options(told(CLOISTERD))), table
     have = {keyword: option for option, keyword in table if keyword}
     assert len(have) >= 20, have
-    documented = dict(re.findall(r"^\.It ([A-Z]\w+) Ta Fl -([a-z0-9-]+) Ta ", page("cloisterd.conf.5"), re.M))
+    documented = dict(re.findall(r"^\.It ([A-Z]\w+)(?: \+)? Ta Fl -([a-z0-9-]+) Ta ", page("cloisterd.conf.5"), re.M))
     assert documented == have, set(documented.items()) ^ set(have.items())
 
 
