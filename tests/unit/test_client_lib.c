@@ -476,11 +476,36 @@ static void what_a_limit_said_outweighs_what_the_transport_makes_of_it(void **st
 
 static void what_is_no_evidence_has_no_verdict(void **state)
 {
-    struct server *s = server_new();
+    static const char *const document[] = {"", "{\"v\":1}"};
 
     (void)state;
-    s->document = "{\"v\":1}";
-    not_judged(s, CLOISTER_E_MALFORMED);
+    for (size_t i = 0; i < CLO_ARRAY_LEN(document); i++) {
+        struct server *s = server_new();
+
+        s->document = document[i];
+        not_judged(s, CLOISTER_E_MALFORMED);
+    }
+}
+
+static int empty_blobs(void *ctx, const char *path, const char *accept, cloister_sink sink,
+                       void *sink_ctx)
+{
+    return strncmp(path, "/r/", 3) == 0 ? 0 : on_get(ctx, path, accept, sink, sink_ctx);
+}
+
+static void an_empty_blob_is_refused(void **state)
+{
+    struct server *s = server_new();
+    struct cloister_transport t = to(s);
+    struct cloister_evidence *e = NULL;
+    struct cloister_nonce nonce;
+
+    (void)state;
+    s->by_digest = 1u << CLO_SEC_MANIFEST;
+    t.get = empty_blobs;
+    assert_int_equal(cloister_evidence_fetch(&t, &e, &nonce), CLOISTER_E_NOT_FOUND);
+    assert_null(e);
+    server_free(s);
 }
 
 static void the_transports_own_errors_come_back(void **state)
@@ -772,6 +797,7 @@ int main(void)
         cmocka_unit_test(an_endless_blob_ends_at_a_sections_limit),
         cmocka_unit_test(what_a_limit_said_outweighs_what_the_transport_makes_of_it),
         cmocka_unit_test(what_is_no_evidence_has_no_verdict),
+        cmocka_unit_test(an_empty_blob_is_refused),
         cmocka_unit_test(the_transports_own_errors_come_back),
         cmocka_unit_test(evidence_for_another_nonce_is_refused_and_the_verdict_says_so),
         cmocka_unit_test(evidence_that_is_too_old_is_refused_and_the_verdict_says_so),
