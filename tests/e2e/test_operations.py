@@ -275,6 +275,32 @@ def a_reload_takes_what_can_change_and_names_the_rest():
 
 
 @tap
+def a_limit_that_was_reloaded_holds():
+    go_on = threading.Event()
+
+    def script(body, out):
+        if body["messages"][-1]["content"] == "long":
+            out.head()
+            out.event("before ")
+            go_on.wait(harness.WAIT)
+            return out.done()
+        return harness.echo(body, out)
+
+    with Served(conf="MaxParallel 2\n", script=script) as s:
+        running = harness.start_cloister("chat", "--server", s.d.url, "--policy", s.d.policy, "--key-file", s.d.key_file, "long")
+        assert running.stdout.read(7) == b"before "
+        assert s.answers(harness.API_KEY)
+        s.configure("MaxParallel 1\n")
+        s.reload("info parent reload")
+        until(lambda: not s.answers(harness.API_KEY), "the lower limit")
+        s.configure("MaxParallel 2\n")
+        s.reload("info parent reload")
+        until(lambda: s.answers(harness.API_KEY), "the higher limit")
+        go_on.set()
+        assert running.wait(harness.WAIT) == 0
+
+
+@tap
 def a_reload_follows_the_key_store_elsewhere():
     with folder() as at:
         first, second = os.path.join(at, "first.json"), os.path.join(at, "second.json")

@@ -10,6 +10,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
+#include "daemon/parent/files.h"
 #include "daemon/parent/host_check.h"
 
 static char root[64];
@@ -150,6 +151,20 @@ static void recorded_reports_are_judged_like_fresh_ones(void **state)
     if (!load_recorded("milan_v2_debug_gsg.report.bin"))
         skip();
     FAIL(CLO_HOST_TEE_DEBUG, "allows debugging");
+}
+
+static void a_report_that_isnt_given_leaves_nothing_behind(void **state)
+{
+    struct clo_host real;
+    char path[128];
+
+    (void)state;
+    put("/sys/kernel/config/tsm/report/", "");
+    clo_host_init(&real, &cfg);
+    host.read_report = real.read_report; /* makes its folder, in which no kernel puts files here */
+    WARN(CLO_HOST_TEE_DEBUG, "gave no report");
+    snprintf(path, sizeof path, "%s/sys/kernel/config/tsm/report", root);
+    assert_int_equal(rmdir(path), 0);
 }
 
 static void the_kernels_debugger_is_a_warning(void **state)
@@ -348,9 +363,20 @@ static void the_model_can_be_read(void **state)
 
 static void programs_are_in_place(void **state)
 {
+    struct clo_problem problem;
+    char path[CLO_STR_MAX];
+
     (void)state;
-    /* A test has no helpers beside it, and they need not be installed. */
-    FAIL(CLO_HOST_PROGRAMS, "is neither beside");
+    put("/llama-server", "");
+    snprintf(cfg.server, sizeof cfg.server, "%s/llama-server", root);
+    /* A test has no helpers beside it, but they may be installed. */
+    if (clo_helper_find(CLO_ROLE_GATEWAY, path, &problem) != 0) {
+        FAIL(CLO_HOST_PROGRAMS, "is neither beside");
+        return;
+    }
+    FAIL(CLO_HOST_PROGRAMS, "no program that can be run");
+    assert_int_equal(chmod(cfg.server, 0700), 0);
+    OK(CLO_HOST_PROGRAMS, "in place");
 }
 
 static void every_item_has_an_id_of_its_own(void **state)
@@ -376,6 +402,7 @@ int main(void)
         T(simulated_evidence_is_a_warning),
         T(a_guest_that_may_be_debugged_fails),
         T(recorded_reports_are_judged_like_fresh_ones),
+        T(a_report_that_isnt_given_leaves_nothing_behind),
         T(the_kernels_debugger_is_a_warning),
         T(free_ptrace_is_a_warning),
         T(words_that_open_the_kernel_are_named),
