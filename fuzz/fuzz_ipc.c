@@ -3,6 +3,7 @@
  * IPC between the daemon's processes. The first byte chooses what reads the rest: the header and permit check, or one of the
  * payload readers. What a reader accepts is written again, byte for byte.
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "daemon/messages.h"
@@ -56,13 +57,36 @@ READ_AND_WRITE(engine_start)
 READ_AND_WRITE(engine_up)
 READ_AND_WRITE(engine_state)
 READ_AND_WRITE(gateway_start)
+READ_AND_WRITE(gateway_limits)
 READ_AND_WRITE(quoted)
+
+static void credentials_again(const uint8_t *p, size_t n)
+{
+    struct clo_credential_terms *v = NULL;
+    struct clo_buf out = clo_buf_init(CLO_IPC_MAX);
+    uint32_t count = 0;
+
+    if (clo_credentials_read(p, n, &v, &count) != 0)
+        return;
+    FUZZ_CHECK(clo_credentials_write(v, count, &out) == 0);
+    FUZZ_CHECK(out.len == n && memcmp(out.p, p, n) == 0);
+    clo_buf_clear(&out);
+    free(v);
+}
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static void (*const reader[])(const uint8_t *p, size_t n) = {
-        check,           keeper_start_again, attester_start_again, engine_start_again,
-        engine_up_again, engine_state_again, gateway_start_again,  quoted_again,
+        check,
+        keeper_start_again,
+        attester_start_again,
+        engine_start_again,
+        engine_up_again,
+        engine_state_again,
+        gateway_start_again,
+        quoted_again,
+        gateway_limits_again,
+        credentials_again,
     };
 
     if (size < 1 || size > CLO_IPC_MAX)

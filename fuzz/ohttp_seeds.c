@@ -124,6 +124,7 @@ int main(int argc, char **argv)
     request(folder, "x25519-chunked-2-byte-length", CLO_KEM_X25519, CLO_CHACHA20_POLY1305, true,
             200);
     request(folder, "x25519-plain", CLO_KEM_X25519, CLO_AES_256_GCM, false, 14);
+    request(folder, "xwing-plain", CLO_KEM_XWING, CLO_AES_256_GCM, false, 14);
     response(folder, "aes128-chunked", 0, 7);
     response(folder, "aes256-chunked-2-byte-length", 1, 200);
     response(folder, "chacha20-chunked", 2, 30);
