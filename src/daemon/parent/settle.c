@@ -11,9 +11,9 @@
  *   3. keeper: RESET, then PEER(attester). On RESET the keeper destroys its keys and that same old channel.
  *   4. The keeper shows its new keys on the new channel. The attester reads them after the new manifest, because the channel came
  *      after it. Older keys can't arrive: their channel is gone on both sides.
- *   5. The attester tells the parent READY with the number of step 2: it can quote. Only now is the gateway told of the
- *      engine, and answers READY with the same number: the whole is ready. Had it been told earlier, a request sealed to older keys could have reached the new engine; the keeper has
- *      destroyed those keys by now, and dropped what they had opened.
+ *   5. The attester tells the parent READY with the number of step 2: it can quote. Only now is the gateway told of the engine, and
+ *      answers READY with the same number: the whole is ready. Had it been told earlier, a request sealed to older keys could have
+ *      reached the new engine; the keeper has destroyed those keys by now, and dropped what they had opened.
  *
  * When an engine goes down the gateway is told at once, and drops what waits for it. Every engine has another socket, so
  * that a message on its way to the old one can't meet the new one. (A request to an upstream that restarts within a second of being
@@ -21,7 +21,7 @@
  *
  * An attester that was restarted gets steps 2 to 5 again without the RESET: same keys, same manifest. A keeper that was restarted has
  * no keys; RESET makes its first ones. A gateway that was restarted gets channels to both and the engine's state.
- * All of this is one function, settle(), which compares what is with what should be, so that restarts may come in any order.
+ * All of this is one function, clo_parent_settle(), which compares what is with what should be, so that restarts may come in any order.
  */
 #include <stdio.h>
 #include <string.h>
