@@ -123,6 +123,21 @@ static void one_engine_is_chosen(void **state)
     REFUSED("--model-name", GOOD, "--model-name", "a,b");
 }
 
+static void embeddings_are_for_an_engine_of_ours(void **state)
+{
+    (void)state;
+    assert_int_equal(READ(GOOD), 0);
+    assert_int_equal(config.embeddings, CLO_POOLING_NONE);
+    assert_int_equal(READ(GOOD, "--embeddings", "yes"), 0);
+    assert_int_equal(config.embeddings, CLO_POOLING_MODEL);
+    assert_int_equal(READ(GOOD, "--embeddings", "cls"), 0);
+    assert_int_equal(config.embeddings, CLO_POOLING_CLS);
+    REFUSED("--embeddings wants", GOOD, "--embeddings", "rank");
+    REFUSED("--embeddings is for --model", "--tee", "simulated", "--upstream", "unix:/x",
+            "--embeddings", "mean");
+    assert_int_equal(READ("--tee", "simulated", "--upstream", "unix:/x", "--embeddings", "no"), 0);
+}
+
 static void an_upstream_stays_inside_the_machine(void **state)
 {
     static const struct {
@@ -548,6 +563,7 @@ int main(void)
         cmocka_unit_test(the_least_is_enough_and_the_rest_is_as_documented),
         cmocka_unit_test(the_tee_is_a_choice_without_a_default),
         cmocka_unit_test(one_engine_is_chosen),
+        cmocka_unit_test(embeddings_are_for_an_engine_of_ours),
         cmocka_unit_test(an_upstream_stays_inside_the_machine),
         cmocka_unit_test(without_keys_only_loopback_is_served),
         cmocka_unit_test(listen_wants_address_and_port),

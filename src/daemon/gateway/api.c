@@ -214,9 +214,10 @@ static void read_model(struct clo_inner *in, const char *text)
     for (; *text != 0 && n < CLO_API_MODEL_MAX; n++) {
         name[n] = *text;
         if (*text == '%') { /* digits in either case (RFC 3986 section 2.1) */
-            const char digits[2] = {(char)tolower((unsigned char)text[1]),
-                                    text[1] != 0 ? (char)tolower((unsigned char)text[2]) : 0};
+            char digits[2] = {0};
 
+            for (size_t d = 0; d < sizeof(digits) && text[1 + d] != 0; d++)
+                digits[d] = (char)tolower((unsigned char)text[1 + d]);
             if (clo_unhex(digits, sizeof(digits), &name[n], 1) != 0)
                 return;
             text += 2;

@@ -146,15 +146,15 @@ static int serve(struct keeper *k, const struct clo_ipc_msg *m)
 }
 
 /* Tell a peer the current epoch's public keys, once. A peer that is gone is being started again: the parent brings the next channel. */
-static int show_keys(const struct keeper *k, uint64_t current, int *peer, uint64_t *known)
+static int show_keys(const struct keeper *k, uint64_t current, int peer, uint64_t *known)
 {
     struct clo_buf section = clo_buf_init(CLO_IPC_PAYLOAD_MAX);
     int err;
 
-    if (current == 0 || current == *known || *peer < 0)
+    if (current == 0 || current == *known || peer < 0)
         return 0;
     if ((err = clo_epochs_section(k->epochs, &section)) == 0 &&
-        (err = clo_ipc_send(*peer, CLO_MSG_KEYS, current, section.p, section.len, -1)) == 0)
+        (err = clo_ipc_send(peer, CLO_MSG_KEYS, current, section.p, section.len, -1)) == 0)
         *known = current;
     clo_buf_clear(&section);
     return err;
@@ -174,13 +174,13 @@ static int tick(struct keeper *k)
     if (current != k->logged)
         clo_log("keeper", CLO_EV_EPOCH_NEW, current, k->lifetime_s, 0, 0);
     k->logged = current;
-    if ((err = show_keys(k, current, &k->attester, &k->shown)) == CLOISTER_E_NETWORK) {
+    if ((err = show_keys(k, current, k->attester, &k->shown)) == CLOISTER_E_NETWORK) {
         clo_channel_drop(&k->attester);
         err = 0;
     }
     /* The gateway faces the network: full or gone, it holds nobody up, and reading finds out which. */
     if (err == 0 && k->gateway >= 0 && clo_ipc_writable(k->gateway) &&
-        ((err = show_keys(k, current, &k->gateway, &k->told)) == CLOISTER_E_NETWORK ||
+        ((err = show_keys(k, current, k->gateway, &k->told)) == CLOISTER_E_NETWORK ||
          err == CLOISTER_E_FULL))
         err = 0;
     return err;
