@@ -128,21 +128,18 @@ static int take_policy(struct demo *d, const char *root, const char *measurement
     const struct clo_policy_want w = {.root = root, .measurement = measurement};
     struct cloister_policy *p = NULL;
     json_t *doc = NULL;
-    char *text = NULL;
+    struct clo_buf text = clo_buf_init(65536);
     int err;
 
-    if ((err = clo_policy_text(&w, &doc)) != 0)
-        goto out;
-    text = json_dumps(doc, 0);
-    err = text != NULL ? cloister_policy_parse(text, strlen(text), &p) : CLOISTER_E_MEMORY;
-    if (err != 0)
+    if ((err = clo_policy_text(&w, &doc)) != 0 || (err = clo_json_write(doc, &text)) != 0 ||
+        (err = cloister_policy_parse(text.p, text.len, &p)) != 0)
         goto out;
     if (d->session != NULL)
         clo_session_policy(d->session, p);
     cloister_policy_free(d->policy);
     d->policy = p;
 out:
-    clo_wipe_free(text);
+    clo_buf_clear(&text);
     json_decref(doc);
     return err;
 }

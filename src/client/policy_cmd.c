@@ -161,20 +161,21 @@ out:
 /* A written policy must be one: found out here, not when it is used. */
 static int emit(json_t *doc)
 {
-    char *text = json_dumps(doc, JSON_INDENT(2)), why[256] = {0};
+    struct clo_buf text = clo_buf_init(CLO_POLICY_MAX);
     int code = CLO_EXIT_ERROR, err;
+    char why[256] = {0};
 
-    if (text == NULL) {
-        clo_say_problem("not enough memory");
-    } else if (cloister_policy_check(text, strlen(text), why, sizeof(why)) != 0) {
+    if ((err = clo_json_write_text(doc, &text)) != 0) {
+        clo_say_problem("the policy can't be written: %s", cloister_strerror(err));
+    } else if (cloister_policy_check(text.p, text.len, why, sizeof(why)) != 0) {
         clo_say_problem("no policy comes of these values: %s", why);
-    } else if ((err = clo_write_all(STDOUT_FILENO, text, strlen(text))) != 0 ||
+    } else if ((err = clo_write_all(STDOUT_FILENO, text.p, text.len)) != 0 ||
                (err = clo_write_all(STDOUT_FILENO, "\n", 1)) != 0) {
         clo_say_file("the policy", "written", err);
     } else {
         code = CLO_EXIT_OK;
     }
-    clo_wipe_free(text); /* jansson's, so from the wiping heap */
+    clo_buf_clear(&text);
     return code;
 }
 
@@ -277,12 +278,13 @@ static int shown_policy(const struct clo_shown *s, json_t **ret)
 static int verify_shown(const struct cloister_evidence *e, const struct cloister_nonce *nonce,
                         const json_t *doc, int *code)
 {
-    char *text = json_dumps(doc, JSON_INDENT(2));
+    struct clo_buf text = clo_buf_init(CLO_POLICY_MAX);
     struct cloister_verdict *v = calloc(1, sizeof(*v));
     struct cloister_policy *p = NULL;
     int err = CLOISTER_E_MEMORY;
 
-    if (text != NULL && v != NULL && (err = cloister_policy_parse(text, strlen(text), &p)) == 0)
+    if (v != NULL && (err = clo_json_write_text(doc, &text)) == 0 &&
+        (err = cloister_policy_parse(text.p, text.len, &p)) == 0)
         err = cloister_evidence_verify(e, nonce, p, cloister_roots_builtin(), clo_clock_now(), v);
     if (err != 0) {
         clo_say_problem("even a policy that pins what this server shows does not admit it:");
@@ -292,7 +294,7 @@ static int verify_shown(const struct cloister_evidence *e, const struct cloister
         }
     }
     cloister_policy_free(p);
-    clo_wipe_free(text);
+    clo_buf_clear(&text);
     free(v);
     return err;
 }

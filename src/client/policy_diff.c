@@ -38,8 +38,8 @@ struct diff {
     struct clo_shown shown;
     bool new_measurement, new_manifest;
 
-    char *wanted;  /* the policy that pins what is shown; NULL if that is the same one */
-    char why[256]; /* it is none */
+    struct clo_buf wanted; /* the policy that pins what is shown; empty if that is the same one */
+    char why[256];         /* it is none */
     struct cloister_verdict judged; /* under the wanted policy */
     bool accepted;
 };
@@ -77,9 +77,8 @@ static int make_wanted(struct diff *d)
         err = pin(doc, "measurements", d->shown.measurement, d->o->replace);
     if (err == 0 && d->policy->manifests.given && d->shown.manifest_b64[0] != '\0')
         err = pin(doc, "manifests", d->shown.manifest_b64, d->o->replace);
-    if (err == 0 && json_equal(doc, d->doc) == 0 &&
-        (d->wanted = json_dumps(doc, JSON_INDENT(2))) == NULL)
-        err = CLOISTER_E_MEMORY;
+    if (err == 0 && json_equal(doc, d->doc) == 0)
+        err = clo_json_write_text(doc, &d->wanted);
     json_decref(doc);
     return err;
 }
@@ -99,13 +98,13 @@ static int judge_wanted(struct diff *d)
     struct cloister_policy *p = NULL;
     int err;
 
-    if (d->wanted == NULL) {
+    if (d->wanted.len == 0) {
         d->judged = d->verdict;
         return 0;
     }
-    if (cloister_policy_check(d->wanted, strlen(d->wanted), d->why, sizeof(d->why)) != 0)
+    if (cloister_policy_check(d->wanted.p, d->wanted.len, d->why, sizeof(d->why)) != 0)
         return 0;
-    if ((err = cloister_policy_parse(d->wanted, strlen(d->wanted), &p)) == 0)
+    if ((err = cloister_policy_parse(d->wanted.p, d->wanted.len, &p)) == 0)
         err = judge(d, p, &d->judged);
     cloister_policy_free(p);
     return err;
@@ -430,14 +429,14 @@ static int accept(struct diff *d)
         return d->verdict.outcome == CLOISTER_VERIFIED ? CLO_EXIT_REFUSED
                                                        : cloister_verdict_exit(&d->verdict);
     }
-    if (d->wanted == NULL)
+    if (d->wanted.len == 0)
         return CLO_EXIT_OK;
     if (!agreed(d))
         return cloister_verdict_exit(&d->verdict);
     if (check_unchanged(d) != 0)
         return CLO_EXIT_ERROR;
     /* Exactly the bytes that were judged. */
-    if ((err = clo_file_replace(d->o->policy, d->wanted, strlen(d->wanted))) != 0) {
+    if ((err = clo_file_replace(d->o->policy, d->wanted.p, d->wanted.len)) != 0) {
         if (err == CLOISTER_E_ARGUMENT)
             clo_say_problem("%s is not a regular file: nothing was written", d->o->policy);
         else
@@ -507,10 +506,11 @@ int clo_policy_diff(const struct clo_options *o)
     }
     d->o = o;
     d->text = clo_buf_init(CLO_POLICY_MAX);
+    d->wanted = clo_buf_init(CLO_POLICY_MAX);
     code = run(d);
     if (d->readable)
         clo_shown_clear(&d->shown);
-    clo_wipe_free(d->wanted); /* jansson's, so from the wiping heap */
+    clo_buf_clear(&d->wanted);
     json_decref(d->doc);
     cloister_evidence_free(d->evidence);
     cloister_policy_free(d->policy);

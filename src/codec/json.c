@@ -158,9 +158,8 @@ void clo_json_use_wiping_heap(void)
     json_object_seed(0);
 }
 
-int clo_json_write(const json_t *v, struct clo_buf *out)
+static int write(const json_t *v, size_t flags, struct clo_buf *out)
 {
-    const size_t flags = JSON_COMPACT | JSON_ENCODE_ANY;
     uint8_t *p = NULL;
     size_t n = 0;
     int err = 0;
@@ -174,6 +173,16 @@ int clo_json_write(const json_t *v, struct clo_buf *out)
         return CLOISTER_E_MEMORY;
     clo_buf_commit(out, n);
     return 0;
+}
+
+int clo_json_write(const json_t *v, struct clo_buf *out)
+{
+    return write(v, JSON_COMPACT | JSON_ENCODE_ANY, out);
+}
+
+int clo_json_write_text(const json_t *v, struct clo_buf *out)
+{
+    return write(v, JSON_INDENT(2) | JSON_ENCODE_ANY, out);
 }
 
 static void fail(struct clo_json_obj *o, int err)

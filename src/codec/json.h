@@ -24,6 +24,8 @@ int clo_json_fault_line(const void *p, size_t n);
 void clo_json_use_wiping_heap(void);
 /* Compact serialisation, members in insertion order, UTF-8. */
 CLO_MUST_USE int clo_json_write(const json_t *v, struct clo_buf *out);
+/* The same for people: one member a line. (What json_dumps returns is on jansson's own heap, and only it can free that.) */
+CLO_MUST_USE int clo_json_write_text(const json_t *v, struct clo_buf *out);
 
 struct clo_json_obj {
     const json_t *v;
