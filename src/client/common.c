@@ -55,10 +55,14 @@ int clo_common_policy_text(const char *path, struct clo_buf *text, struct cloist
     if ((err = cloister_policy_parse(text->p, text->len, ret)) == 0)
         return 0;
     *code = CLO_EXIT_MALFORMED;
-    if (cloister_policy_check(text->p, text->len, why, sizeof(why)) != 0 && why[0] != '\0')
+    if (err == CLOISTER_E_MEMORY || err == CLOISTER_E_CRYPTO) { /* no fault of the policy */
+        *code = CLO_EXIT_ERROR;
+        clo_say_problem("%s: %s", path, cloister_strerror(err));
+    } else if (cloister_policy_check(text->p, text->len, why, sizeof(why)) != 0 && why[0] != '\0') {
         clo_say_problem("%s is not a policy: %s (docs/POLICY.md describes the format)", path, why);
-    else
+    } else {
         clo_say_problem("%s is not a policy: %s", path, cloister_strerror(err));
+    }
     return err;
 }
 

@@ -24,7 +24,7 @@
 static struct {
     atomic_uint kinds;
     atomic_ulong nth, calls, hits;
-    atomic_ulong every, skip;
+    atomic_ulong every;
     _Atomic uint64_t random;
     atomic_int result;
 } fault;
@@ -39,6 +39,24 @@ static uint64_t next_random(_Atomic uint64_t *state)
     return z ^ z >> 31;
 }
 
+#ifdef CLO_FAULTS_PRELOAD
+static char while_file[4096]; /* "": always */
+
+static bool wanted_now(void)
+{
+    const int saved = errno;
+    const bool yes = while_file[0] == '\0' || access(while_file, F_OK) == 0;
+
+    errno = saved;
+    return yes;
+}
+#else
+static bool wanted_now(void)
+{
+    return true;
+}
+#endif
+
 static bool fails(unsigned kind)
 {
     unsigned long call;
@@ -50,8 +68,7 @@ static bool fails(unsigned kind)
     if (atomic_load(&fault.nth) != 0)
         yes = call == atomic_load(&fault.nth);
     else
-        yes = call > atomic_load(&fault.skip) &&
-              next_random(&fault.random) % atomic_load(&fault.every) == 0;
+        yes = wanted_now() && next_random(&fault.random) % atomic_load(&fault.every) == 0;
     if (yes)
         atomic_fetch_add(&fault.hits, 1);
     return yes;
@@ -133,24 +150,29 @@ static void *no_memory(void)
 }
 
 #ifdef CLO_FAULTS_PRELOAD
-/* glibc's own names, for dlsym allocates before its answer is there. */
-void *__libc_malloc(size_t n);
-void *__libc_calloc(size_t n, size_t size);
-void *__libc_realloc(void *p, size_t n);
+/* The originals by names of their own, for dlsym allocates before its answer is there: glibc's, or the sanitizer's. */
+#ifdef __SANITIZE_ADDRESS__
+#define ORIGINAL(name) __interceptor_##name
+#else
+#define ORIGINAL(name) __libc_##name
+#endif
+void *ORIGINAL(malloc)(size_t n);
+void *ORIGINAL(calloc)(size_t n, size_t size);
+void *ORIGINAL(realloc)(void *p, size_t n);
 
 void *malloc(size_t n)
 {
-    return fails(CLO_FAULT_ALLOC) ? no_memory() : __libc_malloc(n);
+    return fails(CLO_FAULT_ALLOC) ? no_memory() : ORIGINAL(malloc)(n);
 }
 
 void *calloc(size_t n, size_t size)
 {
-    return fails(CLO_FAULT_ALLOC) ? no_memory() : __libc_calloc(n, size);
+    return fails(CLO_FAULT_ALLOC) ? no_memory() : ORIGINAL(calloc)(n, size);
 }
 
 void *realloc(void *p, size_t n)
 {
-    return fails(CLO_FAULT_ALLOC) && n > 0 ? no_memory() : __libc_realloc(p, n);
+    return fails(CLO_FAULT_ALLOC) && n > 0 ? no_memory() : ORIGINAL(realloc)(p, n);
 }
 #else
 static atomic_long live;
@@ -422,33 +444,70 @@ unsigned long clo_fault_misuse(void)
 /* ---- input and output, preloaded only ---- */
 
 #ifdef CLO_FAULTS_PRELOAD
+/*
+ * Sockets that were accepted are libmicrohttpd's, which waits for edges: there a short count means that nothing is left, and EAGAIN
+ * that an edge will come (epoll(7)); a fault must not say so falsely.
+ */
+static atomic_bool accepted[65536];
+
+static void mark(int fd, bool yes)
+{
+    if (fd >= 0 && (size_t)fd < sizeof accepted / sizeof accepted[0])
+        atomic_store(&accepted[fd], yes);
+}
+
+DECLARE(int, accept4, (int fd, __SOCKADDR_ARG addr, socklen_t *n, int flags))
+{
+    int new;
+
+    RESOLVE(accept4);
+    new = REAL(accept4)(fd, addr, n, flags);
+    mark(new, true);
+    return new;
+}
+
+DECLARE(int, socket, (int domain, int type, int protocol))
+{
+    int new;
+
+    RESOLVE(socket);
+    new = REAL(socket)(domain, type, protocol);
+    mark(new, false);
+    return new;
+}
+
+/* Of a packet the rest would be lost. */
+static bool may_be_short(int fd)
+{
+    socklen_t n = sizeof(int);
+    struct stat st;
+    int type = 0;
+
+    if (fstat(fd, &st) != 0 || !S_ISSOCK(st.st_mode))
+        return true;
+    return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &n) == 0 && type == SOCK_STREAM;
+}
+
 /* 0: go on with *n bytes; -1 with errno set. */
 static int disturb(int fd, int flags, size_t *n)
 {
-    struct stat st;
+    const bool edges = fd >= 0 && (size_t)fd < sizeof accepted / sizeof accepted[0] &&
+                       atomic_load(&accepted[fd]);
+    const uint64_t how = next_random(&fault.random) % 3;
 
     if (!fails(CLO_FAULT_IO))
         return 0;
-    switch (next_random(&fault.random) % 3) {
-    case 0: errno = EINTR; return -1;
-    case 1:
-        if ((flags & MSG_DONTWAIT) != 0 || (fcntl(fd, F_GETFL) & O_NONBLOCK) != 0) {
-            errno = EAGAIN;
-            return -1;
-        }
-        /* fall through */
-    default:
-        /* of a packet the rest would be lost */
-        if (*n > 1 && fstat(fd, &st) == 0) {
-            int type = SOCK_STREAM;
-            socklen_t len = sizeof type;
-
-            if (!S_ISSOCK(st.st_mode) ||
-                (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0 && type == SOCK_STREAM))
-                *n = 1 + next_random(&fault.random) % (*n - 1);
-        }
-        return 0;
+    if (how == 0 || edges) {
+        errno = EINTR;
+        return -1;
     }
+    if (how == 1 && ((flags & MSG_DONTWAIT) != 0 || (fcntl(fd, F_GETFL) & O_NONBLOCK) != 0)) {
+        errno = EAGAIN;
+        return -1;
+    }
+    if (*n > 1 && may_be_short(fd))
+        *n = 1 + next_random(&fault.random) % (*n - 1);
+    return 0;
 }
 
 #define REPLACE_IO(name, params, args, flags, n_name)                     \
@@ -473,7 +532,10 @@ __attribute__((constructor)) static void from_environment(void)
 {
     const unsigned kinds = (unsigned)setting("CLOISTER_FAULT_KINDS", 0);
 
-    atomic_store(&fault.skip, setting("CLOISTER_FAULT_SKIP", 0));
+    const char *file = getenv("CLOISTER_FAULT_WHILE");
+
+    if (file != NULL)
+        (void)snprintf(while_file, sizeof while_file, "%s", file);
     start(kinds, 0, setting("CLOISTER_FAULT_SEED", 1), setting("CLOISTER_FAULT_EVERY", 1000));
 }
 #endif
