@@ -370,7 +370,7 @@ static void what_this_server_can_not_do_is_refused_by_name(void **state)
     (void)state;
     for (size_t i = 0; i < CLO_ARRAY_LEN(name); i++) {
         char body[256] = "";
-        struct clo_api_fault fault = {0};
+        struct clo_api_fault fault;
 
         snprintf(body, sizeof(body), "{" HELLO ",\"%s\":null}", name[i]);
         fault = check_body(CLO_EP_CHAT, body, &theirs);
