@@ -140,11 +140,16 @@ class Forward:
 
 @tap
 def the_models_and_one_model_are_told():
-    with all_of_it() as (e, d, p):
+    with all_of_it(daemon_args=("--model-name", "owner/model-1.5:q4")) as (e, d, p):
         status, headers, body = p.request("GET", "/v1/models")
         models = json.loads(body)
-        assert status == 200 and models["object"] == "list", body
+        assert status == 200 and [m["id"] for m in models["data"]] == ["owner/model-1.5:q4"], body
         assert headers["cloister-verdict"] == "simulated"
+        for path in ("/v1/models/owner/model-1.5:q4", "/v1/models/owner%2Fmodel-1.5%3Aq4"):
+            status, _, body = p.request("GET", path)
+            assert status == 200 and json.loads(body)["id"] == "owner/model-1.5:q4", (path, body)
+        status, _, body = p.request("GET", "/v1/models/other")
+        assert status == 404 and told(body)["code"] == "model_not_found", body
 
 
 @tap
