@@ -172,7 +172,7 @@ struct clo_gw {
     struct clo_link *parent, *keeper, *attester;
     struct clo_gw_key key;
     struct clo_credential *credential;
-    uint32_t credentials;
+    uint32_t credentials, credential_room;
     struct clo_engine_state engine;
     uint32_t engine_life; /* counts what the parent said about it */
     struct clo_lessor *lessor;

@@ -276,6 +276,7 @@ static bool is_in_use(const struct clo_gw *gw, uint32_t place)
 static int make_place(struct clo_gw *gw, uint32_t *ret)
 {
     struct clo_credential *grown = NULL;
+    uint32_t room = gw->credential_room;
 
     for (uint32_t i = 0; gw->credentials >= CLO_CREDENTIALS_MAX && i < gw->credentials; i++) {
         if (gw->credential[i].accepted || is_in_use(gw, i))
@@ -287,31 +288,35 @@ static int make_place(struct clo_gw *gw, uint32_t *ret)
     }
     if (gw->credentials >= CLO_GW_CREDENTIALS)
         return CLOISTER_E_FULL;
-    grown = clo_wipe_realloc(gw->credential, ((size_t)gw->credentials + 1) * sizeof(*grown));
-    if (grown == NULL)
-        return CLOISTER_E_MEMORY;
-    gw->credential = grown;
+    /* By doubling: each growth is copied and wiped as a whole, and no stream moves meanwhile. */
+    if (gw->credentials == room) {
+        room = room > 0 ? 2 * room : 16;
+        if ((grown = clo_wipe_realloc(gw->credential, room * sizeof(*grown))) == NULL)
+            return CLOISTER_E_MEMORY;
+        gw->credential = grown;
+        gw->credential_room = room;
+    }
     *ret = gw->credentials++;
     return 0;
 }
 
-/* What holds now is marked first, so that no place of a key that stays is given to another. */
-static int place_keys(struct clo_gw *gw, const struct clo_credential_terms *terms, uint32_t count)
+/* What holds now is marked first, so that no place of a key that stays is given to another. The terms are reordered. */
+static int place_keys(struct clo_gw *gw, struct clo_credential_terms *terms, uint32_t count)
 {
-    uint32_t place = 0;
+    uint32_t place = 0, fresh = 0;
     int err = 0;
 
     for (uint32_t i = 0; i < gw->credentials; i++)
         gw->credential[i].accepted = false;
     for (uint32_t i = 0; i < count; i++) {
-        if ((place = find_key(gw, terms[i].digest)) == gw->credentials)
+        if ((place = find_key(gw, terms[i].digest)) == gw->credentials) {
+            terms[fresh++] = terms[i];
             continue;
+        }
         gw->credential[place].terms = terms[i];
         gw->credential[place].accepted = true;
     }
-    for (uint32_t i = 0; i < count; i++) {
-        if (find_key(gw, terms[i].digest) < gw->credentials)
-            continue;
+    for (uint32_t i = 0; i < fresh; i++) {
         if ((err = make_place(gw, &place)) != 0)
             return err;
         gw->credential[place] = (struct clo_credential){.terms = terms[i], .accepted = true};
