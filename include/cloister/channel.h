@@ -71,7 +71,10 @@ struct cloister_answer_handler {
                    size_t n); /* plaintext: valid during the call, wiped after it */
     void *reserved[2];        /* NULL */
 };
-/* Response bytes as they come. Any error is final: keys are wiped. A handler's non-zero return ends it with that value. */
+/*
+ * Response bytes as they come. Any error is final: keys are wiped. A handler's non-zero return ends it with that value. A handler leaves
+ * its exchange alone: what it calls on it is answered CLOISTER_E_STATE, and freeing it is for later.
+ */
 CLOISTER_API CLOISTER_MUST_USE int cloister_exchange_feed(struct cloister_exchange *x,
                                                           const void *p, size_t n,
                                                           const struct cloister_answer_handler *h,

@@ -80,7 +80,7 @@ int cloister_channel_open(const struct cloister_verdict *v, int64_t now,
     size_t n = 0;
     int err;
 
-    if (v == NULL || ret == NULL)
+    if (v == NULL || ret == NULL || now < 0)
         return CLOISTER_E_ARGUMENT;
     if (v->outcome != CLOISTER_VERIFIED)
         return CLOISTER_E_REFUSED;
@@ -239,7 +239,7 @@ int cloister_exchange_new(struct cloister_channel *c, const struct cloister_requ
     int err;
 
     if (c == NULL || req == NULL || ret == NULL || req->method == NULL || req->path == NULL ||
-        (req->body == NULL && req->body_n > 0))
+        (req->body == NULL && req->body_n > 0) || now < 0) /* a clock that failed tells -1 */
         return CLOISTER_E_ARGUMENT;
     if ((err = clo_reserved_check(req->reserved, CLO_ARRAY_LEN(req->reserved))) != 0)
         return err;
@@ -269,6 +269,8 @@ out:
 
 int cloister_exchange_body(struct cloister_exchange *x, const uint8_t **ret, size_t *ret_n)
 {
+    if (x == NULL || ret == NULL || ret_n == NULL)
+        return CLOISTER_E_ARGUMENT;
     if (x->state != SEALED)
         return CLOISTER_E_STATE;
     x->state = TAKEN;
@@ -383,14 +385,22 @@ static int feed(struct cloister_exchange *x, struct clo_rd *rd)
     return clo_ohttp_reader_feed(x->reader, rd->p, rd->left, on_chunk, x);
 }
 
+/* Not from inside a handler: what called it would go on with keys and buffers that are gone. */
+static int takes_answer(const struct cloister_exchange *x)
+{
+    return (x->state == TAKEN || x->state == OPENING) && x->h == NULL ? 0 : CLOISTER_E_STATE;
+}
+
 int cloister_exchange_feed(struct cloister_exchange *x, const void *p, size_t n,
                            const struct cloister_answer_handler *h, void *ctx)
 {
     struct clo_rd rd = clo_rd_init(p, n);
     int err;
 
-    if (x->state != TAKEN && x->state != OPENING)
-        return CLOISTER_E_STATE;
+    if (x == NULL || (p == NULL && n > 0))
+        return CLOISTER_E_ARGUMENT;
+    if ((err = takes_answer(x)) != 0)
+        return err;
     if (n == 0)
         return 0;
     x->h = h;
@@ -412,10 +422,13 @@ bool cloister_exchange_complete(const struct cloister_exchange *x)
 int cloister_exchange_end(struct cloister_exchange *x, const struct cloister_answer_handler *h,
                           void *ctx)
 {
-    int err = CLOISTER_E_CUT;
+    int err;
 
-    if (x->state != TAKEN && x->state != OPENING)
-        return CLOISTER_E_STATE;
+    if (x == NULL)
+        return CLOISTER_E_ARGUMENT;
+    if ((err = takes_answer(x)) != 0)
+        return err;
+    err = CLOISTER_E_CUT;
     if (x->state == OPENING) {
         const bool was_complete = x->complete;
 

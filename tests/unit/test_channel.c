@@ -873,6 +873,69 @@ static void a_handler_can_end_an_answer(void **state)
     pair_end(&t);
 }
 
+/* A handler that meddles with the exchange that is calling it. */
+static int meddle(void *ctx, const void *p, size_t n)
+{
+    static const struct cloister_answer_handler none = {0};
+    struct pair *t = ctx;
+
+    (void)p;
+    (void)n;
+    assert_int_equal(cloister_exchange_feed(t->x, "x", 1, &none, NULL), CLOISTER_E_STATE);
+    assert_int_equal(cloister_exchange_end(t->x, &none, NULL), CLOISTER_E_STATE);
+    t->seen.calls++;
+    return 0;
+}
+
+static int ignore_head(void *ctx, unsigned status, const struct cloister_field *f, size_t n)
+{
+    (void)ctx;
+    (void)status;
+    (void)f;
+    (void)n;
+    return 0;
+}
+
+static void a_handler_can_not_feed_or_end_its_own_exchange(void **state)
+{
+    static const struct cloister_answer_handler h = {.head = ignore_head, .content = meddle};
+    struct clo_buf all = clo_buf_init(ANSWER_MAX);
+    struct pair t;
+    (void)state;
+
+    pair_start(&t);
+    join(&t.a, &all);
+    assert_int_equal(cloister_exchange_feed(t.x, all.p, all.len, &h, &t), 0);
+    assert_int_equal(cloister_exchange_end(t.x, &h, &t), 0);
+    assert_true(cloister_exchange_complete(t.x));
+    assert_true(t.seen.calls > 0);
+    clo_buf_clear(&all);
+    pair_end(&t);
+}
+
+static void what_is_not_there_is_refused(void **state)
+{
+    static const struct cloister_answer_handler h = {.head = ignore_head, .content = meddle};
+    const uint8_t *p = NULL;
+    struct pair t = {0};
+    size_t n = 0;
+    (void)state;
+
+    pair_open(&t);
+    assert_int_equal(cloister_exchange_new(NULL, &question, NOW, &t.x), CLOISTER_E_ARGUMENT);
+    assert_int_equal(cloister_exchange_new(t.c, NULL, NOW, &t.x), CLOISTER_E_ARGUMENT);
+    assert_int_equal(cloister_exchange_new(t.c, &question, NOW, NULL), CLOISTER_E_ARGUMENT);
+    assert_int_equal(cloister_exchange_new(t.c, &question, NOW, &t.x), 0);
+    assert_int_equal(cloister_exchange_body(NULL, &p, &n), CLOISTER_E_ARGUMENT);
+    assert_int_equal(cloister_exchange_body(t.x, NULL, &n), CLOISTER_E_ARGUMENT);
+    assert_int_equal(cloister_exchange_body(t.x, &p, NULL), CLOISTER_E_ARGUMENT);
+    assert_int_equal(cloister_exchange_body(t.x, &p, &n), 0); /* which the others haven't spent */
+    assert_int_equal(cloister_exchange_feed(NULL, "x", 1, &h, NULL), CLOISTER_E_ARGUMENT);
+    assert_int_equal(cloister_exchange_feed(t.x, NULL, 1, &h, NULL), CLOISTER_E_ARGUMENT);
+    assert_int_equal(cloister_exchange_end(NULL, &h, NULL), CLOISTER_E_ARGUMENT);
+    pair_end(&t);
+}
+
 static void a_repeated_content_type_is_refused(void **state)
 {
     const struct clo_bhttp_field f[2] = {{"content-type", "a/b"}, {"content-type", "c/d"}};
@@ -921,6 +984,8 @@ int main(void)
         cmocka_unit_test(a_break_in_the_padding_does_not_retract_the_answer),
         cmocka_unit_test(nothing_works_after_a_failure),
         cmocka_unit_test(a_handler_can_end_an_answer),
+        cmocka_unit_test(a_handler_can_not_feed_or_end_its_own_exchange),
+        cmocka_unit_test(what_is_not_there_is_refused),
         cmocka_unit_test(a_repeated_content_type_is_refused),
     };
 
