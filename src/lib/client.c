@@ -39,7 +39,7 @@ int cloister_evidence_request(int64_t now, bool full, struct cloister_nonce *ret
     char text[CLO_B64_LEN(sizeof(nonce.bytes)) + 1] = {0};
     int err;
 
-    if (ret == NULL || path == NULL)
+    if (ret == NULL || path == NULL || now < 0)
         return CLOISTER_E_ARGUMENT;
     if ((err = clo_rng_fill(clo_rng_system(), nonce.bytes, sizeof(nonce.bytes))) != 0)
         return err;
@@ -186,6 +186,9 @@ int cloister_ask(const struct cloister_transport *t, struct cloister_channel *c,
     /* After any failure evidence comes before the next request, even where the answer counts. */
     if (err != 0)
         clo_channel_spend(c);
+    /* It would say that nothing was sent, which only this library knows: as a number it is -EFAULT, too. */
+    if (err == CLOISTER_E_STALE)
+        err = CLOISTER_E_CANCELLED;
     if (cloister_exchange_complete(a.x))
         err = 0;
 out:

@@ -645,6 +645,37 @@ static void the_handlers_return_comes_back(void **state)
     fails_once(s, 7);
 }
 
+/* "Nothing was sent" invites to send again: nobody but the library can know that. -EFAULT is the same number. */
+static void what_was_sent_is_never_called_stale(void **state)
+{
+    struct server *s = server_new();
+
+    (void)state;
+    s->answer = NO_BYTES;
+    s->post_err = CLOISTER_E_STALE;
+    fails_once(s, CLOISTER_E_CANCELLED);
+    s = server_new();
+    s->stop_with = CLOISTER_E_STALE;
+    fails_once(s, CLOISTER_E_CANCELLED);
+}
+
+/* What time() and clock_gettime() tell when they fail. */
+static void a_clock_that_failed_sends_nothing(void **state)
+{
+    struct server *s = server_new();
+    struct cloister_channel *c = connected(s);
+    char path[CLOISTER_EVIDENCE_PATH_MAX];
+    struct cloister_nonce nonce;
+
+    (void)state;
+    assert_int_equal(cloister_evidence_request(-1, true, &nonce, path), CLOISTER_E_ARGUMENT);
+    s->now = -1;
+    assert_int_equal(ask(s, c), CLOISTER_E_ARGUMENT);
+    assert_int_equal(s->posts, 0);
+    cloister_channel_free(c);
+    server_free(s);
+}
+
 static void a_break_behind_the_answers_end_does_not_retract_it(void **state)
 {
     struct server *s = server_new();
@@ -807,6 +838,8 @@ int main(void)
         cmocka_unit_test(no_answer_is_an_error),
         cmocka_unit_test(a_request_that_the_transport_lost_is_not_sent_again),
         cmocka_unit_test(the_handlers_return_comes_back),
+        cmocka_unit_test(what_was_sent_is_never_called_stale),
+        cmocka_unit_test(a_clock_that_failed_sends_nothing),
         cmocka_unit_test(a_break_behind_the_answers_end_does_not_retract_it),
         cmocka_unit_test(nothing_is_sent_at_or_after_valid_until),
         cmocka_unit_test(what_cannot_be_sent_leaves_the_channel_as_it_was),
