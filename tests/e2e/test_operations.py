@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What an operator does with cloisterd day by day: API keys, reloads under load, the service manager, the examination of the host."""
 import contextlib
+import fcntl
 import hashlib
 import json
 import os
@@ -145,6 +146,18 @@ def keys_added_at_once_are_all_there():
 
 
 @tap
+def who_waits_for_a_lock_is_told_so():
+    with folder() as at:
+        lock = os.open(at, os.O_RDONLY)
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with subprocess.Popen([CLOISTERD, "key", "add", "--api-keys", os.path.join(at, "keys.json")], stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE, text=True) as p:
+            assert f"waiting for another program, which holds the lock of {at}" in p.stderr.readline()
+            os.close(lock)
+            assert p.wait(harness.WAIT) == 0
+
+
+@tap
 def a_key_that_nobody_could_read_is_not_added():
     with folder() as at:
         store = os.path.join(at, "keys.json")
@@ -196,6 +209,7 @@ def wrong_words_after_key_are_one_sentence():
                             ("a time in the future", "add", *store, "--expires", "2001-01-01"),
                             ("--expires wants", "add", *store, "--expires", "2999-02-31"),
                             ("--expires wants", "add", *store, "--expires", "tomorrow"),
+                            ("--api-keys has an empty value", "add", "--api-keys", ""),
                             ("--expires wants", "add", *store, "--expires", "99999999999999999999d"),
                             ("a number from 1 to", "add", *store, "--parallel", "0"),
                             ("--label wants", "add", *store, "--label", "deadbeef"),
@@ -298,6 +312,21 @@ def a_limit_that_was_reloaded_holds():
         until(lambda: s.answers(harness.API_KEY), "the higher limit")
         go_on.set()
         assert running.wait(harness.WAIT) == 0
+
+
+@tap
+def the_largest_store_is_taken_up_again_and_again():
+    """Each time all keys but one are others: places of those that no longer hold are given to new ones."""
+    with Served() as s:
+        (own,) = entries(s.d.key_store)
+        for turn in range(1, 4):
+            others = [{"id": f"{turn:04x}{i:04x}", "sha256": hashlib.sha256(b"%d %d" % (turn, i)).hexdigest(), "created": 1}
+                      for i in range(4095)]
+            harness.write_private(s.d.key_store, json.dumps({"v": 1, "keys": [*others, own]}))
+            s.reload("parent reload keys=4096")
+            r = ask(s.d, "hello")
+            assert r.returncode == 0, r.stderr
+        assert s.d.log().count("child-exit") == 0
 
 
 @tap

@@ -212,7 +212,8 @@ static void unfit_files_are_one_sentence(void **state)
         {STORE(KEY), 0640, "run chmod 600"},
         {STORE(KEY), 0604, "run chmod 600"},
         {"# keys\nsixteen-letters!\n", 0600, "cloisterd key add --from-file"},
-        {"", 0600, "cloisterd key add --from-file"},
+        {"", 0600, "is empty: remove it"},
+        {" \n", 0600, "is empty: remove it"},
         {"{\"v\":1,\n\"keys\":[}", 0600, "line 2"},
         {STORE(KEY "," KEY), 0600, "key 2 has the id, label or digest of another"},
         {STORE("{}"), 0600, "key 1 lacks a member"},
@@ -279,6 +280,19 @@ static void a_link_stays_a_link(void **state)
     assert_true(S_ISLNK(st.st_mode));
     assert_int_equal(clo_keys_load(file, &keys, &problem), 0);
     assert_int_equal(keys.count, 0);
+}
+
+static void a_link_to_nothing_is_not_replaced(void **state)
+{
+    struct clo_keys_edit e = {.dir = -1};
+    char link[160];
+
+    (void)state;
+    snprintf(link, sizeof link, "%s/link", dir);
+    assert_int_equal(symlink(file, link), 0);
+    assert_int_equal(clo_keys_edit_open(link, true, &e, &problem), CLOISTER_E_CONFIG);
+    assert_non_null(strstr(problem.text, "is a link to what isn't there"));
+    assert_int_equal(unlink(link), 0);
 }
 
 static void a_change_that_fails_leaves_the_store_and_no_draft(void **state)
@@ -360,6 +374,7 @@ int main(void)
         T(a_store_without_keys_is_a_store),
         T(a_new_store_is_private),
         T(a_link_stays_a_link),
+        T(a_link_to_nothing_is_not_replaced),
         T(a_change_that_fails_leaves_the_store_and_no_draft),
         T(two_that_add_at_once_lose_nothing),
     };

@@ -123,6 +123,9 @@ static int read_option(int argc, char *const argv[], int *at, struct command *c,
     if (table[o].arg != NULL && text == NULL && *at + 1 == argc)
         return clo_problem_set(problem, "--%s wants %s behind it", table[o].name, table[o].arg);
     c->value[o] = table[o].arg == NULL ? "" : text != NULL ? text + 1 : argv[++*at];
+    if (table[o].arg != NULL && c->value[o][0] == 0)
+        return clo_problem_set(problem, "--%s has an empty value: give one, or leave it out",
+                               table[o].name);
     return 0;
 }
 

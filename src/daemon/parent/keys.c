@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/enc.h"
@@ -207,7 +208,11 @@ static int parse_file(const struct clo_buf *text, const char *file, struct clo_k
         return 0;
     while (i < text->len && strchr(" \t\r\n", text->p[i]) != NULL && text->p[i] != 0)
         i++;
-    if (i == text->len || text->p[i] != '{')
+    if (i == text->len)
+        return clo_problem_set(
+            problem, "the key store %s is empty: remove it, and make it with `cloisterd key add`",
+            file);
+    if (text->p[i] != '{')
         return clo_problem_set(
             problem,
             "%s is no key store (keys in the clear, one a line, aren't read any more): make one with `cloisterd key add "
@@ -266,9 +271,14 @@ static int take_name(const char *file, char ret[CLO_STR_MAX], struct clo_problem
 {
     char *real = realpath(file, NULL);
     const char *name = real != NULL ? real : file;
+    struct stat st = {0};
     int err = 0;
 
-    if (real == NULL && errno != ENOENT)
+    if (real == NULL && errno == ENOENT && lstat(file, &st) == 0)
+        err = clo_problem_set(problem,
+                              "the key store %s is a link to what isn't there: remove it, or correct it",
+                              file);
+    else if (real == NULL && errno != ENOENT)
         err = clo_problem_set(problem, "the key store %s can't be reached (%s)", file,
                               strerror(errno));
     else if (strlen(name) + sizeof ".XXXXXX" > CLO_STR_MAX)
@@ -280,6 +290,22 @@ static int take_name(const char *file, char ret[CLO_STR_MAX], struct clo_problem
     return err;
 }
 
+/* A change takes milliseconds. Whoever has the folder locked for longer is worth a word: any user who can read it could. */
+static int take_lock(int dir, const char *folder)
+{
+    static const struct timespec nap = {.tv_nsec = 20000000};
+
+    for (unsigned i = 0; i < 25; i++) {
+        if (flock(dir, LOCK_EX | LOCK_NB) == 0)
+            return 0;
+        if (errno != EWOULDBLOCK)
+            return -1;
+        (void)nanosleep(&nap, NULL);
+    }
+    fprintf(stderr, "cloisterd: waiting for another program, which holds the lock of %s.\n", folder);
+    return flock(dir, LOCK_EX);
+}
+
 static int lock_folder(struct clo_keys_edit *e, struct clo_problem *problem)
 {
     char folder[CLO_STR_MAX] = ".";
@@ -289,10 +315,10 @@ static int lock_folder(struct clo_keys_edit *e, struct clo_problem *problem)
         snprintf(folder, sizeof folder, "%.*s", slash == e->file ? 1 : (int)(slash - e->file),
                  e->file);
     e->dir = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (e->dir < 0 || flock(e->dir, LOCK_EX) != 0)
-        return clo_problem_set(problem, "the folder %s can't be used (%s): make it first", folder,
-                               strerror(errno));
-    return 0;
+    if (e->dir >= 0 && take_lock(e->dir, folder) == 0)
+        return 0;
+    return clo_problem_set(problem, "the folder %s can't be used (%s)%s", folder, strerror(errno),
+                           errno == ENOENT ? ": make it first" : "");
 }
 
 int clo_keys_edit_open(const char *file, bool make, struct clo_keys_edit *ret,
