@@ -44,7 +44,7 @@ CLOISTER_API CLOISTER_MUST_USE int cloister_evidence_add(struct cloister_evidenc
  */
 CLOISTER_API bool cloister_evidence_section(const struct cloister_evidence *e, const char *name,
                                             const uint8_t **ret, size_t *ret_n);
-/* A self-contained bundle with every section inside; *ret from malloc. CLOISTER_E_STATE while something is missing. */
+/* A self-contained bundle with every section inside; *ret from malloc, zero-terminated. CLOISTER_E_STATE while something is missing. */
 CLOISTER_API CLOISTER_MUST_USE int cloister_evidence_save(const struct cloister_evidence *e,
                                                           char **ret, size_t *ret_n);
 

@@ -62,6 +62,8 @@ int cloister_evidence_parse(const void *json, size_t n, struct cloister_evidence
     json_t *doc = NULL;
     int err;
 
+    if (ret == NULL || (json == NULL && n > 0))
+        return CLOISTER_E_ARGUMENT;
     if ((err = clo_json_parse(json, n, CLOISTER_EVIDENCE_MAX, &doc)) != 0)
         return err;
     if ((e = calloc(1, sizeof *e)) == NULL) {
@@ -126,6 +128,8 @@ int cloister_evidence_add(struct cloister_evidence *e, const void *p, size_t n)
     bool wanted = false;
     int err;
 
+    if (e == NULL || (p == NULL && n > 0))
+        return CLOISTER_E_ARGUMENT;
     if (n > CLO_SECTION_MAX)
         return CLOISTER_E_LIMIT;
     if ((err = clo_sha256(p, n, digest)) != 0)
@@ -150,6 +154,8 @@ int cloister_evidence_save(const struct cloister_evidence *e, char **ret, size_t
     char *s = NULL;
     int err;
 
+    if (e == NULL || ret == NULL || ret_n == NULL)
+        return CLOISTER_E_ARGUMENT;
     for (size_t i = 0; i < CLO_SEC_COUNT; i++) {
         if (!e->sec[i].present)
             return CLOISTER_E_STATE;
@@ -158,11 +164,12 @@ int cloister_evidence_save(const struct cloister_evidence *e, char **ret, size_t
     }
     if ((err = clo_evidence_write(sec, &b)) != 0)
         goto out;
-    if ((s = malloc(b.len)) == NULL) {
+    if ((s = malloc(b.len + 1)) == NULL) {
         err = CLOISTER_E_MEMORY;
         goto out;
     }
     memcpy(s, b.p, b.len);
+    s[b.len] = '\0';
     *ret = s;
     *ret_n = b.len;
 out:

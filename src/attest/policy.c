@@ -678,6 +678,8 @@ int cloister_policy_parse(const void *json, size_t n, struct cloister_policy **r
 {
     char why[200];
 
+    if (ret == NULL || (json == NULL && n > 0))
+        return CLOISTER_E_ARGUMENT;
     return policy_read(json, n, why, sizeof why, ret);
 }
 
@@ -686,7 +688,7 @@ int cloister_policy_check(const void *json, size_t n, char *why, size_t cap)
     struct cloister_policy *pol = NULL;
     int err;
 
-    if (cap < 200)
+    if (why == NULL || cap < 200 || (json == NULL && n > 0))
         return CLOISTER_E_ARGUMENT;
     err = policy_read(json, n, why, cap, &pol);
     cloister_policy_free(pol);

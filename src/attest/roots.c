@@ -7,9 +7,11 @@
 
 int cloister_roots_new(struct cloister_roots **ret)
 {
-    struct cloister_roots *r = calloc(1, sizeof *r);
+    struct cloister_roots *r = NULL;
 
-    if (r == NULL)
+    if (ret == NULL)
+        return CLOISTER_E_ARGUMENT;
+    if ((r = calloc(1, sizeof *r)) == NULL)
         return CLOISTER_E_MEMORY;
     *ret = r;
     return 0;
@@ -33,6 +35,8 @@ int cloister_roots_add_amd(struct cloister_roots *r, const char *product, const 
     uint8_t *copy = NULL;
     int err;
 
+    if (r == NULL || product == NULL || (der == NULL && n > 0))
+        return CLOISTER_E_ARGUMENT;
     while (p < CLO_SNP_PRODUCTS && strcmp(product, clo_snp_product_name(p)) != 0)
         p++;
     if (p == CLO_SNP_PRODUCTS)

@@ -258,10 +258,13 @@ static json_t *checks_json(const struct cloister_verdict *v, int *err)
 int cloister_verdict_json(const struct cloister_verdict *v, char **ret)
 {
     struct clo_buf b = clo_buf_init(VERDICT_JSON_MAX);
-    json_t *o = json_object();
+    json_t *o = NULL;
     char *s = NULL;
     int err = 0;
 
+    if (v == NULL || ret == NULL)
+        return CLOISTER_E_ARGUMENT;
+    o = json_object();
     put(o, "v", json_integer(1), &err);
     put(o, "outcome", json_string(outcome_name(v->outcome)), &err);
     put(o, "freshness", json_string(freshness_name(v->freshness)), &err);

@@ -1150,10 +1150,43 @@ static void evidence_is_completed_blob_by_blob(void **state)
     assert_int_equal(verify_evidence(s, e, &v), 0);
 
     assert_int_equal(cloister_evidence_save(e, &saved, &n), 0);
+    assert_int_equal(strlen(saved), n); /* a string, as the manual calls it */
     cloister_evidence_free(e);
     assert_int_equal(cloister_evidence_parse(saved, n, &e), 0);
     assert_int_equal(verify_evidence(s, e, &v), 0);
     free(saved);
+    cloister_evidence_free(e);
+    scene_free(s);
+}
+
+static void what_is_not_there_is_refused(void **state)
+{
+    static const struct cloister_verdict v;
+    struct scene *s = made(true);
+    struct cloister_evidence *e = half(s);
+    struct cloister_roots *roots = NULL;
+    char *text = NULL, why[200];
+    size_t n = 0;
+
+    (void)state;
+    assert_int_equal(cloister_evidence_parse("{}", 2, NULL), CLOISTER_E_ARGUMENT);
+    assert_int_equal(cloister_evidence_parse(NULL, 2, &e), CLOISTER_E_ARGUMENT);
+    assert_int_equal(cloister_evidence_add(NULL, "x", 1), CLOISTER_E_ARGUMENT);
+    assert_int_equal(cloister_evidence_add(e, NULL, 1), CLOISTER_E_ARGUMENT);
+    assert_int_equal(cloister_evidence_save(NULL, &text, &n), CLOISTER_E_ARGUMENT);
+    assert_int_equal(cloister_evidence_save(e, NULL, &n), CLOISTER_E_ARGUMENT);
+    assert_int_equal(cloister_evidence_save(e, &text, NULL), CLOISTER_E_ARGUMENT);
+    assert_int_equal(cloister_policy_parse("{}", 2, NULL), CLOISTER_E_ARGUMENT);
+    assert_int_equal(cloister_policy_check(NULL, 2, why, sizeof why), CLOISTER_E_ARGUMENT);
+    assert_int_equal(cloister_policy_check("{}", 2, NULL, 200), CLOISTER_E_ARGUMENT);
+    assert_int_equal(cloister_roots_new(NULL), CLOISTER_E_ARGUMENT);
+    assert_int_equal(cloister_roots_new(&roots), 0);
+    assert_int_equal(cloister_roots_add_amd(NULL, "Milan", "x", 1), CLOISTER_E_ARGUMENT);
+    assert_int_equal(cloister_roots_add_amd(roots, NULL, "x", 1), CLOISTER_E_ARGUMENT);
+    assert_int_equal(cloister_roots_add_amd(roots, "Milan", NULL, 1), CLOISTER_E_ARGUMENT);
+    assert_int_equal(cloister_verdict_json(NULL, &text), CLOISTER_E_ARGUMENT);
+    assert_int_equal(cloister_verdict_json(&v, NULL), CLOISTER_E_ARGUMENT);
+    cloister_roots_free(roots);
     cloister_evidence_free(e);
     scene_free(s);
 }
@@ -1418,6 +1451,7 @@ int main(void)
         cmocka_unit_test(the_document_is_strict),
         cmocka_unit_test(the_document_is_bounded),
         cmocka_unit_test(evidence_is_completed_blob_by_blob),
+        cmocka_unit_test(what_is_not_there_is_refused),
         cmocka_unit_test(sections_are_shown_as_they_came),
         cmocka_unit_test(a_check_that_was_not_made_is_never_verified),
         cmocka_unit_test(texts_of_a_check_are_printable_and_cut),
