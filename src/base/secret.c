@@ -108,14 +108,13 @@ void clo_guard_end(void)
 
 /* ---- the wiping heap: each block knows its size, so that release can wipe all of it ---- */
 
-union head {
-    size_t n;
-    max_align_t align;
+struct head {
+    _Alignas(max_align_t) size_t n;
 };
 
 void *clo_wipe_malloc(size_t n)
 {
-    union head *h;
+    struct head *h;
 
     if (n > SIZE_MAX - sizeof *h || (h = malloc(sizeof *h + n)) == NULL)
         return NULL;
@@ -125,11 +124,11 @@ void *clo_wipe_malloc(size_t n)
 
 void clo_wipe_free(void *p)
 {
-    union head *h;
+    struct head *h;
 
     if (p == NULL)
         return;
-    h = (union head *)p - 1;
+    h = (struct head *)p - 1;
     explicit_bzero(p, h->n);
     free(h);
 }
@@ -150,7 +149,7 @@ void *clo_wipe_realloc(void *p, size_t n)
         clo_wipe_free(p);
         return NULL;
     }
-    old = ((union head *)p - 1)->n;
+    old = ((struct head *)p - 1)->n;
     if ((q = clo_wipe_malloc(n)) == NULL)
         return NULL;
     memcpy(q, p, old < n ? old : n);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Strict JSON: what jansson leaves open is closed before it sees the bytes (depth, size), by its flags
+ * Strict JSON: what jansson leaves open is closed before it sees the bytes (depth, size, number of values), by its flags
  * (duplicates, trailing bytes, zero bytes in strings are refused) or by the reader of objects (unknown
  * members).
  */
@@ -13,10 +13,13 @@
 #include "base/enc.h"
 #include "base/secret.h"
 
-/* jansson recurses once a level. Unbalanced or mismatched brackets are left for it to find. */
-static int check_depth(struct clo_rd rd)
+/*
+ * jansson recurses once a level, and makes of `[]` and a comma 200 bytes. Each value but the first, and each name, stands behind a
+ * bracket, comma or colon. Unbalanced or mismatched brackets are left for it to find.
+ */
+static int check_shape(struct clo_rd rd)
 {
-    size_t depth = 0;
+    size_t depth = 0, values = 0;
     bool in_string = false;
 
     for (size_t i = 0; i < rd.left; i++) {
@@ -32,6 +35,9 @@ static int check_depth(struct clo_rd rd)
             return CLOISTER_E_LIMIT;
         else if ((c == '}' || c == ']') && depth > 0)
             depth--;
+        if (!in_string && (c == '{' || c == '[' || c == ',' || c == ':') &&
+            ++values > CLO_JSON_VALUES_MAX)
+            return CLOISTER_E_LIMIT;
     }
     return 0;
 }
@@ -41,26 +47,24 @@ static int check_depth(struct clo_rd rd)
  * a number loses a digit, and a string that loses its closing quote is read and written beyond its end. So the allocator doesn't
  * return then: it jumps out of the reading, and all blocks that this had got are freed. They are linked together until it has ended.
  */
-union block {
-    struct {
-        union block *prev, *next;
-    } link;
-    max_align_t align;
+struct block {
+    _Alignas(max_align_t) struct block *prev;
+    struct block *next;
 };
 
 static _Thread_local struct reading {
-    union block blocks; /* a ring */
+    struct block blocks; /* a ring */
     jmp_buf out_of_memory;
 } * reading;
 
-static void block_alone(union block *b)
+static void block_alone(struct block *b)
 {
-    b->link.prev = b->link.next = b;
+    b->prev = b->next = b;
 }
 
 static void *block_malloc(size_t n)
 {
-    union block *b = n > SIZE_MAX - sizeof(*b) ? NULL : clo_wipe_malloc(sizeof(*b) + n);
+    struct block *b = n > SIZE_MAX - sizeof(*b) ? NULL : clo_wipe_malloc(sizeof(*b) + n);
 
     if (b == NULL) {
         if (reading != NULL)
@@ -69,32 +73,32 @@ static void *block_malloc(size_t n)
     }
     block_alone(b);
     if (reading != NULL) {
-        b->link.prev = &reading->blocks;
-        b->link.next = reading->blocks.link.next;
-        b->link.next->link.prev = b;
-        reading->blocks.link.next = b;
+        b->prev = &reading->blocks;
+        b->next = reading->blocks.next;
+        b->next->prev = b;
+        reading->blocks.next = b;
     }
     return b + 1;
 }
 
 static void block_free(void *p)
 {
-    union block *b = (union block *)p - 1;
+    struct block *b = (struct block *)p - 1;
 
     if (p == NULL)
         return;
-    b->link.prev->link.next = b->link.next;
-    b->link.next->link.prev = b->link.prev;
+    b->prev->next = b->next;
+    b->next->prev = b->prev;
     clo_wipe_free(b);
 }
 
 /* No block refers to another any more: what was read may be freed piece by piece, by any thread. */
 static void blocks_end(struct reading *r, bool discard)
 {
-    union block *next = NULL;
+    struct block *next = NULL;
 
-    for (union block *b = r->blocks.link.next; b != &r->blocks; b = next) {
-        next = b->link.next;
+    for (struct block *b = r->blocks.next; b != &r->blocks; b = next) {
+        next = b->next;
         if (discard)
             clo_wipe_free(b);
         else
@@ -102,21 +106,27 @@ static void blocks_end(struct reading *r, bool discard)
     }
 }
 
-static int load(const void *p, size_t n, json_error_t *error, json_t **ret)
+/* r is the caller's: what setjmp()'s own function changes meanwhile is indeterminate after a jump (C17 7.13.2.1). */
+static int load_in(struct reading *r, const void *p, size_t n, json_error_t *error, json_t **ret)
 {
-    struct reading r;
-
-    block_alone(&r.blocks);
-    reading = &r;
-    if (setjmp(r.out_of_memory) != 0) {
+    block_alone(&r->blocks);
+    reading = r;
+    if (setjmp(r->out_of_memory) != 0) {
         reading = NULL;
-        blocks_end(&r, true);
+        blocks_end(r, true);
         return CLOISTER_E_MEMORY;
     }
     *ret = json_loadb(n == 0 ? "" : p, n, JSON_REJECT_DUPLICATES, error);
     reading = NULL;
-    blocks_end(&r, false);
+    blocks_end(r, false);
     return 0;
+}
+
+static int load(const void *p, size_t n, json_error_t *error, json_t **ret)
+{
+    struct reading r;
+
+    return load_in(&r, p, n, error, ret);
 }
 
 int clo_json_parse(const void *p, size_t n, size_t max, json_t **ret)
@@ -127,7 +137,7 @@ int clo_json_parse(const void *p, size_t n, size_t max, json_t **ret)
 
     if (n > max)
         return CLOISTER_E_LIMIT;
-    if ((err = check_depth(clo_rd_init(p, n))) != 0 || (err = load(p, n, &error, &v)) != 0)
+    if ((err = check_shape(clo_rd_init(p, n))) != 0 || (err = load(p, n, &error, &v)) != 0)
         return err;
     if (v == NULL) {
         switch (json_error_code(&error)) {
@@ -145,7 +155,7 @@ int clo_json_fault_line(const void *p, size_t n)
     json_error_t error = {0};
     json_t *v = NULL;
 
-    if (check_depth(clo_rd_init(p, n)) != 0 || load(p, n, &error, &v) != 0)
+    if (check_shape(clo_rd_init(p, n)) != 0 || load(p, n, &error, &v) != 0)
         return 1;
     json_decref(v);
     return error.line > 0 ? error.line : 1;

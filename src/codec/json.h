@@ -5,7 +5,7 @@
  * An object is read with clo_json_obj_*: each getter marks its member as known, and clo_json_obj_end refuses whatever was not asked
  * for. Reading errors stick: the first one is returned by _end, so that a reader is a flat list of calls.
  *
- * Limits: CLO_JSON_DEPTH_MAX levels (checked before jansson sees the bytes). Fuzzed by fuzz/fuzz_json.c.
+ * Limits: CLO_JSON_DEPTH_MAX levels and CLO_JSON_VALUES_MAX values and names (checked before jansson sees the bytes). Fuzzed by fuzz/fuzz_json.c.
  */
 #ifndef CLO_CODEC_JSON_H
 #define CLO_CODEC_JSON_H
@@ -14,7 +14,8 @@
 
 #include "base/rw.h"
 
-#define CLO_JSON_DEPTH_MAX 64
+#define CLO_JSON_DEPTH_MAX  64
+#define CLO_JSON_VALUES_MAX (1u << 19)
 
 /* n <= max, else CLOISTER_E_LIMIT; CLOISTER_E_DUPLICATE for a repeated member; other faults CLOISTER_E_MALFORMED. */
 CLO_MUST_USE int clo_json_parse(const void *p, size_t n, size_t max, json_t **ret);

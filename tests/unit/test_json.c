@@ -163,6 +163,31 @@ static void many_brackets_side_by_side_are_no_depth(void **state)
     assert_int_equal(parse(text), 0);
 }
 
+/* Each small value takes a hundred times the memory of its text. */
+static void the_number_of_values_is_bounded(void **state)
+{
+    static char text[2 * CLO_JSON_VALUES_MAX + 8];
+    json_t *v = NULL;
+
+    (void)state;
+    text[0] = '[';
+    for (size_t i = 0; i < CLO_JSON_VALUES_MAX; i++)
+        memcpy(text + 1 + 2 * i, "1,", 2);
+    memcpy(text + 2 * CLO_JSON_VALUES_MAX, "]", 2); /* instead of the last comma */
+    assert_int_equal(clo_json_parse(text, strlen(text), sizeof(text), &v), 0);
+    assert_int_equal(json_array_size(v), CLO_JSON_VALUES_MAX);
+    json_decref(v);
+    v = NULL;
+    memcpy(text + 2 * CLO_JSON_VALUES_MAX, ",1]", 4);
+    assert_int_equal(clo_json_parse(text, strlen(text), sizeof(text), &v), CLOISTER_E_LIMIT);
+    assert_null(v);
+    /* in a string they are no values */
+    text[1] = '"';
+    memcpy(text + 2 * CLO_JSON_VALUES_MAX, "1\"]", 4);
+    assert_int_equal(clo_json_parse(text, strlen(text), sizeof(text), &v), 0);
+    json_decref(v);
+}
+
 static void size_is_bounded(void **state)
 {
     json_t *v = NULL;
@@ -462,6 +487,7 @@ int main(void)
         cmocka_unit_test(depth_is_bounded),
         cmocka_unit_test(brackets_in_text_are_no_depth),
         cmocka_unit_test(many_brackets_side_by_side_are_no_depth),
+        cmocka_unit_test(the_number_of_values_is_bounded),
         cmocka_unit_test(size_is_bounded),
         cmocka_unit_test(values_are_written_compactly_and_in_order),
         cmocka_unit_test(what_does_not_fit_is_not_written),
