@@ -66,7 +66,7 @@ int clo_command_chat(const struct clo_options *o)
     struct clo_buf text = clo_buf_init(QUESTION_MAX + 1), key = clo_buf_init(KEY_MAX);
     struct clo_chat_setup setup = {.options = o, .model = o->model};
     struct cloister_policy *policy = NULL;
-    int code = CLO_EXIT_ERROR;
+    int code = CLO_EXIT_ERROR, err;
 
     if (o->operands > 1) {
         clo_say_problem("one question at a time: put it into quotes");
@@ -74,10 +74,14 @@ int clo_command_chat(const struct clo_options *o)
     }
     if (clo_common_policy(o->policy, &policy, &code) != 0 ||
         clo_common_transport(o, &setup.transport, &code) != 0 || find_key(o, &key) != 0 ||
-        find_question(o, &text, &setup.question) != 0 ||
-        clo_session_new(setup.transport, policy, cloister_roots_builtin(),
-                        key.len > 0 ? (const char *)key.p : NULL, &setup.session) != 0)
+        find_question(o, &text, &setup.question) != 0)
         goto out;
+    err = clo_session_new(setup.transport, policy, cloister_roots_builtin(),
+                          key.len > 0 ? (const char *)key.p : NULL, &setup.session);
+    if (err != 0) {
+        clo_say_problem("%s", cloister_strerror(err));
+        goto out;
+    }
     if (o->json && setup.question == NULL) {
         clo_say_problem(
             "--json prints one answer: give the question as an argument or on standard input");

@@ -150,29 +150,31 @@ static void *no_memory(void)
 }
 
 #ifdef CLO_FAULTS_PRELOAD
-/* The originals by names of their own, for dlsym allocates before its answer is there: glibc's, or the sanitizer's. */
-#ifdef __SANITIZE_ADDRESS__
-#define ORIGINAL(name) __interceptor_##name
-#else
-#define ORIGINAL(name) __libc_##name
-#endif
-void *ORIGINAL(malloc)(size_t n);
-void *ORIGINAL(calloc)(size_t n, size_t size);
-void *ORIGINAL(realloc)(void *p, size_t n);
+/* The originals by names of their own, for dlsym allocates before its answer is there: the sanitizer's if there is one, else glibc's. */
+#define ORIGINAL(name, params, args)                                                          \
+    void *__libc_##name params;                                                               \
+    __attribute__((weak)) void *__interceptor_##name params;                                  \
+    static void *original_##name params                                                       \
+    {                                                                                         \
+        return __interceptor_##name != NULL ? __interceptor_##name args : __libc_##name args; \
+    }
+ORIGINAL(malloc, (size_t n), (n))
+ORIGINAL(calloc, (size_t n, size_t size), (n, size))
+ORIGINAL(realloc, (void *p, size_t n), (p, n))
 
 void *malloc(size_t n)
 {
-    return fails(CLO_FAULT_ALLOC) ? no_memory() : ORIGINAL(malloc)(n);
+    return fails(CLO_FAULT_ALLOC) ? no_memory() : original_malloc(n);
 }
 
 void *calloc(size_t n, size_t size)
 {
-    return fails(CLO_FAULT_ALLOC) ? no_memory() : ORIGINAL(calloc)(n, size);
+    return fails(CLO_FAULT_ALLOC) ? no_memory() : original_calloc(n, size);
 }
 
 void *realloc(void *p, size_t n)
 {
-    return fails(CLO_FAULT_ALLOC) && n > 0 ? no_memory() : ORIGINAL(realloc)(p, n);
+    return fails(CLO_FAULT_ALLOC) && n > 0 ? no_memory() : original_realloc(p, n);
 }
 #else
 static atomic_long live;
@@ -495,7 +497,7 @@ static int disturb(int fd, int flags, size_t *n)
                        atomic_load(&accepted[fd]);
     const uint64_t how = next_random(&fault.random) % 3;
 
-    if (!fails(CLO_FAULT_IO))
+    if (*n < 2 || !fails(CLO_FAULT_IO)) /* wake-ups of one byte fit at any time */
         return 0;
     if (how == 0 || edges) {
         errno = EINTR;
@@ -533,6 +535,12 @@ __attribute__((constructor)) static void from_environment(void)
     const unsigned kinds = (unsigned)setting("CLOISTER_FAULT_KINDS", 0);
 
     const char *file = getenv("CLOISTER_FAULT_WHILE");
+    int (*init)(uint64_t options, const OPENSSL_INIT_SETTINGS *settings) = NULL;
+
+    /* libcrypto waits for itself for good when the first allocations of its start fail (its error queue wants the same start). */
+    *(void **)&init = dlsym(RTLD_DEFAULT, "OPENSSL_init_crypto");
+    if (init != NULL)
+        (void)init(OPENSSL_INIT_NO_LOAD_CONFIG, NULL);
 
     if (file != NULL)
         (void)snprintf(while_file, sizeof while_file, "%s", file);
