@@ -260,6 +260,9 @@ static void faults_in_a_file_are_told_with_their_line(void **state)
         {"tee simulated\n", "line 1: there is no keyword 'tee'"},
         {"ReadyFd 3\n", "line 1: there is no keyword"},
         {"Tee simulated\nUpstream http://example.org:80\n", "line 2: Upstream must stay inside"},
+        {"Tee simulated\r\n",
+         "line 1: Tee wants simulated or sev-snp, not 'simulated\xef\xbf\xbd'"},
+        {"Tee \x1b[2Jsimulated\n", "not '\xef\xbf\xbd[2Jsimulated'"},
     };
 
     (void)state;
@@ -370,6 +373,26 @@ static void a_reload_of_the_same_names_nothing(void **state)
     assert_int_equal(clo_config_merge(&now, &config, &merged, names, sizeof names, &problem), 0);
     assert_string_equal(names, "");
     assert_memory_equal(&merged, &now, sizeof now);
+}
+
+static void a_limit_that_isnt_given_follows_from_what_holds(void **state)
+{
+    struct clo_config now, merged;
+    char names[256];
+
+    (void)state;
+    assert_int_equal(READ(GOOD, "--api-keys", "/k", "--max-peer", "9"), 0);
+    now = config;
+    /* Still on loopback, where a relay speaks for everybody: no limit, though one is usual where it is to listen next. */
+    assert_int_equal(READ(GOOD, "--api-keys", "/k", "--listen", "0.0.0.0:80"), 0);
+    assert_int_equal(clo_config_merge(&now, &config, &merged, names, sizeof names, &problem), 0);
+    assert_string_equal(names, "Listen");
+    assert_int_equal(merged.peer_max, 0);
+    /* And still on the network with 1024 connections. */
+    now = config;
+    assert_int_equal(READ(GOOD, "--api-keys", "/k", "--max-connections", "8"), 0);
+    assert_int_equal(clo_config_merge(&now, &config, &merged, names, sizeof names, &problem), 0);
+    assert_int_equal(merged.peer_max, 256);
 }
 
 static void a_reload_doesnt_open_the_service_to_all(void **state)
@@ -576,6 +599,7 @@ int main(void)
         T(relay_lines_add_up_and_the_command_line_outweighs_them),
         cmocka_unit_test(a_reload_takes_what_can_change_and_names_the_rest),
         cmocka_unit_test(a_reload_of_the_same_names_nothing),
+        cmocka_unit_test(a_limit_that_isnt_given_follows_from_what_holds),
         cmocka_unit_test(a_reload_doesnt_open_the_service_to_all),
         cmocka_unit_test(a_reload_leaves_room_for_a_request),
         T(the_key_store_is_found_in_a_file_that_isnt_finished),

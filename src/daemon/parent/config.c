@@ -15,6 +15,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/enc.h"
+
 enum option {
     LISTEN,
     TEE,
@@ -137,11 +139,16 @@ struct values {
 
 int clo_problem_set(struct clo_problem *p, const char *format, ...)
 {
+    char raw[sizeof p->text], safe[3 * sizeof raw + 1];
     va_list args;
+    size_t used = 0;
 
     va_start(args, format);
-    vsnprintf(p->text, sizeof p->text, format, args);
+    vsnprintf(raw, sizeof raw, format, args);
     va_end(args);
+    /* Words of files and command lines stand in it, the carriage return of a foreign editor for one. */
+    (void)clo_text_sanitise(raw, strlen(raw), true, safe, &used);
+    snprintf(p->text, sizeof p->text, "%.*s", (int)sizeof p->text - 1, safe);
     return CLOISTER_E_CONFIG;
 }
 
@@ -592,6 +599,12 @@ static int set_log_level(const struct values *v, struct clo_config *c, struct cl
     return 0;
 }
 
+/* One address may not take all connections, unless it is this machine's own: there a relay speaks for everybody. */
+static uint32_t usual_peer_max(const struct clo_config *c)
+{
+    return c->loopback ? 0 : c->connections_max / 4 > 0 ? c->connections_max / 4 : 1;
+}
+
 static int interpret(const struct values *v, struct clo_config *c, struct clo_problem *problem)
 {
     uint32_t fd = 0;
@@ -620,9 +633,9 @@ static int interpret(const struct values *v, struct clo_config *c, struct clo_pr
         return clo_problem_set(
             problem, "--max-memory (%u) must hold at least one request of --max-request (%u) bytes",
             c->memory_max, c->request_max);
-    /* One address may not take all connections, unless it is this machine's own: there a relay speaks for everybody. */
-    if (!v->at[MAX_PEER].given && !c->loopback)
-        c->peer_max = c->connections_max / 4 > 0 ? c->connections_max / 4 : 1;
+    c->peer_given = v->at[MAX_PEER].given;
+    if (!c->peer_given)
+        c->peer_max = usual_peer_max(c);
     c->relays = v->relays;
     memcpy(c->relay, v->relay, sizeof c->relay);
     c->ready_fd = v->at[READY_FD].given ? (int)fd : -1;
@@ -721,7 +734,9 @@ int clo_config_merge(const struct clo_config *now, const struct clo_config *next
     c.parallel = next->parallel;
     c.queue_max = next->queue_max;
     c.memory_max = next->memory_max;
-    c.peer_max = next->peer_max;
+    /* What isn't given follows from what holds until a restart. */
+    c.peer_given = next->peer_given;
+    c.peer_max = next->peer_given ? next->peer_max : usual_peer_max(&c);
     c.relays = next->relays;
     memcpy(c.relay, next->relay, sizeof c.relay);
     c.drain_timeout = next->drain_timeout;

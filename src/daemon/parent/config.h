@@ -13,7 +13,7 @@
 
 #define CLO_CONFIG_FILE "/etc/cloister/cloisterd.conf"
 
-/* A sentence for people, without a final stop. */
+/* A sentence for people, without a final stop, as it may reach a terminal. */
 struct clo_problem {
     char text[1024];
 };
@@ -40,6 +40,7 @@ struct clo_config {
     bool x25519;
     uint32_t request_max, memory_max, connections_max, parallel, queue_max;
     uint32_t peer_max; /* connections of one address; 0: no limit */
+    bool peer_given;   /* otherwise it follows from loopback and connections_max */
     uint32_t relays;
     struct clo_network relay[CLO_RELAYS_MAX];
     uint32_t drain_timeout;
