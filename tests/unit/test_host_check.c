@@ -319,7 +319,44 @@ static void folders_can_be_made_and_written_to(void **state)
     snprintf(cfg.state_dir, sizeof cfg.state_dir, "/var/lib/cloister");
     OK(CLO_HOST_DISK, "can be written to");
     put("/var/lib", "a file stands where a folder is wanted");
-    FAIL(CLO_HOST_DISK, "/var/lib/cloister can't be written to");
+    FAIL(CLO_HOST_DISK, "/var/lib/cloister can't be made");
+}
+
+/* What the daemon would refuse at its start is found before. */
+static void folders_are_private_and_the_path_in_order(void **state)
+{
+    char path[256];
+
+    (void)state;
+    snprintf(cfg.runtime_dir, sizeof cfg.runtime_dir, "/run/cloister");
+    snprintf(cfg.state_dir, sizeof cfg.state_dir, "/var/lib/cloister");
+    put("/run/cloister/", "");
+    put("/var/lib/cloister/gateway", "/r/0123456789abcdef\n");
+    OK(CLO_HOST_DISK, "can be written to");
+    snprintf(path, sizeof path, "%s/run/cloister", root);
+    assert_int_equal(chmod(path, 0777), 0);
+    FAIL(CLO_HOST_DISK, "no one else can write to");
+    assert_int_equal(chmod(path, 0700), 0);
+    snprintf(path, sizeof path, "%s/run", root);
+    assert_int_equal(chmod(path, 0777), 0);
+    FAIL(CLO_HOST_DISK, "others can replace");
+    snprintf(cfg.runtime_dir, sizeof cfg.runtime_dir, "/run/other");
+    FAIL(CLO_HOST_DISK, "others can replace");
+    assert_int_equal(chmod(path, 0700), 0);
+    put("/var/lib/cloister/gateway", "elsewhere\n");
+    FAIL(CLO_HOST_DISK, "doesn't hold a path of this replica");
+}
+
+/* As the daemon does, from where it is started. */
+static void folders_may_be_named_from_here(void **state)
+{
+    (void)state;
+    assert_int_equal(chdir(root), 0);
+    host.root = "";
+    snprintf(cfg.runtime_dir, sizeof cfg.runtime_dir, "rt");
+    snprintf(cfg.state_dir, sizeof cfg.state_dir, "st/below");
+    OK(CLO_HOST_DISK, "rt and st/below can be written to");
+    assert_int_equal(chdir("/"), 0);
 }
 
 static void keys_hold_or_nobody_is_served(void **state)
@@ -414,6 +451,8 @@ int main(void)
         T(an_engines_socket_is_not_for_everybody),
         T(a_clock_that_cant_be_right_fails),
         T(folders_can_be_made_and_written_to),
+        T(folders_are_private_and_the_path_in_order),
+        T(folders_may_be_named_from_here),
         T(keys_hold_or_nobody_is_served),
         T(the_model_can_be_read),
         T(programs_are_in_place),

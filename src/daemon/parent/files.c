@@ -102,7 +102,7 @@ static int make_dirs(const char *dir, bool *made)
 /* Nobody but root and this user can put another folder in the place of this one or of any above it (as sshd asks of key files). */
 static bool is_safe(const char *real)
 {
-    char part[CLO_STR_MAX];
+    char part[sizeof(struct path)];
     struct stat st;
 
     snprintf(part, sizeof part, "%s", real);
@@ -117,20 +117,24 @@ static bool is_safe(const char *real)
     return false;
 }
 
-static int private_dir(const char *what, const char *dir, bool *made, struct clo_problem *problem)
+static int cannot_make(const char *what, const char *dir, struct clo_problem *problem)
+{
+    return clo_problem_set(problem,
+                           "the %s folder %s can't be made (%s): give another with --%s-dir", what,
+                           dir, strerror(errno), what);
+}
+
+static int judge_dir(const char *what, const char *dir, struct clo_problem *problem)
 {
     struct stat st;
 
-    if (make_dirs(dir, made) != 0)
-        return clo_problem_set(problem,
-                               "the %s folder %s can't be made (%s): give another with --%s-dir",
-                               what, dir, strerror(errno), what);
     if (lstat(dir, &st) != 0 || !S_ISDIR(st.st_mode) || st.st_uid != geteuid() ||
         (st.st_mode & 022) != 0)
         return clo_problem_set(
             problem,
-            "the %s folder %s must be a folder that belongs to this user and that no one else can write to",
-            what, dir);
+            "the %s folder %s must be a folder that belongs to this user and that no one else can write to: mend that, or give "
+            "another with --%s-dir",
+            what, dir, what);
     if (access(dir, W_OK | X_OK) != 0)
         return clo_problem_set(
             problem, "the %s folder %s can't be written to (%s): give another with --%s-dir", what,
@@ -138,7 +142,71 @@ static int private_dir(const char *what, const char *dir, bool *made, struct clo
     return 0;
 }
 
+static int private_dir(const char *what, const char *dir, bool *made, struct clo_problem *problem)
+{
+    return make_dirs(dir, made) == 0 ? judge_dir(what, dir, problem)
+                                     : cannot_make(what, dir, problem);
+}
+
+/* private_dir, without making it: *ret is the folder, or what there is of its path. */
+static int examine_dir(const char *what, const char *dir, char ret[CLO_STR_MAX],
+                       struct clo_problem *problem)
+{
+    char at[CLO_STR_MAX];
+    struct stat st;
+    int err = 0;
+
+    snprintf(at, sizeof at, "%s", dir);
+    while (lstat(at, &st) != 0 && errno == ENOENT) {
+        char *slash = strrchr(at, '/');
+
+        if (slash == NULL)
+            snprintf(at, sizeof at, ".");
+        else
+            slash[slash == at] = 0;
+    }
+    if (lstat(dir, &st) == 0)
+        err = judge_dir(what, dir, problem);
+    else if (access(at, W_OK | X_OK) != 0)
+        err = cannot_make(what, dir, problem);
+    if (err == 0)
+        memcpy(ret, at, sizeof at);
+    return err;
+}
+
 /* ---- runtime folder ---- */
+
+/*
+ * Users' text goes through a socket there: from here on by a name without links, which no one else can lead elsewhere. `at` is the folder,
+ * or what there is of its path; then that is above it, too.
+ */
+static int fix_runtime_dir(const char *dir, const char *at, char ret[CLO_STR_MAX],
+                           struct clo_problem *problem)
+{
+    if (take(at, ret) != 0 || !is_safe(strcmp(at, dir) == 0 ? ret : path("%s/new", ret).text))
+        return clo_problem_set(
+            problem,
+            "others can replace a folder above the runtime folder %s: give another with --runtime-dir",
+            dir);
+    if (strlen(ret) > RUNTIME_DIR_MAX)
+        return clo_problem_set(
+            problem,
+            "the runtime folder's name is longer than %d bytes: sockets need a shorter one",
+            RUNTIME_DIR_MAX);
+    return 0;
+}
+
+int clo_runtime_examine(const char *dir, char ret[CLO_STR_MAX], struct clo_problem *problem)
+{
+    char at[CLO_STR_MAX], real[CLO_STR_MAX];
+    int err;
+
+    if ((err = examine_dir("runtime", dir, at, problem)) != 0 ||
+        (err = fix_runtime_dir(dir, at, real, problem)) != 0)
+        return err;
+    memcpy(ret, at, sizeof at);
+    return 0;
+}
 
 /* The lock holds for the file that bears the name now: its last holder may have removed the one that was opened. */
 static int lock_file(const char *file, int *ret)
@@ -185,18 +253,9 @@ int clo_runtime_open(const char *dir, struct clo_runtime *ret, struct clo_proble
             "XDG_RUNTIME_DIR isn't set: say where sockets may lie with --runtime-dir FOLDER");
     if ((err = private_dir("runtime", r.dir, &r.made, problem)) != 0)
         return err;
-    /* Users' text goes through a socket there: from here on by a name without links, which no one else can lead elsewhere. */
-    if (take(r.dir, real) != 0 || !is_safe(real))
-        return clo_problem_set(
-            problem,
-            "others can replace a folder above the runtime folder %s: give another with --runtime-dir",
-            r.dir);
+    if ((err = fix_runtime_dir(r.dir, r.dir, real, problem)) != 0)
+        return err;
     memcpy(r.dir, real, sizeof real);
-    if (strlen(r.dir) > RUNTIME_DIR_MAX)
-        return clo_problem_set(
-            problem,
-            "the runtime folder's name is longer than %d bytes: sockets need a shorter one",
-            RUNTIME_DIR_MAX);
     err = lock_file(path("%s/cloisterd.lock", r.dir).text, &r.lock);
     if (err == CLOISTER_E_FULL)
         return clo_problem_set(
@@ -267,6 +326,36 @@ static int make_path(const char *file, const struct clo_rng *rng)
     return err;
 }
 
+static int bad_path(const char *file, struct clo_problem *problem)
+{
+    return clo_problem_set(
+        problem,
+        "%s doesn't hold a path of this replica (/r/ and 16 hex digits): remove it to get a new one",
+        file);
+}
+
+static int no_path(const char *file, struct clo_problem *problem)
+{
+    return clo_problem_set(problem, "%s can't be read or written (%s): give another --state-dir",
+                           file, strerror(errno));
+}
+
+int clo_state_examine(const char *dir, char ret[CLO_STR_MAX], struct clo_problem *problem)
+{
+    char at[CLO_STR_MAX], gateway[CLO_GATEWAY_PATH_LEN + 1];
+    const struct path file = path("%s/gateway", dir);
+    int err;
+
+    if ((err = examine_dir("state", dir, at, problem)) != 0)
+        return err;
+    if ((err = read_path(file.text, gateway)) == CLOISTER_E_MALFORMED)
+        return bad_path(file.text, problem);
+    if (err != 0 && err != CLOISTER_E_NOT_FOUND)
+        return no_path(file.text, problem);
+    memcpy(ret, at, sizeof at);
+    return 0;
+}
+
 int clo_gateway_path_load(const char *state_dir, const struct clo_rng *rng,
                           char ret[CLO_GATEWAY_PATH_LEN + 1], struct clo_problem *problem)
 {
@@ -286,15 +375,8 @@ int clo_gateway_path_load(const char *state_dir, const struct clo_rng *rng,
         (err = make_path(file.text, rng)) == 0)
         err = read_path(file.text, ret);
     if (err == CLOISTER_E_MALFORMED)
-        return clo_problem_set(
-            problem,
-            "%s doesn't hold a path of this replica (/r/ and 16 hex digits): remove it to get a new one",
-            file.text);
-    if (err != 0)
-        return clo_problem_set(problem,
-                               "%s can't be read or written (%s): give another --state-dir",
-                               file.text, strerror(errno));
-    return 0;
+        return bad_path(file.text, problem);
+    return err != 0 ? no_path(file.text, problem) : 0;
 }
 
 /* ---- programs and the model ---- */

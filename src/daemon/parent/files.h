@@ -23,6 +23,15 @@ CLO_MUST_USE int clo_runtime_dir(const char *configured, char ret[CLO_STR_MAX]);
 CLO_MUST_USE int clo_state_dir(const char *configured, char ret[CLO_STR_MAX]);
 
 /*
+ * What a start would say of these folders, without making or locking anything. *ret is the folder, or, where it isn't made yet, what
+ * there is of its path.
+ */
+CLO_MUST_USE int clo_runtime_examine(const char *dir, char ret[CLO_STR_MAX],
+                                     struct clo_problem *problem);
+CLO_MUST_USE int clo_state_examine(const char *dir, char ret[CLO_STR_MAX],
+                                   struct clo_problem *problem);
+
+/*
  * Open files that so many connections need: each has one, and one to the engine, and a process opens others beside. A gateway
  * without would lose messages that bring a descriptor, and strangers could see to that by connecting.
  */

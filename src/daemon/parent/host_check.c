@@ -519,44 +519,30 @@ static void check_clock(const struct clo_host *h, struct clo_finding *f)
         found(f, CLO_FINDING_OK, "", "the clock is kept right");
 }
 
-/* The folder, or what is there of it: the rest is made at the start. */
-static bool check_folder(const struct clo_host *h, const char *dir, struct clo_finding *f)
+static bool has_space(const char *dir, struct clo_finding *f)
 {
-    struct host_path p = under(h, dir);
     struct statvfs fs;
-    const size_t stop = strlen(h->root);
 
-    while (access(p.text, F_OK) != 0 && errno == ENOENT) {
-        char *slash = strrchr(p.text + stop, '/');
-
-        if (slash == NULL)
-            break;
-        slash[slash == p.text] = 0;
-        if (slash == p.text)
-            break;
-    }
-    if (access(p.text, W_OK | X_OK) != 0) {
-        found(f, CLO_FINDING_FAIL, "give another with --runtime-dir or --state-dir",
-              "%s can't be written to (%s)", dir, strerror(errno));
-        return false;
-    }
-    if (statvfs(p.text, &fs) != 0 || (uint64_t)fs.f_bavail * fs.f_frsize < SPACE_MIN) {
-        found(f, CLO_FINDING_WARN, "make room", "less than %d MiB are free where %s lies",
-              SPACE_MIN >> 20, dir);
-        return false;
-    }
-    return true;
+    if (statvfs(dir, &fs) == 0 && (uint64_t)fs.f_bavail * fs.f_frsize >= SPACE_MIN)
+        return true;
+    found(f, CLO_FINDING_WARN, "make room", "less than %d MiB are free in %s", SPACE_MIN >> 20,
+          dir);
+    return false;
 }
 
 static void check_disk(const struct clo_host *h, struct clo_finding *f)
 {
-    char runtime[CLO_STR_MAX], state[CLO_STR_MAX];
+    char runtime[CLO_STR_MAX], state[CLO_STR_MAX], at[CLO_STR_MAX] = "", and_at[CLO_STR_MAX] = "";
+    struct clo_problem problem = {0};
 
     if (clo_runtime_dir(h->cfg->runtime_dir, runtime) != 0 ||
         clo_state_dir(h->cfg->state_dir, state) != 0)
         found(f, CLO_FINDING_FAIL, "name them with --runtime-dir and --state-dir",
               "there is no place for the runtime and state folders");
-    else if (check_folder(h, runtime, f) && check_folder(h, state, f))
+    else if (clo_runtime_examine(under(h, runtime).text, at, &problem) != 0 ||
+             clo_state_examine(under(h, state).text, and_at, &problem) != 0)
+        found_problem(f, &problem);
+    else if (has_space(at, f) && has_space(and_at, f))
         found(f, CLO_FINDING_OK, "", "%s and %s can be written to", runtime, state);
 }
 
