@@ -275,9 +275,9 @@ static int take_name(const char *file, char ret[CLO_STR_MAX], struct clo_problem
     int err = 0;
 
     if (real == NULL && errno == ENOENT && lstat(file, &st) == 0)
-        err = clo_problem_set(problem,
-                              "the key store %s is a link to what isn't there: remove it, or correct it",
-                              file);
+        err = clo_problem_set(
+            problem, "the key store %s is a link to what isn't there: remove it, or correct it",
+            file);
     else if (real == NULL && errno != ENOENT)
         err = clo_problem_set(problem, "the key store %s can't be reached (%s)", file,
                               strerror(errno));
@@ -302,7 +302,8 @@ static int take_lock(int dir, const char *folder)
             return -1;
         (void)nanosleep(&nap, NULL);
     }
-    fprintf(stderr, "cloisterd: waiting for another program, which holds the lock of %s.\n", folder);
+    fprintf(stderr, "cloisterd: waiting for another program, which holds the lock of %s.\n",
+            folder);
     return flock(dir, LOCK_EX);
 }
 
