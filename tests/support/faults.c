@@ -106,7 +106,11 @@ void clo_fault_result(int v)
     atomic_store(&fault.result, v);
 }
 
-/* ---- how a function is replaced, and how its original is reached ---- */
+/*
+ * ---- how a function is replaced, and how its original is reached ----
+ *
+ * Types, names and lists of parameters can't stand in parentheses. NOLINTBEGIN(bugprone-macro-parentheses)
+ */
 
 #ifdef CLO_FAULTS_PRELOAD
 #include <dlfcn.h>
@@ -547,3 +551,4 @@ __attribute__((constructor)) static void from_environment(void)
     start(kinds, 0, setting("CLOISTER_FAULT_SEED", 1), setting("CLOISTER_FAULT_EVERY", 1000));
 }
 #endif
+/* NOLINTEND(bugprone-macro-parentheses) */
