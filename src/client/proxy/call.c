@@ -9,12 +9,12 @@
 
 #include "base/enc.h"
 #include "base/secret.h"
+#include "client/proxy/tail.h"
 #include "client/transfer.h"
 #include "codec/ohttp.h"
 
 #define CANCEL_PATH "/v1/cloister/cancel"
 #define SSE_TYPE    "text/event-stream"
-#define DONE_EVENT  "data: [DONE]\n\n"
 
 enum {
     STREAM_HIGH = 256 << 10, /* held for a slow application before the server's side is paused */
@@ -47,10 +47,8 @@ struct clo_call {
     unsigned status;
     char type[TYPE_MAX + 1];
     long retry_after;
-    bool stream, held; /* held: [DONE] has come */
-    bool ended, whole;
-    uint8_t tail
-        [2]; /* the last two bytes of a stream: an event of ours has to begin on a line of its own */
+    bool stream, ended, whole;
+    struct clo_tail tail; /* of a stream */
     struct clo_buf out;
 };
 
@@ -129,27 +127,6 @@ int clo_call_body(struct clo_call *c, const void *p, size_t n)
 
 /* ---- the answer's content ---- */
 
-/* Content for the application; two bytes are remembered of it. */
-static int put(struct clo_call *c, const void *p, size_t n)
-{
-    const uint8_t *b = p;
-    const int err = clo_buf_append(&c->out, p, n);
-
-    if (err == 0 && n > 0) {
-        c->tail[0] = n > 1 ? b[n - 2] : c->tail[1];
-        c->tail[1] = b[n - 1];
-    }
-    return err;
-}
-
-static int put_held(struct clo_call *c)
-{
-    const bool held = c->held;
-
-    c->held = false;
-    return held ? put(c, DONE_EVENT, strlen(DONE_EVENT)) : 0;
-}
-
 static int on_head(void *ctx, unsigned status, const struct cloister_field *f, size_t n)
 {
     struct clo_call *c = ctx;
@@ -169,19 +146,12 @@ static int on_head(void *ctx, unsigned status, const struct cloister_field *f, s
 
 static int on_content(void *ctx, const void *p, size_t n)
 {
-    static const size_t done_n = sizeof(DONE_EVENT) - 1;
-    const uint8_t *b = p;
     struct clo_call *c = ctx;
-    int err;
 
     if (!c->stream)
-        return put(c, p, n);
-    if ((err = put_held(c)) != 0)
-        return err;
-    c->held = n >= done_n && memcmp(b + n - done_n, DONE_EVENT, done_n) == 0;
-    err = put(c, p, c->held ? n - done_n : n);
+        return clo_buf_append(&c->out, p, n);
     c->state = CLO_CALL_STREAM;
-    return err;
+    return clo_tail_put(&c->tail, p, n, &c->out);
 }
 
 static const struct cloister_answer_handler handler = {.head = on_head, .content = on_content};
@@ -191,7 +161,7 @@ static void complete(struct clo_call *c)
 {
     if (c->ended)
         return;
-    if (put_held(c) != 0)
+    if (clo_tail_whole(&c->tail, &c->out) != 0)
         return; /* out of memory: the stream ends without it, and so not as a whole */
     c->ended = c->whole = true;
     c->state = c->stream ? CLO_CALL_STREAM : CLO_CALL_WHOLE;
@@ -209,13 +179,10 @@ static void drop_exchange(struct clo_call *c)
 static void break_stream(struct clo_call *c)
 {
     struct clo_buf json = clo_buf_init(16384);
-    const bool at_line = c->tail[1] == '\0' || (c->tail[0] == '\n' && c->tail[1] == '\n');
 
-    c->held = false;
     /* In memory that isn't there the event is left out: the connection's end says the same. */
-    if ((at_line || put(c, "\n\n", 2) == 0) && clo_proxy_error_json(&c->error, &json) == 0 &&
-        put(c, "data: ", 6) == 0 && put(c, json.p, json.len) == 0)
-        (void)!put(c, "\n\n", 2);
+    if (clo_proxy_error_json(&c->error, &json) == 0)
+        (void)!clo_tail_broken(&c->tail, json.p, json.len, &c->out);
     clo_buf_clear(&json);
     c->ended = true;
 }
