@@ -8,6 +8,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include "base/secret.h"
@@ -243,13 +244,21 @@ static void print_wrong(const struct diff *d)
 static const char *conclusion(const struct diff *d)
 {
     if (d->verdict.outcome == CLOISTER_VERIFIED)
-        return "no difference: VERIFIED";
+        return d->policy->manifests.given
+                   ? "no difference: VERIFIED"
+                   : "no difference: VERIFIED; the policy pins no manifest, so any is admitted (a proxy that runs keeps to "
+                     "its first: start it anew)";
     if (!acceptable(d))
         return "NOT VERIFIED: nothing that this server shows is to be trusted";
     return d->o->accept ? "REFUSED so far, only for what differs: all else is verified"
                         : "REFUSED, only for what differs: all else is verified, and "
                           "`cloister policy diff --accept` lets the policy admit it";
 }
+
+/* What all other checks rest on. Anybody can start an image of their own on genuine hardware. */
+static const char another_image[] =
+    "WARNING: this is another image, and who made it decides what becomes of what you write. No check tells a good one from "
+    "a bad one: accept it only if a source that you trust names this measurement";
 
 static void print_text(const struct diff *d)
 {
@@ -261,6 +270,8 @@ static void print_text(const struct diff *d)
         print_manifest(d);
     if (!acceptable(d))
         print_wrong(d);
+    else if (d->new_measurement)
+        printf("%s%s%s\n", clo_style(stdout, CLO_YELLOW), another_image, clo_style(stdout, CLO_PLAIN));
     printf("%s%s%s\n", clo_style(stdout, ok ? CLO_GREEN : CLO_RED), conclusion(d),
            clo_style(stdout, CLO_PLAIN));
     if (d->verdict.simulated)
@@ -396,6 +407,7 @@ static bool agreed(const struct diff *d)
 
     if (d->o->yes)
         return true;
+    (void)tcflush(STDIN_FILENO, TCIFLUSH); /* typed before there was a question: no answer */
     fputs("Let the policy admit this from now on? [y/N] ", stderr);
     if (fflush(stdout) == 0 && fgets(line, sizeof(line), stdin) != NULL && clo_stop_signal() == 0 &&
         (strcmp(line, "y\n") == 0 || strcmp(line, "yes\n") == 0))
@@ -462,8 +474,10 @@ static int check_options(const struct clo_options *o)
         wrong = "--accept writes to the policy's file: name it with --policy FILE";
     else if (o->accept && !o->yes && o->json)
         wrong = "--accept with --json asks nobody: it needs --yes";
-    else if (o->accept && !o->yes && (isatty(STDIN_FILENO) != 1 || isatty(STDERR_FILENO) != 1))
-        wrong = "--accept asks first, and there is no terminal: it needs --yes";
+    else if (o->accept && !o->yes &&
+             (isatty(STDIN_FILENO) != 1 || isatty(STDOUT_FILENO) != 1 ||
+              isatty(STDERR_FILENO) != 1))
+        wrong = "--accept shows the difference and asks first, and there is no terminal: it needs --yes";
     if (wrong != NULL)
         clo_say_problem("%s", wrong);
     return wrong == NULL ? 0 : CLOISTER_E_ARGUMENT;

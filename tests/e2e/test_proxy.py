@@ -679,8 +679,8 @@ def another_manifest_is_refused_until_the_policy_changes():
             status, headers, doc = p.chat("to another", model="second")
             assert status == 502 and headers["x-should-retry"] == "false", (status, doc)
             status, headers, doc = p.chat("again", model="second")
-            assert status == 503 and doc["error"]["code"] == "manifest_changed" and "policy diff" in doc["error"]["message"], doc
-            assert headers["x-should-retry"] == "false"
+            assert status == 503 and doc["error"]["code"] == "manifest_changed", doc
+            assert headers["x-should-retry"] == "false" and "start it anew" in doc["error"]["message"], doc
             doc = json.loads(p.request("GET", "/v1/cloister/verdict")[2])
             assert doc["ready"] is False and doc["error"]["code"] == "manifest_changed", doc
             with open(policy, "w") as broken:
@@ -691,6 +691,31 @@ def another_manifest_is_refused_until_the_policy_changes():
             status, headers, doc = p.chat("accepted", model="second")
             assert status == 200, doc
             assert [r[1]["messages"][0]["content"] for r in e.requests] == ["hello", "accepted"]
+        f.close()
+
+
+@tap
+def all_that_a_policy_with_manifests_lists_may_follow_one_another():
+    with engine() as e, Daemon("--model-name", "first", engine=e) as a, Daemon("--model-name", "second", engine=e) as b:
+        a.wait_ready()
+        b.wait_ready()
+        pinned = [json.loads(harness.cloister("policy", "init", "--from-server", "--server", d.url).stdout)["manifests"][0] for d in (a, b)]
+        both = {"measurements": sorted({a.info["measurement"], b.info["measurement"]}),
+                "simulated": {"roots": [a.info["simulated_root"], b.info["simulated_root"]]}}
+        policy = a.write_policy(**both, manifests=pinned[:1])
+        f = Forward(a.port)
+        with Proxy(daemon=a, url=f.url, policy=policy) as p:
+            assert p.chat("hello", model="first")[0] == 200
+            f.target = b.port
+            assert p.chat("to another", model="second")[0] == 502
+            status, headers, doc = p.chat("again", model="second")
+            assert status == 503 and "manifest.pinned" in doc["error"]["message"] and "policy diff --accept" in doc["error"]["message"], doc
+            a.write_policy(**both, manifests=pinned)
+            assert p.chat("accepted", model="second")[0] == 200
+            f.target = a.port
+            assert p.chat("back", model="first")[0] == 502
+            status, headers, doc = p.chat("and again", model="first")
+            assert status == 200, doc
         f.close()
 
 

@@ -124,12 +124,13 @@ static void a_refusal_names_the_check_that_failed(void **state)
     assert_true(e.never_again);
     assert_string_equal(e.code, "not_verified");
     assert_non_null(strstr(e.message, "snp.measurement"));
+    assert_non_null(strstr(e.message, "cloister policy diff --accept"));
     clo_proxy_error_server(&f, NULL, false, URL, &e);
     assert_shape(&e);
     free(v);
 }
 
-static void another_manifest_leads_to_the_command_that_shows_it(void **state)
+static void another_manifest_that_no_policy_pins_leads_to_what_helps(void **state)
 {
     const struct clo_fault f = {.step = CLO_STEP_VERDICT, .err = CLOISTER_E_REFUSED};
     struct clo_proxy_error e = {0};
@@ -138,7 +139,8 @@ static void another_manifest_leads_to_the_command_that_shows_it(void **state)
     clo_proxy_error_server(&f, NULL, true, URL, &e);
     assert_shape(&e);
     assert_string_equal(e.code, "manifest_changed");
-    assert_non_null(strstr(e.message, "cloister policy diff"));
+    assert_non_null(strstr(e.message, "start it anew"));
+    assert_non_null(strstr(e.message, "cloister policy init --from-server"));
 }
 
 static void a_server_that_is_not_ready_says_when_to_come_back(void **state)
@@ -175,7 +177,7 @@ int main(void)
         cmocka_unit_test(what_was_never_sent_may_be_asked_again),
         cmocka_unit_test(whatever_may_have_run_is_never_asked_again_by_itself),
         cmocka_unit_test(a_refusal_names_the_check_that_failed),
-        cmocka_unit_test(another_manifest_leads_to_the_command_that_shows_it),
+        cmocka_unit_test(another_manifest_that_no_policy_pins_leads_to_what_helps),
         cmocka_unit_test(a_server_that_is_not_ready_says_when_to_come_back),
         cmocka_unit_test(what_evidence_says_of_itself_is_made_harmless),
     };

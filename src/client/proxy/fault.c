@@ -132,6 +132,13 @@ static void refused(const struct clo_fault *f, const struct cloister_verdict *v,
             ": %s. Check your clock, and that server and proxy are of "
             "matching versions.",
             url, cloister_strerror(f->err));
+    else if (why->id == CLOISTER_CHECK_SNP_MEASUREMENT || why->id == CLOISTER_CHECK_MANIFEST_PINNED)
+        say(e,
+            "The server %s was NOT verified and " NOT_SENT
+            ": %s (%s). `cloister policy diff` shows what has changed; once the policy admits it "
+            "(`cloister policy diff --accept`), the proxy goes on by itself.",
+            url, why->reason[0] != '\0' ? why->reason : cloister_check_title(why->id),
+            cloister_check_name(why->id));
     else
         say(e,
             "The server %s was NOT verified and " NOT_SENT
@@ -153,8 +160,9 @@ void clo_proxy_error_server(const struct clo_fault *f, const struct cloister_ver
         ret->never_again = true;
         say(ret,
             "The server %s was verified, but it runs something else than when this proxy started, and " NOT_SENT
-            ". `cloister policy diff` shows what has changed; once the policy file says that you accept it, the proxy "
-            "goes on by itself.",
+            ". The policy pins no manifest, so the proxy keeps to the first one that it saw: start it anew to take this one, or "
+            "give the policy file the `manifests` that you accept (`cloister policy init --from-server` writes the present "
+            "one), and the proxy goes on by itself.",
             url);
     } else if (f->step == CLO_STEP_VERDICT) {
         ret->retry_after = 0;

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
+#include "attest/policy.h"
 #include "client/commands.h"
 #include "client/file.h"
 #include "client/say.h"
@@ -311,9 +312,14 @@ static void attempt_failed(struct clo_server *s, const struct clo_fault *f,
     tell_all(s->pool);
 }
 
-/* Is it what this launch began with? The first to be verified says what that is. */
-static bool is_pinned(struct clo_pool *p, const struct cloister_verdict *v)
+/*
+ * Is it what was accepted? Where the policy pins manifests, everything that it lists was. Else what this launch began with stands for that:
+ * the first to be verified says what it is.
+ */
+static bool is_accepted(struct clo_pool *p, const struct cloister_verdict *v)
 {
+    if (p->policy->manifests.given)
+        return true;
     if (!p->pinned) {
         memcpy(p->manifest, v->manifest_digest, sizeof(p->manifest));
         memcpy(p->measurement, v->measurement, sizeof(p->measurement));
@@ -336,7 +342,7 @@ static void judge(struct clo_server *s)
                                                      p->setup.roots, now, v);
     if (fault.err == 0)
         fault.err = cloister_channel_open(v, now, &chan);
-    if (fault.err == 0 && !is_pinned(s->pool, v)) {
+    if (fault.err == 0 && !is_accepted(s->pool, v)) {
         cloister_channel_free(chan);
         fault.err = CLOISTER_E_REFUSED;
         attempt_failed(s, &fault, v, true);

@@ -6,8 +6,10 @@
  *  - Evidence is renewed ahead of its end while the old channel serves. A renewal that fails is tried again with growing
  *    pauses, and at once when a request asks for it; the old verdict serves until its valid_until and never after.
  *  - After a request has failed, its server's channel is gone: nothing more is sent there before new evidence was verified.
- *  - What was verified first in this launch is remembered: evidence that verifies but shows another manifest or measurement is refused, until
- *    the policy file changes. That is looked at before each renewal, when a request would be refused, and on clo_pool_reload.
+ *  - Where the policy pins manifests, all that it lists was accepted by the user, and any of it may follow any other: a fleet in the midst
+ *    of an upgrade. Where it pins none, what was verified first in this launch is remembered, and evidence that verifies but shows another manifest
+ *    or measurement is refused, until the policy file changes or the proxy is started anew.
+ *  - The policy file is looked at before each renewal, when a request would be refused, and on clo_pool_reload.
  *  - A policy file that changed and parses takes effect at once: everything is verified anew. One that doesn't parse is said and the
  *    old one kept.
  *
