@@ -188,7 +188,9 @@ def a_body_larger_than_any_request_is_refused_before_it_is_read():
 def a_body_of_two_lengths_is_refused_and_ends_the_connection():
     """What one reader takes for the rest of a body another takes for the next request."""
     for fields in ("Content-Length: 0\r\nTransfer-Encoding: chunked", "Content-Length: 5\r\nContent-Length: 0",
-                   "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked", "Transfer-Encoding: gzip, chunked", "Transfer-Encoding: identity"):
+                   "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked", "Transfer-Encoding: gzip, chunked", "Transfer-Encoding: identity",
+                   "Content-Length: 5\r\nTransfer-Encoding : chunked", "Content-Length: 5\r\nTransfer-Encoding:\r\n chunked",
+                   "Content-Length:\r\n 5", "Content-Length: 5\r\n 0", "Content-Length : 5"):
         for start in (f"POST {GATEWAY}", "GET /healthz"):
             with connection(D) as s:
                 s.sendall(f"{start} HTTP/1.1\r\nHost: x\r\nContent-Type: {CHUNKED}\r\n{fields}\r\n\r\n0\r\n\r\n".encode())

@@ -392,6 +392,15 @@ static enum MHD_Result post(struct clo_gw *gw, struct MHD_Connection *conn, cons
     return ok;
 }
 
+/*
+ * Is it this field, or what could be taken for it? With a blank before the colon the server has another name, and so it has where the
+ * value goes on in the next line, which it puts behind the name.
+ */
+static bool is_field(const char *key, size_t n, const char *name)
+{
+    return n >= strlen(name) && strncasecmp(key, name, strlen(name)) == 0;
+}
+
 static enum MHD_Result read_framing(void *arg, enum MHD_ValueKind kind, const char *key,
                                     size_t key_n, const char *value, size_t n)
 {
@@ -399,10 +408,12 @@ static enum MHD_Result read_framing(void *arg, enum MHD_ValueKind kind, const ch
     unsigned *framings = arg;
 
     (void)kind;
-    if (key_n == sizeof(length) - 1 && strncasecmp(key, length, key_n) == 0)
-        *framings += 1;
-    if (key_n == sizeof(coding) - 1 && strncasecmp(key, coding, key_n) == 0)
-        *framings += n == 7 && strncasecmp(value, "chunked", n) == 0 ? 1 : 2;
+    if (is_field(key, key_n, length))
+        *framings += key_n == sizeof(length) - 1 ? 1 : 2;
+    if (is_field(key, key_n, coding))
+        *framings += key_n == sizeof(coding) - 1 && n == 7 && strncasecmp(value, "chunked", n) == 0
+                         ? 1
+                         : 2;
     return MHD_YES;
 }
 
