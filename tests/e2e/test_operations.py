@@ -315,6 +315,20 @@ def a_limit_that_was_reloaded_holds():
 
 
 @tap
+def a_storm_of_reloads_doesnt_drown_a_gateway_that_is_busy():
+    with Served() as s:
+        busy = int(re.findall(r"gateway start pid=(\d+)", s.d.log())[-1])
+        os.kill(busy, signal.SIGSTOP)
+        end = time.monotonic() + 1
+        while time.monotonic() < end:
+            s.d.proc.send_signal(signal.SIGHUP)
+        s.reload("parent reload")
+        os.kill(busy, signal.SIGCONT)
+        assert ask(s.d, "hello").returncode == 0
+        assert s.d.log().count("child-exit") == 0
+
+
+@tap
 def the_largest_store_is_taken_up_again_and_again():
     """Each time all keys but one are others: places of those that no longer hold are given to new ones."""
     with Served() as s:

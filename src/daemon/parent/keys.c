@@ -383,8 +383,8 @@ int clo_keys_edit_save(struct clo_keys_edit *e, struct clo_problem *problem)
     if ((fd = mkostemp(draft, O_CLOEXEC)) < 0 ||
         ((e->owner != geteuid() || e->group != getegid()) && fchown(fd, e->owner, e->group) != 0) ||
         !write_all(fd, &text) || fsync(fd) != 0 || rename(draft, e->file) != 0) {
-        err = clo_problem_set(problem, "the key store %s can't be written (%s)", e->file,
-                              strerror(errno));
+        err = clo_problem_set(problem, "the key store %s can't be written (%s): it stays as it was",
+                              e->file, strerror(errno));
         if (fd >= 0)
             (void)unlink(draft);
         goto out;

@@ -54,7 +54,9 @@ struct clo_parent {
     enum clo_phase phase;
     int64_t deadline_us; /* of CLO_PHASE_DRAINING and CLO_PHASE_ENDING */
     int64_t ping_us;     /* the next one, while CLO_PHASE_SERVING */
-    int status;          /* to exit with */
+    bool reload_wanted;
+    int64_t reload_us; /* not before */
+    int status;        /* to exit with */
     struct clo_child child[CLO_ROLE_COUNT];
     char socket[CLO_STR_MAX]; /* the managed engine's */
     bool engine_advised;      /* the sentence about an engine that doesn't start was said */

@@ -15,6 +15,8 @@
 enum {
     END_S = 3,     /* between the order to end and SIGKILL */
     TURN_MAX = 16, /* messages of one child before others, and signals, are looked at */
+    /* From one reload to the next: what each sends must not fill the channel of a gateway that is busy for a moment. */
+    RELOAD_PAUSE_MS = 100,
 };
 
 /* ---- what children say ---- */
@@ -264,8 +266,7 @@ static void on_signals(struct clo_parent *p)
     struct signalfd_siginfo s;
 
     while (read(p->signals, &s, sizeof s) == sizeof s) {
-        if (s.ssi_signo == SIGHUP && p->phase == CLO_PHASE_SERVING)
-            clo_parent_reload(p);
+        p->reload_wanted |= s.ssi_signo == SIGHUP;
         if (s.ssi_signo != SIGTERM && s.ssi_signo != SIGINT)
             continue;
         if (p->phase == CLO_PHASE_SERVING)
@@ -274,6 +275,15 @@ static void on_signals(struct clo_parent *p)
             kill_all(p); /* asked twice */
     }
     reap(p);
+}
+
+static void reload_if_due(struct clo_parent *p)
+{
+    if (!p->reload_wanted || p->phase != CLO_PHASE_SERVING || clo_clock_mono_us() < p->reload_us)
+        return;
+    p->reload_wanted = false;
+    clo_parent_reload(p);
+    p->reload_us = clo_clock_mono_us() + (int64_t)RELOAD_PAUSE_MS * 1000;
 }
 
 static int wait_ms(const struct clo_parent *p)
@@ -285,6 +295,8 @@ static int wait_ms(const struct clo_parent *p)
         for (enum clo_role r = CLO_ROLE_GATEWAY; r < CLO_ROLE_COUNT; r++)
             if (p->child[r].state == CLO_CHILD_ABSENT && p->child[r].again_us < first)
                 first = p->child[r].again_us;
+    if (p->phase == CLO_PHASE_SERVING && p->reload_wanted && p->reload_us < first)
+        first = p->reload_us;
     return first <= now ? 0 : first - now > 60000000 ? 60000 : (int)((first - now + 999) / 1000);
 }
 
@@ -314,6 +326,7 @@ void clo_parent_run(struct clo_parent *p)
             if (fds[r].revents != 0 && p->child[r].control >= 0)
                 listen_to(p, r);
         on_signals(p);
+        reload_if_due(p);
         clo_children_ping(p);
         on_deadline(p);
     }
