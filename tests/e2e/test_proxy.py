@@ -96,7 +96,7 @@ class Forward:
     """A relay that a test can point elsewhere, or tell to keep its side open when the other has gone."""
 
     def __init__(self, target):
-        self.target, self.hold = target, False
+        self.target, self.hold, self.routes, self.refused = target, False, {}, None
         self.sock = socket.create_server(("127.0.0.1", 0))
         self.port = self.sock.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
@@ -110,17 +110,18 @@ class Forward:
                 threading.Thread(target=self._serve, args=(c,), daemon=True).start()
 
     def _serve(self, c):
-        with contextlib.suppress(OSError), c, socket.create_connection(("127.0.0.1", self.target)) as u:
+        b = c.recv(65536)
+        head = b.split(b"\r\n", 1)[0].decode()
+        self.heads.append(head)
+        if self.refused and head.startswith(self.refused):
+            c.close()
+            return
+        target = self.routes.get(head, self.target)
+        with contextlib.suppress(OSError), c, socket.create_connection(("127.0.0.1", target)) as u:
             threading.Thread(target=self._pump, args=(u, c), daemon=True).start()
-            first = True
-            while True:
-                b = c.recv(65536)
-                if not b:
-                    break
-                if first:
-                    self.heads.append(b.split(b"\r\n", 1)[0].decode())
-                first = False
+            while b:
                 u.sendall(b)
+                b = c.recv(65536)
             until(lambda: not self.hold, "the relay to be let go")
 
     def _pump(self, u, c):
@@ -352,6 +353,39 @@ def a_hang_up_ends_the_generation_even_if_a_relay_holds_the_connection_open():
 @tap
 def a_hang_up_before_the_answer_ends_the_generation_too():
     hang_up(True, False)
+
+
+@tap
+def a_cancellation_takes_the_way_of_its_request_even_if_another_replica_was_verified_since():
+    gone = threading.Event()
+
+    def script(body, out):
+        out.head()
+        out.event("begun")
+        if out.peer_gone():
+            gone.set()
+
+    with engine(script) as e, engine() as other, Daemon(engine=e) as a, Daemon(engine=other) as b:
+        a.wait_ready()
+        b.wait_ready()
+        pinned = [json.loads(harness.cloister("policy", "init", "--from-server", "--server", d.url).stdout)["manifests"][0] for d in (a, b)]
+        policy = a.write_policy(measurements=sorted({a.info["measurement"], b.info["measurement"]}), manifests=sorted(set(pinned)),
+                                simulated={"roots": [a.info["simulated_root"], b.info["simulated_root"]]})
+        f = Forward(a.port)  # a balancer that routes by the gateway's path
+        f.hold = True
+        with Proxy(daemon=a, url=f.url, policy=policy) as p:
+            c, r = p.stream("hi")
+            r.readline()
+            posts = [h for h in f.heads if h.startswith("POST")]
+            f.routes, f.target, f.refused = {posts[0]: a.port}, b.port, "POST"
+            assert p.chat("broken off")[0] == 502
+            f.refused = None
+            until(lambda: p.chat("to the other")[0] == 200, "the other replica")
+            r.close()
+            c.close()
+            assert gone.wait(harness.WAIT), [h for h in f.heads if h.startswith("POST")]
+            f.hold = False
+        f.close()
 
 
 @tap

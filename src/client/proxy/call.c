@@ -34,6 +34,7 @@ struct clo_call {
     struct clo_pool_waiter waiter;
     uint32_t tried;
     struct clo_server *server;
+    struct clo_tie *tie; /* under which it was sealed */
     struct cloister_exchange *x;
     struct clo_flight *flight;
     uint8_t id[32];
@@ -275,11 +276,13 @@ static int seal(struct clo_call *c, struct clo_post *post)
         .body_n = c->body.len,
     };
     const uint8_t *sealed = NULL;
-    struct cloister_channel *chan = clo_server_channel(c->server);
+    struct cloister_channel *chan;
     int err;
 
-    if (chan == NULL)
+    clo_tie_free(c->tie);
+    if ((c->tie = clo_server_tie(c->server)) == NULL)
         return CLOISTER_E_STALE;
+    chan = clo_tie_channel(c->tie);
     if ((err = cloister_exchange_new(chan, &req, clo_server_now(c->server), &c->x)) != 0 ||
         (err = cloister_exchange_body(c->x, &sealed, &post->body_n)) != 0)
         return err;
@@ -387,9 +390,11 @@ static void cancel(struct clo_call *c)
         .done = on_cancelled,
         .ctx = k,
     };
-    struct cloister_channel *chan = clo_server_channel(c->server);
+    struct cloister_channel *chan = clo_tie_channel(c->tie);
     const uint8_t *sealed = NULL;
 
+    if (clo_server_now(c->server) >= cloister_channel_valid_until(chan))
+        chan = clo_server_channel(c->server);
     if (k == NULL || chan == NULL)
         goto out;
     k->shared = c->shared;
@@ -480,6 +485,7 @@ void clo_call_free(struct clo_call *c)
     if (c->whole && c->status == 503)
         clo_server_renew(c->server);
     drop_exchange(c);
+    clo_tie_free(c->tie);
     clo_buf_clear(&c->body);
     clo_buf_clear(&c->out);
     c->shared->used -= c->charged;

@@ -37,12 +37,17 @@ struct fetch {
     size_t blobs;
 };
 
+struct clo_tie {
+    struct cloister_channel *chan;
+    size_t holders;
+};
+
 struct clo_server {
     struct clo_pool *pool;
     size_t index;
     struct clo_transport *t;
     /* in use */
-    struct cloister_channel *chan;
+    struct clo_tie *tie; /* NULL: no verdict that counts */
     struct cloister_verdict *verdict;
     int64_t awake_since; /* boot clock minus wall clock when the verdict was made */
     int64_t life, ends;  /* seconds from the first verdict that ends then to its end */
@@ -92,17 +97,38 @@ int64_t clo_server_now(const struct clo_server *s)
 
 /* ---- the state of a server ---- */
 
+void clo_tie_free(struct clo_tie *t)
+{
+    if (t == NULL || --t->holders > 0)
+        return;
+    cloister_channel_free(t->chan);
+    free(t);
+}
+
+struct cloister_channel *clo_tie_channel(const struct clo_tie *t)
+{
+    return t->chan;
+}
+
 static void drop_channel(struct clo_server *s)
 {
-    cloister_channel_free(s->chan);
-    s->chan = NULL;
+    clo_tie_free(s->tie);
+    s->tie = NULL;
 }
 
 struct cloister_channel *clo_server_channel(struct clo_server *s)
 {
-    if (s->chan != NULL && clo_server_now(s) >= cloister_channel_valid_until(s->chan))
+    if (s->tie != NULL && clo_server_now(s) >= cloister_channel_valid_until(s->tie->chan))
         drop_channel(s);
-    return s->chan;
+    return s->tie != NULL ? s->tie->chan : NULL;
+}
+
+struct clo_tie *clo_server_tie(struct clo_server *s)
+{
+    if (clo_server_channel(s) == NULL)
+        return NULL;
+    s->tie->holders++;
+    return s->tie;
 }
 
 const struct cloister_verdict *clo_server_verdict(const struct clo_server *s)
@@ -179,7 +205,7 @@ static void take_policy(struct clo_pool *p, struct cloister_policy *policy)
     clo_say_note("the policy has changed: every server is verified anew");
     for (size_t i = 0; i < p->servers; i++) {
         struct clo_server *s = p->server[i];
-        const bool used = s->chan != NULL || s->fetching || s->tried;
+        const bool used = s->tie != NULL || s->fetching || s->tried;
 
         drop_channel(s);
         s->failures = s->endings = 0;
@@ -232,7 +258,7 @@ static void wake_in(struct clo_server *s, int64_t ms)
  */
 static void plan_renewal(struct clo_server *s)
 {
-    const int64_t left = cloister_channel_valid_until(s->chan) - clo_server_now(s);
+    const int64_t left = cloister_channel_valid_until(s->tie->chan) - clo_server_now(s);
     const int64_t margin = s->life / 10 > MARGIN_S ? s->life / 10 : MARGIN_S;
 
     wake_in(s, 1000 * (left > margin ? left - margin : left > 4 ? left / 4 : 1));
@@ -248,7 +274,7 @@ static void keep_ready(struct clo_pool *p)
 
         if (clo_server_channel(s) == NULL && !s->fetching && !s->tried && !s->hopeful)
             start(s);
-        if (s->chan != NULL || s->fetching || s->hopeful)
+        if (s->tie != NULL || s->fetching || s->hopeful)
             good++;
     }
 }
@@ -260,7 +286,7 @@ static void settle(struct clo_pool *p)
     if (p->settled)
         return;
     for (size_t i = 0; i < p->servers && verified == NULL; i++) {
-        if (p->server[i]->chan != NULL)
+        if (p->server[i]->tie != NULL)
             verified = p->server[i];
     }
     for (size_t i = 0; i < p->servers && verified == NULL; i++) {
@@ -334,30 +360,33 @@ static void judge(struct clo_server *s)
     const struct clo_pool *p = s->pool;
     struct clo_fault fault = {.step = CLO_STEP_VERDICT};
     struct cloister_verdict *v = calloc(1, sizeof(*v));
-    struct cloister_channel *chan = NULL;
+    struct clo_tie *tie = calloc(1, sizeof(*tie));
     const int64_t now = clo_clock_now(), awake_since = now - boot_s();
+    bool changed = false;
 
-    fault.err = v == NULL ? CLOISTER_E_MEMORY
-                          : cloister_evidence_verify(s->fetch.e, &s->fetch.nonce, p->policy,
+    fault.err = v == NULL || tie == NULL
+                    ? CLOISTER_E_MEMORY
+                    : cloister_evidence_verify(s->fetch.e, &s->fetch.nonce, p->policy,
                                                      p->setup.roots, now, v);
     if (fault.err == 0)
-        fault.err = cloister_channel_open(v, now, &chan);
+        fault.err = cloister_channel_open(v, now, &tie->chan);
     if (fault.err == 0 && !is_accepted(s->pool, v)) {
-        cloister_channel_free(chan);
+        changed = true;
+        cloister_channel_free(tie->chan);
         fault.err = CLOISTER_E_REFUSED;
-        attempt_failed(s, &fault, v, true);
-        return;
     }
     if (fault.err != 0) {
-        attempt_failed(s, &fault, v, false);
+        free(tie);
+        attempt_failed(s, &fault, v, changed);
         return;
     }
+    tie->holders = 1;
     fetch_end(s);
     drop_channel(s);
     free(s->verdict);
     free(s->refused);
     s->refused = NULL;
-    s->chan = chan;
+    s->tie = tie;
     s->verdict = v;
     s->awake_since = awake_since;
     if (v->valid_until != s->ends)
@@ -663,7 +692,7 @@ static json_t *error_member(const struct clo_server *s)
 int clo_pool_verdict_json(struct clo_pool *p, struct clo_buf *out)
 {
     const struct clo_server *s = spokesman(p);
-    const struct cloister_verdict *v = s->chan != NULL      ? s->verdict
+    const struct cloister_verdict *v = s->tie != NULL      ? s->verdict
                                        : s->refused != NULL ? s->refused
                                                             : s->verdict;
     json_t *doc = NULL, *verdict = NULL, *error = NULL;
@@ -677,12 +706,12 @@ int clo_pool_verdict_json(struct clo_pool *p, struct clo_buf *out)
                       (err = clo_json_parse(text, strlen(text), 1 << 20, &verdict)) != 0))
         goto out;
     doc = json_pack("{s:i, s:s, s:b, s:i, s:i, s:O?}", "v", 1, "server", clo_transport_url(s->t),
-                    "ready", (int)(s->chan != NULL), "servers", (int)p->servers, "servers_ready",
+                    "ready", (int)(s->tie != NULL), "servers", (int)p->servers, "servers_ready",
                     (int)ready, "verdict", verdict);
     err = CLOISTER_E_MEMORY;
     if (doc == NULL)
         goto out;
-    if (s->chan == NULL && s->fault.err != 0 && (error = error_member(s)) != NULL &&
+    if (s->tie == NULL && s->fault.err != 0 && (error = error_member(s)) != NULL &&
         json_object_update(doc, error) != 0)
         goto out;
     err = clo_json_write(doc, out);

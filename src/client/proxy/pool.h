@@ -68,6 +68,15 @@ void clo_pool_leave(struct clo_pool *p, struct clo_pool_waiter *w);
 
 /* NULL when its verdict has ended meanwhile. */
 struct cloister_channel *clo_server_channel(struct clo_server *s);
+/*
+ * The same, kept until it is let go, whatever becomes of its server meanwhile: behind a load balancer only the gateway that has a request can
+ * cancel it.
+ */
+struct clo_tie;
+CLO_MUST_USE struct clo_tie *clo_server_tie(struct clo_server *s);
+struct cloister_channel *clo_tie_channel(const struct clo_tie *t);
+/* NULL is fine. */
+void clo_tie_free(struct clo_tie *t);
 /* Now, by a clock that can't be set back behind the verdict. */
 int64_t clo_server_now(const struct clo_server *s);
 const struct cloister_verdict *clo_server_verdict(const struct clo_server *s);
