@@ -191,6 +191,28 @@ def a_keys_own_parallel_requests_stand_before_everyones():
 
 
 @tap
+def a_large_answer_that_nobody_reads_is_a_running_request():
+    """It takes memory until it is read: a key can't have more of them than it may have requests."""
+    def script(body, out):
+        out.json({"choices": [], "text": "x" * (16 << 20)})
+    with daemon(keys=[{"key": key("lazy"), "parallel": 1}, key("other")]) as d, socket.socket() as s:
+        section, done = keys_section(d), d.log().count("request-done")
+        r = ohttp.sealed(section, ohttp.inner(chat("x"), key("lazy")))
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        s.settimeout(WAIT)
+        s.connect(("127.0.0.1", d.port))
+        with engine_does(script):
+            s.sendall(f"POST {section['gateway']} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: {PLAIN}\r\n"
+                      f"Content-Length: {len(r.body)}\r\n\r\n".encode() + r.body)
+            until(lambda: d.log().count("request-done") > done, "the answer")
+        refused(ask(d, chat("x"), key("lazy")), "rate_limit_exceeded", "1 requests at the same time")
+        assert ask(d, chat("x"), key("other"))[0] == 200
+        while s.recv(1 << 20):
+            pass
+        assert ask(d, chat("x"), key("lazy"))[0] == 200
+
+
+@tap
 def an_expired_key_is_told_so_and_what_it_has_running_ends_well():
     end = int(time.time()) + 3
     with daemon(keys=[{"key": key("short"), "expires": end}, key("long")]) as d, engine_does(Gate()) as gate:

@@ -197,6 +197,21 @@ static void an_owner_has_its_share_of_running_and_waiting_requests_and_no_more(v
     clo_lessor_free(l);
 }
 
+static void an_owner_can_keep_its_share_without_its_slot(void **state)
+{
+    struct clo_lessor *l = make(1, 1, 4);
+    struct clo_lease lease = granted(l, ALICE);
+
+    (void)state;
+    clo_lessor_give(l, &lease);
+    clo_lessor_hold(l, ALICE, &lease);
+    assert_int_equal(clo_lessor_ask(l, ALICE, 0, &who_a, &lease), CLOISTER_E_QUOTA);
+    use_once(l, BOB);
+    clo_lessor_give(l, &lease);
+    use_once(l, ALICE);
+    clo_lessor_free(l);
+}
+
 static void an_owners_own_limit_stands_before_everyones(void **state)
 {
     struct clo_lessor *l = make(0, 2, 0);
@@ -337,6 +352,7 @@ int main(void)
         cmocka_unit_test(a_newcomer_does_not_overtake_the_queue),
         cmocka_unit_test(the_queue_is_bounded),
         cmocka_unit_test(an_owner_has_its_share_of_running_and_waiting_requests_and_no_more),
+        cmocka_unit_test(an_owner_can_keep_its_share_without_its_slot),
         cmocka_unit_test(an_owners_own_limit_stands_before_everyones),
         cmocka_unit_test(a_limit_that_is_lowered_below_what_runs_takes_nothing_away),
         cmocka_unit_test(one_who_takes_anothers_number_takes_nothing_else),

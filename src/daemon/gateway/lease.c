@@ -199,6 +199,14 @@ void clo_lessor_give(struct clo_lessor *l, const struct clo_lease *lease)
         l->slot[lease->slot].busy = false;
 }
 
+void clo_lessor_hold(struct clo_lessor *l, uint32_t owner, struct clo_lease *ret)
+{
+    *ret = (struct clo_lease){
+        .owner = owner, .slot = CLO_LEASE_NO_SLOT, .generation = l->generation};
+    if (owner < l->owners)
+        l->held[owner]++;
+}
+
 void clo_lessor_forget(struct clo_lessor *l, uint32_t owner)
 {
     for (uint32_t i = 0; i < l->slots; i++) {

@@ -52,6 +52,8 @@ void clo_lessor_leave(struct clo_lessor *l, const void *who);
 void clo_lessor_settle(struct clo_lessor *l, const struct clo_lease *lease);
 /* The request has ended and the engine knows (its connection is closed). */
 void clo_lessor_give(struct clo_lessor *l, const struct clo_lease *lease);
+/* The owner's share of parallel requests stays taken after it gave its slot: ret is handed back as well. */
+void clo_lessor_hold(struct clo_lessor *l, uint32_t owner, struct clo_lease *ret);
 /* The owner's number becomes another's, who must not meet what the slots remember: only while it holds no lease. */
 void clo_lessor_forget(struct clo_lessor *l, uint32_t owner);
 uint32_t clo_lessor_waiting(const struct clo_lessor *l);

@@ -830,8 +830,21 @@ static int on_leg_body(void *ctx, const uint8_t *p, size_t n)
     return err;
 }
 
+/* The engine is done, but a large answer takes memory until it is read: so long its request counts as one that runs. */
+static void hold_share(struct clo_request *r)
+{
+    if (clo_response_size(r->response) <= CLO_RESPONSE_HIGH)
+        return;
+    clo_lessor_hold(r->gw->lessor, r->owner, &r->lease);
+    r->leased = true;
+}
+
 void clo_request_flowed(struct clo_request *r)
 {
+    if (r->leased && r->leg == NULL && clo_response_size(r->response) <= CLO_RESPONSE_HIGH) {
+        clo_lessor_give(r->gw->lessor, &r->lease);
+        r->leased = false;
+    }
     if (r->paused && r->leg != NULL && !clo_response_is_congested(r->response)) {
         r->paused = false;
         clo_leg_pause(r->leg, false);
@@ -851,6 +864,7 @@ static void end_stream(struct clo_request *r, int err)
         err = clo_response_end(r->response);
     if (err == 0) {
         log_done(r);
+        hold_share(r);
     } else if (clo_response_take_back(r->response)) {
         fail(r, err == CLOISTER_E_ENGINE ? CLO_API_ENGINE_FAILED : CLO_API_ENGINE_LOST);
     } else {
@@ -879,6 +893,7 @@ static void end_whole(struct clo_request *r, int err)
                                                                    : CLO_API_ENGINE_FAILED);
     } else if (r->engine_status == 200) {
         say_all(r, 200, 0, &body);
+        hold_share(r);
     } else {
         clo_api_engine_fault(r->engine_status, body.p, body.len, &fault);
         say_fault(r, &fault);
