@@ -6,6 +6,8 @@
  */
 #include "client/policy_diff.h"
 
+#include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <termios.h>
@@ -271,7 +273,8 @@ static void print_text(const struct diff *d)
     if (!acceptable(d))
         print_wrong(d);
     else if (d->new_measurement)
-        printf("%s%s%s\n", clo_style(stdout, CLO_YELLOW), another_image, clo_style(stdout, CLO_PLAIN));
+        printf("%s%s%s\n", clo_style(stdout, CLO_YELLOW), another_image,
+               clo_style(stdout, CLO_PLAIN));
     printf("%s%s%s\n", clo_style(stdout, ok ? CLO_GREEN : CLO_RED), conclusion(d),
            clo_style(stdout, CLO_PLAIN));
     if (d->verdict.simulated)
@@ -403,15 +406,22 @@ static int print_json(const struct diff *d)
 
 static bool agreed(const struct diff *d)
 {
+    /* A terminal hands over whole lines. A signal between the question and a read that waits would not end that. */
+    struct pollfd fds[] = {{.fd = STDIN_FILENO, .events = POLLIN},
+                           {.fd = clo_stop_fd(), .events = POLLIN}};
     char line[8] = {0};
 
     if (d->o->yes)
         return true;
     (void)tcflush(STDIN_FILENO, TCIFLUSH); /* typed before there was a question: no answer */
     fputs("Let the policy admit this from now on? [y/N] ", stderr);
-    if (fflush(stdout) == 0 && fgets(line, sizeof(line), stdin) != NULL && clo_stop_signal() == 0 &&
-        (strcmp(line, "y\n") == 0 || strcmp(line, "yes\n") == 0))
-        return true;
+    if (fflush(stdout) == 0) {
+        while (poll(fds, CLO_ARRAY_LEN(fds), -1) < 0 && errno == EINTR && clo_stop_signal() == 0)
+            ;
+        if (clo_stop_signal() == 0 && fgets(line, sizeof(line), stdin) != NULL &&
+            (strcmp(line, "y\n") == 0 || strcmp(line, "yes\n") == 0))
+            return true;
+    }
     clo_say_note("the policy stays as it is");
     return false;
 }
@@ -477,7 +487,8 @@ static int check_options(const struct clo_options *o)
     else if (o->accept && !o->yes &&
              (isatty(STDIN_FILENO) != 1 || isatty(STDOUT_FILENO) != 1 ||
               isatty(STDERR_FILENO) != 1))
-        wrong = "--accept shows the difference and asks first, and there is no terminal: it needs --yes";
+        wrong =
+            "--accept shows the difference and asks first, and there is no terminal: it needs --yes";
     if (wrong != NULL)
         clo_say_problem("%s", wrong);
     return wrong == NULL ? 0 : CLOISTER_E_ARGUMENT;
