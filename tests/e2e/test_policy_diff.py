@@ -446,6 +446,45 @@ def at_a_terminal_it_asks_first():
 
 
 @test
+def what_was_typed_before_the_question_is_no_answer():
+    with served() as s:
+        s.write(measurements=[OTHER_IMAGE])
+        before = s.text()
+        with Terminal("policy", "diff", "--server", s.url, "--policy", s.policy, "--accept") as t:
+            t.type("y\n")
+            t.expect(r"\[y/N\] ")
+            t.type("\n")
+            same(os.waitstatus_to_exitcode(t.end()), 10)
+        same(s.text(), before)
+
+
+@test
+def nobody_is_asked_about_what_they_can_not_see():
+    with served() as s:
+        s.write(measurements=[OTHER_IMAGE])
+        ours, theirs = os.openpty()
+        r = subprocess.run([harness.CLOISTER, "policy", "diff", "--server", s.url, "--policy", s.policy, "--accept"],
+                           stdin=theirs, stdout=subprocess.PIPE, stderr=theirs, timeout=harness.WAIT)
+        said = os.read(ours, 4096).decode()
+        os.close(ours)
+        os.close(theirs)
+        same(r.returncode, 1)
+        has(said, "--yes")
+
+
+@test
+def another_image_comes_with_a_warning():
+    with served() as s:
+        s.write(manifests=[s.other_manifest(model__name="old")])
+        lacks(status(s.diff(), 10)[0], "another image")  # pinned code vouches for its manifest
+        s.write(measurements=[OTHER_IMAGE])
+        out, _ = status(s.diff(), 10)
+        has(out, "another image", "a source that you trust")
+        s.write(measurements=[OTHER_IMAGE], simulated={"roots": ["0" * 64]})
+        lacks(status(s.diff(), 10)[0], "another image")  # nothing to be accepted
+
+
+@test
 def a_policy_that_was_changed_meanwhile_is_left_alone():
     with served() as s:
         s.write(measurements=[OTHER_IMAGE])
