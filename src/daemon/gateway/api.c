@@ -44,8 +44,9 @@ static const struct {
                            "The request body is larger than this server takes."},
     [CLO_API_BAD_TYPE] = {415, 0, "invalid_request_error", "unsupported_media_type",
                           "The request body has to be application/json."},
-    [CLO_API_BAD_JSON] = {400, 0, "invalid_request_error", "invalid_json",
-                          "The request body is not a JSON object, or repeats a member."},
+    [CLO_API_BAD_JSON] =
+        {400, 0, "invalid_request_error", "invalid_json",
+         "The request body is not a JSON object, repeats a member, or has too many values or levels."},
     [CLO_API_BAD_MEMBER] = {400, 0, "invalid_request_error", "unsupported_parameter",
                             "The request has a parameter that this server does not take."},
     [CLO_API_BAD_VALUE] = {400, 0, "invalid_request_error", "invalid_value",
