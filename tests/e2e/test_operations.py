@@ -270,6 +270,8 @@ def a_key_that_has_expired_is_refused():
     with Served(keys=[{"key": harness.API_KEY, "expires": 1}, "k" * 32]) as s:
         assert not s.answers(harness.API_KEY)
         assert s.answers("k" * 32)
+        s.d.write_keys([{"key": harness.API_KEY, "expires": 1}])
+        s.reload("all keys in the key store have expired: nobody is served")
 
 
 @tap

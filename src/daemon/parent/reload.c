@@ -9,12 +9,20 @@
 #include "daemon/parent/parent.h"
 #include "platform/process.h"
 
-/* A store without keys is one that nobody may use, as after the last one was revoked. */
+/* A store without keys that hold is one that nobody may use, as after the last one was revoked or has expired. */
 void clo_parent_say_if_no_keys(const struct clo_parent *p)
 {
-    if (p->cfg.api_keys[0] != 0 && p->keys.count == 0)
-        clo_parent_say(
-            "the key store holds no key: nobody is served until `cloisterd key add` makes one");
+    const int64_t now = clo_clock_now();
+
+    if (p->cfg.api_keys[0] == 0)
+        return;
+    for (uint32_t i = 0; i < p->keys.count; i++)
+        if (p->keys.at[i].terms.expires == 0 || p->keys.at[i].terms.expires > now)
+            return;
+    clo_parent_say(
+        p->keys.count == 0
+            ? "the key store holds no key: nobody is served until `cloisterd key add` makes one"
+            : "all keys in the key store have expired: nobody is served until `cloisterd key add` makes one");
 }
 
 static int read_again(struct clo_parent *p, struct clo_config *ret, struct clo_keys *ret_keys,
