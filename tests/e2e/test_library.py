@@ -114,6 +114,13 @@ def an_example_of_forty_lines_talks_through_the_installed_library():
 
 
 @tap
+def a_program_need_not_know_what_the_library_is_made_of():
+    own = dict(os.environ, PKG_CONFIG_PATH=os.path.join(LIBDIR, "pkgconfig"))  # not where OpenSSL is, if it isn't the system's
+    said = run("pkg-config", "--cflags", "--libs", "libcloister", env=own).split()
+    assert "-lcloister" in said and not {"-lcrypto", "-ljansson"} & set(said), said
+
+
+@tap
 def linked_statically_it_talks_as_well():
     static = os.path.join(TMP, "static")
     os.makedirs(os.path.join(static, "pkgconfig"))
