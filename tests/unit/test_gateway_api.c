@@ -746,6 +746,16 @@ static void a_text_too_long_to_embed_is_the_askers_fault(void **state)
     assert_string_equal(fault.text, "");
 }
 
+static void an_engine_that_is_busy_is_no_fault_of_the_askers(void **state)
+{
+    const struct clo_api_fault fault = engine_says(429, "{\"error\":{\"message\":\"too many\"}}");
+
+    (void)state;
+    assert_int_equal(clo_api_status(fault.code), 503);
+    assert_true(clo_api_retry_after(&fault) > 0);
+    assert_string_equal(fault.text, "");
+}
+
 static void the_engines_words_about_itself_are_not_passed_on(void **state)
 {
     const struct clo_api_fault fault = engine_says(
@@ -807,6 +817,7 @@ int main(void)
         cmocka_unit_test(the_tokens_are_read_where_the_engine_tells_them),
         cmocka_unit_test(a_prompt_beyond_the_context_is_told_with_both_numbers),
         cmocka_unit_test(a_text_too_long_to_embed_is_the_askers_fault),
+        cmocka_unit_test(an_engine_that_is_busy_is_no_fault_of_the_askers),
         cmocka_unit_test(the_engines_words_about_itself_are_not_passed_on),
         cmocka_unit_test(the_engines_refusal_is_passed_on_if_it_is_printable),
     };

@@ -169,6 +169,10 @@ void clo_api_engine_fault(unsigned status, const void *body, size_t n, struct cl
     set_fault(ret, status >= 500 ? CLO_API_ENGINE_FAILED : CLO_API_ENGINE_SAYS, NULL);
     if (status == 503)
         set_fault(ret, CLO_API_NO_ENGINE, NULL);
+    if (status == 429) { /* too many at once: ours, not the asker's, who may come again */
+        set_fault(ret, CLO_API_BUSY, NULL);
+        return;
+    }
     if (clo_json_parse(body, n, ENGINE_MAX, &v) != 0)
         return;
     error = json_object_get(v, "error");
