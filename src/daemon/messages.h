@@ -108,10 +108,13 @@ struct clo_keeper_start {
     uint32_t contexts_max; /* open at the same time */
     char gateway[CLO_GATEWAY_PATH_LEN + 1];
 };
-/* How long before the end of a private key's life new evidence shows the next one (docs/PROTOCOL.md section 3). */
+/*
+ * How long before the end of a private key's life new evidence shows the next one (docs/PROTOCOL.md section 3): a while before
+ * verdicts over the old one end, so that evidence is never too old the moment it comes.
+ */
 static inline int64_t clo_epoch_ahead(int64_t lifetime_s)
 {
-    return lifetime_s / 5 < 300 ? lifetime_s / 5 : 300;
+    return lifetime_s * 3 / 10 < 300 ? lifetime_s * 3 / 10 : 300;
 }
 struct clo_attester_start {
     uint8_t tee; /* enum clo_tee */

@@ -375,7 +375,15 @@ static void the_next_keys_exist_before_the_old_ones_end(void **state)
     clo_epochs_free(k);
 }
 
-static void short_epochs_overlap_by_a_fifth(void **state)
+/* docs/PROTOCOL.md section 1.5: a verdict ends min(120 s, a fifth of the lifetime) before its keys. */
+static void the_next_keys_are_there_before_verdicts_over_the_old_ones_end(void **state)
+{
+    (void)state;
+    for (int64_t lifetime = 10; lifetime <= 86400; lifetime++)
+        assert_true(clo_epoch_ahead(lifetime) > (lifetime / 5 < 120 ? lifetime / 5 : 120));
+}
+
+static void short_epochs_overlap_by_three_tenths(void **state)
 {
     struct clo_keeper_start c = config;
     struct clo_epochs *k;
@@ -383,7 +391,7 @@ static void short_epochs_overlap_by_a_fifth(void **state)
     (void)state;
     c.lifetime_s = 10;
     k = make_with(&c);
-    assert_int_equal(clo_epochs_next(k), T0 + 8);
+    assert_int_equal(clo_epochs_next(k), T0 + 7);
     clo_epochs_free(k);
 }
 
@@ -589,7 +597,8 @@ int main(void)
         T(contexts_are_bounded),
         T(unknown_keys_and_suites_are_told_apart_from_bad_requests),
         T(the_next_keys_exist_before_the_old_ones_end),
-        T(short_epochs_overlap_by_a_fifth),
+        T(the_next_keys_are_there_before_verdicts_over_the_old_ones_end),
+        T(short_epochs_overlap_by_three_tenths),
         T(expired_keys_dont_open),
         T(an_open_context_may_commit_for_60_seconds_after_its_key),
         T(a_reset_ends_everything_of_before),
