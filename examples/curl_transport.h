@@ -3,7 +3,8 @@
  * A transport for <cloister/client.h> over libcurl, to be copied. Its context is the URL of the server or relay.
  *
  * Each request has a handle of its own: on a kept connection that turns out to be dead libcurl would send the request again. For the
- * same reason HTTP/1.1 (HTTP/2 repeats what a server refused) and no Expect.
+ * same reason HTTP/1.1 (HTTP/2 repeats what a server refused) and no Expect. Evidence comes within half a minute, or a hostile server
+ * could keep us waiting; an answer may take its time, but not fall silent for five minutes.
  */
 #include <cloister/client.h>
 #include <curl/curl.h>
@@ -72,7 +73,9 @@ static int post(void *ctx, const char *path, const char *type, const char *accep
         goto out;
     if (!SET(CURLOPT_URL, url) || !SET(CURLOPT_HTTPHEADER, headers) ||
         !SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1) || !SET(CURLOPT_NOSIGNAL, 1L) ||
-        !SET(CURLOPT_WRITEFUNCTION, on_bytes) || !SET(CURLOPT_WRITEDATA, &x))
+        !SET(CURLOPT_WRITEFUNCTION, on_bytes) || !SET(CURLOPT_WRITEDATA, &x) ||
+        !SET(CURLOPT_TIMEOUT, body == NULL ? 30L : 0L) || !SET(CURLOPT_LOW_SPEED_LIMIT, 1L) ||
+        !SET(CURLOPT_LOW_SPEED_TIME, 300L))
         goto out;
     err = curl_easy_perform(x.easy) == CURLE_OK ? 0 : CLOISTER_E_NETWORK;
     if (x.err != 0)

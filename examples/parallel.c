@@ -114,7 +114,9 @@ static int start(CURLM *loop, struct transfer *t, const char *base, const char *
     if ((t->easy = curl_easy_init()) == NULL || !SET(CURLOPT_URL, url) ||
         !SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1) ||
         !SET(CURLOPT_FRESH_CONNECT, 1L) || !SET(CURLOPT_WRITEFUNCTION, on_bytes) ||
-        !SET(CURLOPT_WRITEDATA, t) || !SET(CURLOPT_PRIVATE, t))
+        !SET(CURLOPT_WRITEDATA, t) || !SET(CURLOPT_PRIVATE, t) ||
+        !SET(CURLOPT_TIMEOUT, t->x == NULL ? 30L : 0L) || /* nobody keeps us waiting for evidence */
+        !SET(CURLOPT_LOW_SPEED_LIMIT, 1L) || !SET(CURLOPT_LOW_SPEED_TIME, 300L))
         return CLOISTER_E_MEMORY;
     if (t->x != NULL) {
         if ((err = cloister_exchange_body(t->x, &body, &n)) != 0)
