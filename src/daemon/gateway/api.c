@@ -360,7 +360,6 @@ bool clo_budget_has(const struct clo_budget *b, size_t n)
 static int on_content(void *ctx, const uint8_t *p, size_t n)
 {
     struct clo_inner *in = ctx;
-    int err = 0;
 
     if (in->late == CLO_API_TOO_LARGE || in->late == CLO_API_BUSY)
         return 0;
@@ -369,17 +368,14 @@ static int on_content(void *ctx, const uint8_t *p, size_t n)
         in->late = CLO_API_TOO_LARGE;
         return 0;
     }
-    if (!clo_budget_has(in->budget, n)) {
+    if (!clo_budget_has(in->budget, n) || clo_buf_append(&in->body, p, n) != 0) {
         clo_inner_drop_body(in);
         in->late = CLO_API_BUSY;
         return 0;
     }
-    err = clo_buf_append(&in->body, p, n);
-    if (err == 0) {
-        in->budget->used += n;
-        in->charged += n;
-    }
-    return err;
+    in->budget->used += n;
+    in->charged += n;
+    return 0;
 }
 
 int clo_inner_init(struct clo_inner *in, size_t body_max, struct clo_budget *budget)
