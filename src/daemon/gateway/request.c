@@ -411,8 +411,9 @@ static void finish_body(struct clo_request *r)
     if (!r->gw->cfg.open_to_all)
         credential = r->gw->credential[r->owner].terms.digest;
     r->engine_life = r->gw->engine_life;
+    /* Without a commit a copy could still run: no answer that tells the sender to ask again. */
     if (clo_link_send(r->gw->keeper, CLO_MSG_COMMIT, r->id, credential, 32) != 0)
-        fail(r, CLO_API_NO_KEEPER);
+        clo_request_refuse(r, CLO_REFUSE_BUSY);
     else
         r->state = CLO_RS_COMMITTING;
 }
