@@ -346,7 +346,7 @@ static void a_reload_takes_what_can_change_and_names_the_rest(void **state)
     assert_int_equal(READ(GOOD, "--api-keys", "/k"), 0);
     now = config;
     assert_int_equal(READ(GOOD, "--api-keys", "/other", "--max-parallel", "3", "--max-queue", "4",
-                          "--max-memory", "5000000", "--max-peer", "6", "--relay", "192.0.2.7",
+                          "--max-memory", "50000000", "--max-peer", "6", "--relay", "192.0.2.7",
                           "--drain-timeout", "7", "--log-level", "debug", "--slots", "8",
                           "--listen", "127.0.0.1:9"),
                      0);
@@ -354,7 +354,7 @@ static void a_reload_takes_what_can_change_and_names_the_rest(void **state)
     assert_int_equal(clo_config_merge(&now, &next, &merged, names, sizeof names, &problem), 0);
     assert_string_equal(names, "Listen, Slots");
     assert_string_equal(merged.api_keys, "/other");
-    assert_true(merged.parallel == 3 && merged.queue_max == 4 && merged.memory_max == 5000000 &&
+    assert_true(merged.parallel == 3 && merged.queue_max == 4 && merged.memory_max == 50000000 &&
                 merged.peer_max == 6 && merged.relays == 1 && merged.drain_timeout == 7 &&
                 merged.log_level == CLO_DEBUG);
     assert_int_equal(merged.slots, now.slots);

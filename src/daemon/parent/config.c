@@ -98,7 +98,7 @@ static const struct {
                "requests of an API key in a private key's life"},
     [EPOCH_REQUESTS] = {"max-epoch-requests", "MaxEpochRequests", NUMBER, 1, 1 << 24, 200000, "N",
                         "requests in a private key's life"},
-    [MAX_REQUEST] = {"max-request", "MaxRequest", NUMBER, 1024, 1 << 30, 4 << 20, "BYTES",
+    [MAX_REQUEST] = {"max-request", "MaxRequest", NUMBER, 1024, 1 << 30, 24 << 20, "BYTES",
                      "largest request"},
     [MAX_MEMORY] = {"max-memory", "MaxMemory", NUMBER, 1 << 20, UINT32_MAX, 256 << 20, "BYTES",
                     "all requests together"},
