@@ -18,7 +18,8 @@
 
 #define EVIDENCE_PATH "/.well-known/cloister/evidence"
 #define OHTTP_PATH    "/.well-known/ohttp-gateway" /* RFC 9540 section 3 */
-#define BLOCK         1024 /* of a buffer that only answers to HTTP/1.0 clients go through */
+#define BLOCK         1024  /* of a buffer that chunked answers to HTTP/1.0 clients go through */
+#define PLAIN_BLOCK   16384 /* ... and that plain ones do: each is one send */
 #define BLOB_PATH     "/blob/"
 #define JSON_TYPE     "application/json"
 #define PROBLEM_TYPE  "application/problem+json"
@@ -167,7 +168,7 @@ static enum MHD_Result answer_encrypted(struct clo_request *r)
 
     if (plain && clo_response_state(r->response) != CLO_RESPONSE_ENDED)
         return MHD_NO;
-    res = MHD_create_response_from_callback(size, BLOCK, on_content, r, NULL);
+    res = MHD_create_response_from_callback(size, plain ? PLAIN_BLOCK : BLOCK, on_content, r, NULL);
     if (res == NULL)
         return MHD_NO;
     if (add_header(res, "Content-Type",
