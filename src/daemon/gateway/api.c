@@ -737,7 +737,7 @@ bool clo_api_usage_read(const void *p, size_t n, struct clo_api_usage *ret)
     bool found = false;
 
     /* Most events have none, and needn't be parsed. */
-    if (n > CLO_API_USAGE_MAX || memmem(p, n, "\"usage\"", 7) == NULL ||
+    if (n == 0 || n > CLO_API_USAGE_MAX || memmem(p, n, "\"usage\"", 7) == NULL ||
         clo_json_parse(p, n, CLO_API_USAGE_MAX, &v) != 0)
         return false;
     usage = json_object_get(v, "usage");
