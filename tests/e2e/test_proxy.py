@@ -426,6 +426,22 @@ def a_proxy_that_is_killed_leaves_no_generation_behind():
         c.close()
 
 
+@tap
+def half_a_request_whose_sender_has_gone_takes_up_nothing():
+    def open_files():
+        return len(os.listdir(f"/proc/{p.proc.pid}/fd"))
+
+    with all_of_it() as (e, d, p):
+        assert p.chat("hello")[0] == 200
+        before = open_files()
+        p.proc.send_signal(signal.SIGSTOP)  # so that data and end come at once
+        for _ in range(20):
+            with socket.create_connection(("127.0.0.1", p.port)) as s:
+                s.sendall(b"POST /v1/completions HTTP/1.1\r\nHost: localhost\r\n")
+        p.proc.send_signal(signal.SIGCONT)
+        until(lambda: p.chat("hello")[0] == 200 and open_files() <= before + 1, "their connections to be closed", 30)
+
+
 # ---- who may ask ----
 
 @tap

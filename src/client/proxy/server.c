@@ -15,6 +15,7 @@ enum {
     CONNECTIONS = 512,
     CALLS = 128,
     IDLE_S = 120,
+    GONE_S = 1,
     CONN_MEMORY = 64 << 10,
     BLOCK = 1024,           /* a buffer that only HTTP/1.0 clients' answers would go through */
     DISCARD_MAX = 64 << 20, /* of a body that is refused; beyond that the connection ends */
@@ -33,13 +34,20 @@ struct clo_proxy_http {
     LIST_HEAD(, ask) asks;
 };
 
+/* One connection. */
+struct link {
+    struct MHD_Connection *conn;
+    struct event *watch; /* for the application's hang-up */
+    bool gone;           /* it has */
+    struct ask *ask;     /* the request that it carries now, or NULL */
+};
+
 /* One HTTP request. */
 struct ask {
     LIST_ENTRY(ask) link;
     struct clo_proxy_http *h;
     struct MHD_Connection *conn;
-    int fd;
-    struct event *watch; /* for the application's hang-up */
+    struct link *carrier;
     bool suspended, gone, sent;
     struct clo_guard_answer judged;
     struct clo_proxy_error error; /* status 0: none */
@@ -62,31 +70,33 @@ static void wake(void *ctx)
 }
 
 /*
- * A suspended connection is watched by nobody but us. Edge-triggered, because bytes that the application sent ahead stay where they are;
- * asked by poll, because those bytes hide the end behind them from a read.
+ * A suspended connection is watched by nobody but us; of others the server overlooks an end that came together with data. Edge-triggered,
+ * because bytes that the application sent ahead stay where they are; asked by poll, because those bytes hide the end behind them from a read.
  */
 static void on_watch(evutil_socket_t fd, short what, void *arg)
 {
     struct pollfd p = {.fd = fd, .events = POLLRDHUP};
-    struct ask *a = arg;
+    struct link *l = arg;
 
     (void)what;
-    if (poll(&p, 1, 0) == 1 && (p.revents & (POLLRDHUP | POLLHUP | POLLERR | POLLNVAL)) != 0) {
-        (void)event_del(a->watch);
-        a->gone =
-            true; /* the server is told so when it asks next, which ends the request and so its call */
-        wake(a);
+    if (poll(&p, 1, 0) != 1 || (p.revents & (POLLRDHUP | POLLHUP | POLLERR | POLLNVAL)) == 0)
+        return;
+    (void)event_del(l->watch);
+    l->gone = true;
+    if (l->ask != NULL && l->ask->suspended) {
+        /* the server is told so when it asks next, which ends the request and so its call */
+        l->ask->gone = true;
+        wake(l->ask);
+    } else {
+        /* what has come is still read and answered, unless the answer would have to be waited for */
+        (void)MHD_set_connection_option(l->conn, MHD_CONNECTION_OPTION_TIMEOUT, (unsigned)GONE_S);
     }
 }
 
 static enum MHD_Result wait_for_wake(struct ask *a)
 {
-    if (a->watch == NULL) {
-        a->watch = event_new(a->h->setup.base, a->fd, EV_READ | EV_CLOSED | EV_ET | EV_PERSIST,
-                             on_watch, a);
-        if (a->watch == NULL || event_add(a->watch, NULL) != 0)
-            return MHD_NO;
-    }
+    if (a->carrier->gone)
+        return MHD_NO;
     if (!a->suspended) {
         MHD_suspend_connection(a->conn);
         a->suspended = true;
@@ -242,6 +252,8 @@ static enum MHD_Result proceed(struct ask *a)
         return answer_text(a, "ok\n");
     if (a->judged.route == CLO_ROUTE_VERDICT)
         return answer_verdict(a);
+    if (a->carrier->gone)
+        return MHD_NO; /* nobody would see the answer */
     if (!a->sent) {
         a->sent = true;
         clo_call_send(a->call);
@@ -368,17 +380,18 @@ static enum MHD_Result first_call(struct clo_proxy_http *h, struct MHD_Connectio
                                   void **state)
 {
     const union MHD_ConnectionInfo *info = MHD_get_connection_info(
-        conn, MHD_CONNECTION_INFO_CONNECTION_FD);
+        conn, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
     struct fields f = {.asked = {.method = method, .path = path}};
     struct ask *a = calloc(1, sizeof(*a));
 
-    if (a == NULL || info == NULL) {
+    if (a == NULL || info == NULL || info->socket_context == NULL) {
         free(a);
         return MHD_NO;
     }
     a->h = h;
     a->conn = conn;
-    a->fd = info->connect_fd;
+    a->carrier = info->socket_context;
+    a->carrier->ask = a;
     LIST_INSERT_HEAD(&h->asks, a, link);
     *state = a;
     (void)MHD_get_connection_values_n(conn, MHD_HEADER_KIND, read_field, &f);
@@ -431,14 +444,41 @@ static void on_completed(void *arg, struct MHD_Connection *conn, void **state,
     if (a == NULL)
         return;
     *state = NULL;
-    if (a->watch != NULL)
-        event_free(a->watch);
+    a->carrier->ask = NULL;
     drop_call(a);
     LIST_REMOVE(a, link);
     free(a);
 }
 
 /* ---- the HTTP server inside the event loop ---- */
+
+static void link_free(struct link *l)
+{
+    if (l != NULL && l->watch != NULL)
+        event_free(l->watch);
+    free(l);
+}
+
+/* NULL: requests on it are refused. */
+static struct link *link_new(struct clo_proxy_http *h, struct MHD_Connection *conn)
+{
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(
+        conn, MHD_CONNECTION_INFO_CONNECTION_FD);
+    struct link *l = calloc(1, sizeof(*l));
+
+    if (l == NULL || info == NULL) {
+        free(l);
+        return NULL;
+    }
+    l->conn = conn;
+    l->watch = event_new(h->setup.base, info->connect_fd,
+                         EV_READ | EV_CLOSED | EV_ET | EV_PERSIST, on_watch, l);
+    if (l->watch == NULL || event_add(l->watch, NULL) != 0) {
+        link_free(l);
+        l = NULL;
+    }
+    return l;
+}
 
 /*
  * At its limit, of connections or of descriptors, the server stops listening; that there is room again it notes only when it is
@@ -449,9 +489,13 @@ static void on_connection(void *arg, struct MHD_Connection *conn, void **state,
 {
     struct clo_proxy_http *h = arg;
 
-    (void)conn;
-    (void)state;
-    h->again = h->again || what == MHD_CONNECTION_NOTIFY_CLOSED;
+    if (what == MHD_CONNECTION_NOTIFY_STARTED) {
+        *state = link_new(h, conn);
+        return;
+    }
+    h->again = true;
+    link_free(*state);
+    *state = NULL;
 }
 
 static void run_http(struct clo_proxy_http *h)
