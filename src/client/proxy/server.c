@@ -36,6 +36,7 @@ struct clo_proxy_http {
 
 /* One connection. */
 struct link {
+    struct clo_proxy_http *h;
     struct MHD_Connection *conn;
     struct event *watch; /* for the application's hang-up */
     bool gone;           /* it has */
@@ -90,6 +91,7 @@ static void on_watch(evutil_socket_t fd, short what, void *arg)
     } else {
         /* what has come is still read and answered, unless the answer would have to be waited for */
         (void)MHD_set_connection_option(l->conn, MHD_CONNECTION_OPTION_TIMEOUT, (unsigned)GONE_S);
+        event_active(l->h->timer, EV_TIMEOUT, 0); /* which is set anew */
     }
 }
 
@@ -470,6 +472,7 @@ static struct link *link_new(struct clo_proxy_http *h, struct MHD_Connection *co
         free(l);
         return NULL;
     }
+    l->h = h;
     l->conn = conn;
     l->watch = event_new(h->setup.base, info->connect_fd,
                          EV_READ | EV_CLOSED | EV_ET | EV_PERSIST, on_watch, l);
