@@ -50,6 +50,7 @@ struct proxy {
     struct clo_proxy_http *http;
     struct stat token_file; /* st_ino 0: not written */
     pid_t child;            /* 0: none */
+    bool terminal; /* it was started at one */
     bool failed, ending;
     int code;
 };
@@ -85,6 +86,14 @@ static bool is_loopback(const struct sockaddr *a)
         return ntohl(((const struct sockaddr_in *)(const void *)a)->sin_addr.s_addr) >> 24 == 127;
     return a->sa_family == AF_INET6 &&
            IN6_IS_ADDR_LOOPBACK(&((const struct sockaddr_in6 *)(const void *)a)->sin6_addr);
+}
+
+static bool is_any(const struct sockaddr *a)
+{
+    if (a->sa_family == AF_INET)
+        return ((const struct sockaddr_in *)(const void *)a)->sin_addr.s_addr == htonl(INADDR_ANY);
+    return a->sa_family == AF_INET6 &&
+           IN6_IS_ADDR_UNSPECIFIED(&((const struct sockaddr_in6 *)(const void *)a)->sin6_addr);
 }
 
 static int bind_one(struct proxy *x, const struct addrinfo *a)
@@ -135,6 +144,12 @@ static int open_listener(struct proxy *x)
         clo_say_problem(
             "%s is not this machine's own address: others could connect, and the text would travel "
             "there in clear; --allow-remote allows it",
+            x->host);
+        err = CLOISTER_E_ARGUMENT;
+    } else if (is_any(list->ai_addr)) {
+        clo_say_problem(
+            "%s names no address: give the one that applications will use, because the Host header of every request has "
+            "to name it",
             x->host);
         err = CLOISTER_E_ARGUMENT;
     } else if ((err = bind_one(x, list)) != 0) {
@@ -351,6 +366,18 @@ static void on_child(struct proxy *x)
     end(x, WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
 }
 
+/* Its terminal is gone, and with it whoever could end it; or somebody says that the policy file has changed. */
+static void on_hangup(struct proxy *x)
+{
+    if (x->terminal && isatty(STDERR_FILENO) != 1) {
+        if (x->child != 0)
+            (void)kill(x->child, SIGHUP);
+        end(x, x->http != NULL ? CLO_EXIT_OK : CLO_EXIT_ERROR);
+    } else if (x->callers.pool != NULL) {
+        clo_pool_reload(x->callers.pool);
+    }
+}
+
 static void on_signal(evutil_socket_t sig, short what, void *arg)
 {
     struct proxy *x = arg;
@@ -358,8 +385,8 @@ static void on_signal(evutil_socket_t sig, short what, void *arg)
     (void)what;
     if (sig == SIGCHLD)
         on_child(x);
-    else if (sig == SIGHUP && x->callers.pool != NULL)
-        clo_pool_reload(x->callers.pool);
+    else if (sig == SIGHUP)
+        on_hangup(x);
     else if (sig == SIGINT && x->child != 0)
         return; /* the terminal has sent it to the command as well, whose business it is */
     else if (sig == SIGTERM && x->child != 0)
@@ -402,8 +429,26 @@ static int find_key(struct proxy *x)
     return err;
 }
 
+/* As a browser writes it (RFC 6454 section 6.2), or no page would ever match; "null" is what any page can make itself. */
+static bool is_origin(const char *text)
+{
+    const size_t n = strncmp(text, "https://", 8) == 0  ? 8
+                     : strncmp(text, "http://", 7) == 0 ? 7
+                                                        : 0;
+
+    return n > 0 && text[n] != '\0' &&
+           text[n + strspn(text + n, "abcdefghijklmnopqrstuvwxyz0123456789-._:[]")] == '\0';
+}
+
 static int check(const struct clo_options *o)
 {
+    if (o->allow_origin != NULL && !is_origin(o->allow_origin)) {
+        clo_say_problem(
+            "--allow-origin doesn't take \"%s\": it takes one origin as browsers write it, like https://app.example or "
+            "http://localhost:3000, without a path",
+            o->allow_origin);
+        return CLOISTER_E_ARGUMENT;
+    }
     if (o->operands > 0) {
         clo_say_problem(
             "proxy takes no arguments but a command behind --: see `cloister proxy --help`");
@@ -475,6 +520,7 @@ int clo_command_proxy(const struct clo_options *o)
     struct proxy x = {
         .o = o,
         .listener = -1,
+        .terminal = isatty(STDERR_FILENO) == 1,
         .key = clo_buf_init(KEY_MAX),
         .callers = {.max = BODIES_MAX, .quiet = on_quiet, .ctx = &x},
     };
