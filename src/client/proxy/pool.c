@@ -367,7 +367,7 @@ static void judge(struct clo_server *s)
     fault.err = v == NULL || tie == NULL
                     ? CLOISTER_E_MEMORY
                     : cloister_evidence_verify(s->fetch.e, &s->fetch.nonce, p->policy,
-                                                     p->setup.roots, now, v);
+                                               p->setup.roots, now, v);
     if (fault.err == 0)
         fault.err = cloister_channel_open(v, now, &tie->chan);
     if (fault.err == 0 && !is_accepted(s->pool, v)) {
@@ -692,7 +692,7 @@ static json_t *error_member(const struct clo_server *s)
 int clo_pool_verdict_json(struct clo_pool *p, struct clo_buf *out)
 {
     const struct clo_server *s = spokesman(p);
-    const struct cloister_verdict *v = s->tie != NULL      ? s->verdict
+    const struct cloister_verdict *v = s->tie != NULL       ? s->verdict
                                        : s->refused != NULL ? s->refused
                                                             : s->verdict;
     json_t *doc = NULL, *verdict = NULL, *error = NULL;

@@ -50,7 +50,7 @@ struct proxy {
     struct clo_proxy_http *http;
     struct stat token_file; /* st_ino 0: not written */
     pid_t child;            /* 0: none */
-    bool terminal; /* it was started at one */
+    bool terminal;          /* it was started at one */
     bool failed, ending;
     int code;
 };

@@ -474,8 +474,8 @@ static struct link *link_new(struct clo_proxy_http *h, struct MHD_Connection *co
     }
     l->h = h;
     l->conn = conn;
-    l->watch = event_new(h->setup.base, info->connect_fd,
-                         EV_READ | EV_CLOSED | EV_ET | EV_PERSIST, on_watch, l);
+    l->watch = event_new(h->setup.base, info->connect_fd, EV_READ | EV_CLOSED | EV_ET | EV_PERSIST,
+                         on_watch, l);
     if (l->watch == NULL || event_add(l->watch, NULL) != 0) {
         link_free(l);
         l = NULL;

@@ -9,8 +9,9 @@
 #include "base/rw.h"
 
 struct clo_tail {
-    size_t held;     /* so many bytes of the end's event have come */
-    uint8_t last[2]; /* what was handed over last: an event of ours has to begin on a line of its own */
+    size_t held; /* so many bytes of the end's event have come */
+    uint8_t
+        last[2]; /* what was handed over last: an event of ours has to begin on a line of its own */
 };
 
 /* The next piece: what can't be the end goes to out. */
