@@ -146,7 +146,8 @@ struct cloister_verdict {
     bool allow_x25519;       /* manifest and policy both allow DHKEM(X25519) */
     char model[128];         /* the manifest's model name */
     uint8_t measurement[48]; /* what was started, out of the report */
-    uint64_t reserved[64];   /* zero */
+    uint32_t request_max;    /* bytes of the largest request body that is taken; 0: not told */
+    uint64_t reserved[63];   /* zero */
 };
 
 /*

@@ -279,8 +279,10 @@ int cloister_verdict_json(const struct cloister_verdict *v, char **ret)
     put_hex(o, "policy_sha256", v->policy_digest, sizeof v->policy_digest, &err);
     put_text(o, "gateway", v->gateway, &err);
     put_text(o, "model", v->model, &err);
-    if (v->outcome == CLOISTER_VERIFIED)
+    if (v->outcome == CLOISTER_VERIFIED) {
         put_hex(o, "measurement", v->measurement, sizeof v->measurement, &err);
+        put(o, "request_max", json_integer(v->request_max), &err);
+    }
     put(o, "checks", checks_json(v, &err), &err);
     if (err != 0 || (err = clo_json_write(o, &b)) != 0)
         goto out;

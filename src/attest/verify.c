@@ -363,6 +363,7 @@ static int hand_over(const struct work *w, struct cloister_verdict *v)
     v->aeads = w->policy->aeads;
     v->allow_x25519 = w->policy->x25519 && w->manifest.x25519;
     memcpy(v->model, w->manifest.model, sizeof v->model);
+    v->request_max = w->manifest.request_bytes;
     memcpy(v->measurement, report.measurement, sizeof v->measurement);
     return 0;
 }

@@ -31,6 +31,7 @@ enum {
 struct cloister_channel {
     struct clo_ohttp_keyconf conf;
     uint16_t aead;
+    size_t request_max;
     _Atomic int64_t valid_until; /* 0: spent */
     char gateway[sizeof(((struct cloister_verdict *)0)->gateway)];
 };
@@ -104,6 +105,8 @@ int cloister_channel_open(const struct cloister_verdict *v, int64_t now,
     if (err != 0)
         goto out;
     atomic_init(&c->valid_until, v->valid_until);
+    c->request_max = v->request_max > 0 && v->request_max < REQUEST_BODY_MAX ? v->request_max
+                                                                             : REQUEST_BODY_MAX;
     memcpy(c->gateway, v->gateway, sizeof(c->gateway));
     *ret = c;
     c = NULL;
@@ -245,7 +248,7 @@ int cloister_exchange_new(struct cloister_channel *c, const struct cloister_requ
         return err;
     if (now >= cloister_channel_valid_until(c))
         return CLOISTER_E_STALE;
-    if (req->body_n > REQUEST_BODY_MAX)
+    if (req->body_n > c->request_max)
         return CLOISTER_E_LIMIT;
     x = calloc(1, sizeof(*x));
     if (x == NULL)

@@ -159,7 +159,7 @@ def a_body_of_20_mb_passes_and_one_beyond_32_mib_is_refused_unsent():
     def script(body, out):
         out.json({"length": len(body["messages"][0]["content"])})
 
-    with all_of_it(script, ("--max-request", str(32 << 20))) as (e, d, p):
+    with all_of_it(script) as (e, d, p):
         status, _, doc = p.chat("x" * 20_000_000)
         assert status == 200 and doc["length"] == 20_000_000, (status, doc)
         status, headers, doc = p.chat("x" * (33 << 20))
@@ -169,6 +169,16 @@ def a_body_of_20_mb_passes_and_one_beyond_32_mib_is_refused_unsent():
         got = raw(p.port, (f"POST /v1/completions HTTP/1.1\r\nHost: 127.0.0.1:{p.port}\r\nAuthorization: Bearer {p.token}\r\n"
                            f"Content-Length: {64 << 20}\r\nExpect: 100-continue\r\n\r\n").encode())
         assert got.startswith(b"HTTP/1.1 413"), got
+
+
+@tap
+def what_the_server_does_not_take_is_refused_before_it_is_sent():
+    with all_of_it(daemon_args=("--max-request", "65536")) as (e, d, p):
+        seen = d.log().count("request-")
+        status, headers, doc = p.chat("x" * 65536)
+        assert status == 413 and doc["error"]["code"] == "request_too_large" and "request_max" in doc["error"]["message"], (status, doc)
+        assert "x-should-retry" not in headers and e.requests == [] and d.log().count("request-") == seen
+        assert p.chat("hi")[0] == 200
 
 
 @tap

@@ -301,6 +301,28 @@ static void pair_end(struct pair *t)
     answer_clear(&t->a);
 }
 
+static void a_body_larger_than_the_server_takes_is_not_sealed(void **state)
+{
+    struct cloister_request big = question;
+    struct pair t = {0};
+    struct cloister_verdict v;
+    static char body[101];
+
+    (void)state;
+    make_conf(&t.s, 0, CLO_KEM_XWING, 7);
+    make_conf(&t.s, 1, CLO_KEM_X25519, 8);
+    v = good_verdict(&t.s);
+    v.request_max = 100;
+    assert_int_equal(cloister_channel_open(&v, NOW, &t.c), 0);
+    big.body = body;
+    big.body_n = 101;
+    assert_int_equal(cloister_exchange_new(t.c, &big, NOW, &t.x), CLOISTER_E_LIMIT);
+    assert_null(t.x);
+    big.body_n = 100;
+    assert_int_equal(cloister_exchange_new(t.c, &big, NOW, &t.x), 0);
+    pair_end(&t);
+}
+
 static int feed(struct pair *t, const void *p, size_t n)
 {
     return cloister_exchange_feed(t->x, p, n, &handler, &t->seen);
@@ -958,6 +980,7 @@ static void a_repeated_content_type_is_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_body_larger_than_the_server_takes_is_not_sealed),
         cmocka_unit_test(only_a_verified_and_fresh_verdict_opens_a_channel),
         cmocka_unit_test(the_key_is_chosen_by_kem_and_never_by_place),
         cmocka_unit_test(x25519_needs_the_verdicts_leave),

@@ -81,6 +81,10 @@ void clo_proxy_error_limit(enum clo_proxy_limit l, struct clo_proxy_error *ret)
         [CLO_LIMIT_BODY] =
             {413, 0, INVALID, "request_too_large",
              "The request body is larger than 32 MiB, the most that is taken: " NOT_SENT "."},
+        [CLO_LIMIT_SERVER] =
+            {413, 0, INVALID, "request_too_large",
+             "The request body is larger than this server takes (GET /v1/cloister/verdict tells "
+             "request_max): " NOT_SENT "."},
         [CLO_LIMIT_MEMORY] = {503, 1, SERVER, "overloaded",
                               "Too many large requests at the same time: " NOT_SENT
                               ", try again in a moment."},
@@ -226,7 +230,7 @@ void clo_proxy_error_request(const struct clo_fault *f, const char *url,
 
     take(&unsent, ret);
     if (f->step == CLO_STEP_SEAL && f->err == CLOISTER_E_LIMIT)
-        clo_proxy_error_limit(CLO_LIMIT_BODY, ret);
+        clo_proxy_error_limit(CLO_LIMIT_SERVER, ret);
     else if (f->step == CLO_STEP_SEAL)
         clo_proxy_error_limit(CLO_LIMIT_OURS, ret);
     else if (f->reply.sent)

@@ -28,6 +28,7 @@ void clo_proxy_error_ruling(enum clo_ruling r, struct clo_proxy_error *ret);
 
 enum clo_proxy_limit {
     CLO_LIMIT_BODY,     /* 413: one body is too large */
+    CLO_LIMIT_SERVER,   /* 413: for this server */
     CLO_LIMIT_MEMORY,   /* 503: all together are */
     CLO_LIMIT_PARALLEL, /* 503: too many at a time */
     CLO_LIMIT_VERSION,  /* 505: HTTP/1.0 */
