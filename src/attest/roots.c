@@ -35,7 +35,7 @@ int cloister_roots_add_amd(struct cloister_roots *r, const char *product, const 
     uint8_t *copy = NULL;
     int err;
 
-    if (r == NULL || product == NULL || (der == NULL && n > 0))
+    if (r == NULL || product == NULL || der == NULL || n == 0)
         return CLOISTER_E_ARGUMENT;
     while (p < CLO_SNP_PRODUCTS && strcmp(product, clo_snp_product_name(p)) != 0)
         p++;

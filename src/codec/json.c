@@ -83,10 +83,11 @@ static void *block_malloc(size_t n)
 
 static void block_free(void *p)
 {
-    struct block *b = (struct block *)p - 1;
+    struct block *b = p;
 
     if (p == NULL)
         return;
+    b--;
     b->prev->next = b->next;
     b->next->prev = b->prev;
     clo_wipe_free(b);

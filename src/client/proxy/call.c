@@ -393,9 +393,11 @@ static void cancel(struct clo_call *c)
     struct cloister_channel *chan = clo_tie_channel(c->tie);
     const uint8_t *sealed = NULL;
 
+    if (k == NULL)
+        return;
     if (clo_server_now(c->server) >= cloister_channel_valid_until(chan))
         chan = clo_server_channel(c->server);
-    if (k == NULL || chan == NULL)
+    if (chan == NULL)
         goto out;
     k->shared = c->shared;
     clo_b64(c->id, sizeof(c->id), id);

@@ -54,6 +54,7 @@ struct clo_server {
     /* being renewed */
     struct fetch fetch;
     bool fetching;
+    int unstarted; /* why an attempt could not even begin, until the loop runs */
     struct event *timer;
     int64_t last_us;            /* when the last attempt began, or failed */
     unsigned failures, endings; /* in a row; endings: see ends_now */
@@ -465,27 +466,34 @@ static void on_fetched(void *ctx, int err, const struct clo_reply *reply)
 /* Draw a nonce and ask for evidence, whatever was under way. */
 static void start(struct clo_server *s)
 {
-    struct clo_fault fault = {.step = CLO_STEP_EVIDENCE};
     char path[CLOISTER_EVIDENCE_PATH_MAX] = {0};
+    int err;
 
     fetch_end(s);
     (void)evtimer_del(s->timer);
     s->last_us = clo_clock_mono_us();
     s->fetching = true;
     s->hopeful = false;
-    fault.err = cloister_evidence_request(clo_clock_now(), true, &s->fetch.nonce, path);
-    if (fault.err == 0)
-        fault.err = fetch_path(s, path, "application/json");
-    if (fault.err != 0)
-        attempt_failed(s, &fault, NULL, false);
+    err = cloister_evidence_request(clo_clock_now(), true, &s->fetch.nonce, path);
+    if (err == 0)
+        err = fetch_path(s, path, "application/json");
+    s->unstarted = err;
+    if (err != 0)
+        event_active(s->timer, EV_TIMEOUT, 0);
 }
 
 static void on_timer(evutil_socket_t fd, short what, void *arg)
 {
     struct clo_server *s = arg;
+    const struct clo_fault fault = {.step = CLO_STEP_EVIDENCE, .err = s->unstarted};
 
     (void)fd;
     (void)what;
+    s->unstarted = 0;
+    if (fault.err != 0) {
+        attempt_failed(s, &fault, NULL, false);
+        return;
+    }
     clo_pool_reload(s->pool);
     if (!s->fetching)
         start(s);

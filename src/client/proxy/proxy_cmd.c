@@ -99,22 +99,25 @@ static bool is_any(const struct sockaddr *a)
 static int bind_one(struct proxy *x, const struct addrinfo *a)
 {
     const int yes = 1, fd = socket(a->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    struct sockaddr_storage got = {0};
+    union {
+        struct sockaddr any;
+        struct sockaddr_in v4;
+        struct sockaddr_in6 v6;
+    } got = {.v6 = {0}};
     socklen_t n = sizeof(got);
 
     if (fd < 0)
         return CLOISTER_E_IO;
     if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes)) != 0 ||
         bind(fd, a->ai_addr, a->ai_addrlen) != 0 || listen(fd, SOMAXCONN) != 0 ||
-        getsockname(fd, (struct sockaddr *)&got, &n) != 0) {
+        getsockname(fd, &got.any, &n) != 0) {
         const int saved = errno;
 
         close(fd);
         errno = saved;
         return CLOISTER_E_IO;
     }
-    x->port = ntohs(got.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)(void *)&got)->sin6_port
-                                              : ((struct sockaddr_in *)(void *)&got)->sin_port);
+    x->port = ntohs(got.any.sa_family == AF_INET6 ? got.v6.sin6_port : got.v4.sin_port);
     x->listener = fd;
     return 0;
 }

@@ -522,8 +522,9 @@ static void say_limit(struct clo_request *r, enum clo_gw_limit which, enum clo_a
 /* The key's own terms; all of them 0 where no key is asked for. */
 static struct clo_credential_terms terms_of(const struct clo_request *r)
 {
-    return r->gw->cfg.open_to_all ? (struct clo_credential_terms){0}
-                                  : r->gw->credential[r->owner].terms;
+    static const struct clo_credential_terms none;
+
+    return r->gw->cfg.open_to_all ? none : r->gw->credential[r->owner].terms;
 }
 
 static void ask_slot(struct clo_request *r)
