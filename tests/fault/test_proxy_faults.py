@@ -173,7 +173,7 @@ def proxy_survives(kinds, every):
     """Faults begin once it serves, and end again."""
     with served() as (e, d):
         faults = os.path.join(d.dir, "faults")
-        with faulty_proxy(d, environment(kinds, every, **{"while": faults})) as p:
+        with faulty_proxy(d, environment(kinds, every, **{"while": faults}, spare="libcurl")) as p:
             assert one(p, "before", True)
             for _ in range(4):
                 open(faults, "w").close()

@@ -5,7 +5,8 @@
  *  - linked into a test with --wrap (tests/fault/meson.build has the list): this interface says what fails, and randomness is a
  *    fixed sequence, so that what succeeds can be compared byte for byte;
  *  - preloaded into a program (libclo_faults.so): the environment says it, CLOISTER_FAULT_KINDS (a sum of enum clo_fault_kind),
- *    CLOISTER_FAULT_SEED, CLOISTER_FAULT_EVERY (one of so many) and CLOISTER_FAULT_WHILE (only while this file exists).
+ *    CLOISTER_FAULT_SEED, CLOISTER_FAULT_EVERY (one of so many), CLOISTER_FAULT_WHILE (only while this file exists) and
+ *    CLOISTER_FAULT_SPARE (a library whose own allocations don't fail).
  */
 #ifndef CLO_TEST_FAULTS_H
 #define CLO_TEST_FAULTS_H

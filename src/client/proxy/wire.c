@@ -14,6 +14,7 @@ struct clo_flight {
     struct clo_transfer x;
     void (*done)(void *ctx, int err, const struct clo_reply *reply);
     bool resume;
+    bool starved; /* no memory to wait for its socket */
 };
 
 struct clo_wire {
@@ -86,6 +87,17 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
     act(arg, CURL_SOCKET_TIMEOUT, 0);
 }
 
+static struct clo_flight *find_starved(const struct clo_wire *w)
+{
+    struct clo_flight *f;
+
+    LIST_FOREACH(f, &w->flights, link) {
+        if (f->starved)
+            return f;
+    }
+    return NULL;
+}
+
 static void on_again(evutil_socket_t fd, short what, void *arg)
 {
     struct clo_wire *w = arg;
@@ -100,17 +112,22 @@ static void on_again(evutil_socket_t fd, short what, void *arg)
         }
     }
     act(w, CURL_SOCKET_TIMEOUT, 0);
+    while ((f = find_starved(w)) != NULL)
+        finish(f, CURLE_OUT_OF_MEMORY, CLOISTER_E_MEMORY);
 }
 
-/* One event a socket, assigned to it in libcurl's own table. */
+/*
+ * One event a socket, assigned to it in libcurl's own table. libcurl doesn't go on after a callback that failed, with none of its transfers:
+ * where there is no memory for an event only this flight ends.
+ */
 static int on_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *assigned)
 {
     struct clo_wire *w = arg;
     struct event *e = assigned;
+    struct clo_flight *f = NULL;
     const short wants = (short)(EV_PERSIST | ((what & CURL_POLL_IN) != 0 ? EV_READ : 0) |
                                 ((what & CURL_POLL_OUT) != 0 ? EV_WRITE : 0));
 
-    (void)easy;
     if (e != NULL)
         event_free(e);
     e = NULL;
@@ -119,8 +136,10 @@ static int on_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *as
         if (e == NULL || event_add(e, NULL) != 0) {
             if (e != NULL)
                 event_free(e);
-            (void)curl_multi_assign(w->multi, fd, NULL);
-            return -1;
+            e = NULL;
+            if (curl_easy_getinfo(easy, CURLINFO_PRIVATE, (char **)&f) == CURLE_OK && f != NULL)
+                f->starved = true;
+            event_active(w->again, EV_TIMEOUT, 0);
         }
     }
     (void)curl_multi_assign(w->multi, fd, e);
@@ -134,8 +153,10 @@ static int on_timeout(CURLM *multi, long ms, void *arg)
 
     (void)multi;
     if (ms < 0)
-        return event_del(w->timer) == 0 ? 0 : -1;
-    return event_add(w->timer, &tv) == 0 ? 0 : -1;
+        (void)event_del(w->timer);
+    else if (event_add(w->timer, &tv) != 0)
+        event_active(w->again, EV_TIMEOUT, 0); /* no memory: early rather than never */
+    return 0;
 }
 
 /* ---- */
