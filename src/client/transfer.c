@@ -141,10 +141,8 @@ int clo_transfer_conclude(struct clo_transfer *x, CURLcode code, struct clo_repl
 
 /* ---- set-up ---- */
 
-/*
- * The last moment before the first byte leaves: the connection, TLS included, stands.
- * The parameters' types are libcurl's. NOLINTNEXTLINE(readability-non-const-parameter)
- */
+/* The last moment before the first byte leaves: the connection, TLS included, stands. */
+/* The types are libcurl's. NOLINTNEXTLINE(readability-non-const-parameter) */
 static int on_connected(void *ctx, char *to, char *from, int to_port, int from_port)
 {
     struct clo_transfer *x = ctx;
