@@ -91,8 +91,8 @@ static struct clo_flight *find_starved(const struct clo_wire *w)
 {
     struct clo_flight *f;
 
-    /* Flights leave the list before they are freed. NOLINTNEXTLINE(clang-analyzer-unix.Malloc) */
     LIST_FOREACH(f, &w->flights, link) {
+        /* Flights leave the list before they are freed. NOLINTNEXTLINE(clang-analyzer-unix.Malloc) */
         if (f->starved)
             return f;
     }
