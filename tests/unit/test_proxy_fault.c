@@ -106,6 +106,19 @@ static void whatever_may_have_run_is_never_asked_again_by_itself(void **state)
     }
 }
 
+static void memory_of_ours_that_runs_out_is_not_the_servers_fault(void **state)
+{
+    const struct clo_fault f = {.step = CLO_STEP_VERDICT, .err = CLOISTER_E_MEMORY};
+    struct clo_proxy_error e = {0};
+
+    (void)state;
+    clo_proxy_error_server(&f, NULL, false, URL, &e);
+    assert_shape(&e);
+    assert_false(e.never_again);
+    assert_null(strstr(e.message, "clock"));
+    assert_non_null(strstr(e.message, cloister_strerror(CLOISTER_E_MEMORY)));
+}
+
 static void a_refusal_names_the_check_that_failed(void **state)
 {
     struct cloister_verdict *v = calloc(1, sizeof(*v));
@@ -176,6 +189,7 @@ int main(void)
         cmocka_unit_test(every_ruling_and_limit_has_its_sentence),
         cmocka_unit_test(what_was_never_sent_may_be_asked_again),
         cmocka_unit_test(whatever_may_have_run_is_never_asked_again_by_itself),
+        cmocka_unit_test(memory_of_ours_that_runs_out_is_not_the_servers_fault),
         cmocka_unit_test(a_refusal_names_the_check_that_failed),
         cmocka_unit_test(another_manifest_that_no_policy_pins_leads_to_what_helps),
         cmocka_unit_test(a_server_that_is_not_ready_says_when_to_come_back),

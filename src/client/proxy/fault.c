@@ -168,7 +168,8 @@ void clo_proxy_error_server(const struct clo_fault *f, const struct cloister_ver
             "give the policy file the `manifests` that you accept (`cloister policy init --from-server` writes the present "
             "one), and the proxy goes on by itself.",
             url);
-    } else if (f->step == CLO_STEP_VERDICT) {
+    } else if (f->step == CLO_STEP_VERDICT && f->err != CLOISTER_E_MEMORY &&
+               f->err != CLOISTER_E_CRYPTO) {
         ret->retry_after = 0;
         refused(f, v, url, ret);
     } else if (f->reply.net == CLO_NET_STATUS) {
