@@ -134,13 +134,9 @@ class Script:
 
 
 def memory_kb(pid):
-    """PSS where this user may ask, else RSS."""
-    try:
-        with open(f"/proc/{pid}/smaps_rollup") as f:
-            return int(f.read().split("Pss:")[1].split()[0])
-    except (OSError, IndexError):
-        with open(f"/proc/{pid}/status") as f:
-            return int(f.read().split("VmRSS:")[1].split()[0])
+    """What is the process's own and no file's: shares of libraries change with what else runs on this machine."""
+    with open(f"/proc/{pid}/status") as f:
+        return int(f.read().split("RssAnon:")[1].split()[0])
 
 
 def descriptors(pid):
