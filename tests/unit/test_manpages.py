@@ -1,19 +1,23 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""The manual pages against the programs: mandoc finds nothing to mend, and each option, command, keyword and exit status that one of the
-two knows the other knows too.
+"""The manual pages against the programs: mandoc finds nothing to mend, and each option, command, keyword, exit status and member of a
+document that one of the two knows the other knows too.
 
 A page's options are its `.It Fl -name` items; those that only `cloisterd key` and the like have may stand anywhere in the page.
 """
+import base64
+import contextlib
 import glob
+import json
 import os
 import re
 import subprocess
 import sys
+import tempfile
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "support"))
 import harness  # noqa: E402
-from harness import CLOISTER, CLOISTERD, ROOT  # noqa: E402
+from harness import CLOISTER, CLOISTERD, ROOT, Daemon, Engine, cloister  # noqa: E402
 
 test = harness.Tap()
 
@@ -63,6 +67,26 @@ def page_options(text):
 def item(text, option):
     """What a page says about an option."""
     return "".join(m.group(1) for m in re.finditer(r"^\.It Fl -%s\b.*\n((?:(?!\.It |\.El|\.S[hs] ).*\n)*)" % re.escape(option), text, re.M))
+
+
+def subsection(text, title):
+    return re.split(r"^\.S[hs] ", text.split(f".Ss {title}\n", 1)[1], maxsplit=1, flags=re.M)[0]
+
+
+def members(text):
+    """The members of a JSON document that a page explains: its items `.It Li name , name`."""
+    return {name for line in re.findall(r"^\.It Li (.*)$", text, re.M) for name in line.split(" , ")}
+
+
+def literals(text):
+    """All that a page sets as literal, in its text or its displays of JSON."""
+    found = {w for line in re.findall(r"^\.(?:It |Pq )?Li (.*)$", text, re.M) for w in re.findall(r"\w+", line)}
+    return found | set(re.findall(r'"(\w+)":', text))
+
+
+def first_column(text):
+    """The names in the first column of the tables of a document."""
+    return {name for cell in re.findall(r"^\| ([^|]*`[^|]*) \|", text, re.M) for name in re.findall(r"`(\w+)`", cell)}
 
 
 def commands():
@@ -170,12 +194,106 @@ def each_keyword_of_cloisterd_conf_stands_in_its_page_with_its_option():
 
 
 @test
-def each_keyword_of_cloisters_own_file_stands_in_its_page():
-    """The table is in options.c: {"Keyword", AT(...), ...}."""
-    have = set(re.findall(r'\{"([A-Z]\w+)", AT\(', source("src", "client", "options.c")))
-    line = re.search(r"^Keywords:\n\.Li (.*)$", page("cloister.1"), re.M).group(1)
-    documented = set(re.findall(r"[A-Z]\w+", line))
-    assert have and documented == have, documented ^ have
+def each_keyword_of_cloisters_own_file_stands_in_its_page_with_its_option():
+    """The tables are in options.c: {"Keyword", AT(field), ...} and {"option", COMMANDS, KIND, AT(field), ...}."""
+    text = source("src", "client", "options.c")
+    options = {field: name for name, field in re.findall(r'\{"([a-z-]+)", [^,]+, [A-Z]+, AT\((\w+)\)', text)}
+    have = {keyword: options[field] for keyword, field in re.findall(r'\{"([A-Z]\w+)", AT\((\w+)\)', text)}
+    documented = dict(re.findall(r"^\.It ([A-Z]\w+) Ta Fl -([a-z-]+) Ta ", subsection(page("cloister.1"), "The configuration file"), re.M))
+    assert len(have) >= 5 and documented == have, set(documented.items()) ^ set(have.items())
+
+
+@test
+def each_member_of_a_policy_stands_in_its_page_and_the_other_way_round():
+    """policy.c asks for each by name: GETTER(&place, "member", ...); docs/POLICY.md has those of the two large objects in tables."""
+    read = set(re.findall(r'\b(?:clo_json_obj_\w+|flag|level|hex_list|text_list|words|bit_words|product_read)\(&?\w+(?:(?:\.|->)o)?, "(\w+)"',
+                          source("src", "attest", "policy.c"))) | {"v"}
+    text = page("cloister-policy.5")
+    items = members(text)
+    mentioned = literals(subsection(text, "AMD SEV-SNP"))
+    inner = {"milan", "genoa", "turin", "bl", "tee", "snp", "ucode", "fmc"}  # of an item, not items
+    assert len(read) >= 40 and items | inner == read, (items | inner) ^ read
+    assert inner <= mentioned, inner - mentioned
+    tables = source("docs", "POLICY.md").split("## When a server changes")[0]
+    in_tables = first_column(tables)
+    assert in_tables | {"min", "roots"} == items, in_tables ^ items
+
+
+@test
+def the_examples_of_the_policy_page_are_policies():
+    examples = re.findall(r"^\.Bd -literal\n(.*?)^\.Ed$", page("cloister-policy.5"), re.M | re.S)
+    assert len(examples) >= 2, examples
+    for example in examples:
+        with tempfile.NamedTemporaryFile("w", suffix=".json") as f:
+            f.write(example)
+            f.flush()
+            r = cloister("policy", "show", f.name)
+            assert r.returncode == 0, (example, r.stderr)
+
+
+@test
+def each_member_of_evidence_and_of_a_verdict_stands_in_its_page_and_the_other_way_round():
+    text = page("cloister-evidence.5")
+    with tempfile.TemporaryDirectory() as tmp:
+        with contextlib.closing(Engine(os.path.join(tmp, "engine"))) as e, Daemon(engine=e) as d:
+            d.wait_ready()
+            saved = os.path.join(tmp, "evidence.json")
+            r = cloister("evidence", "--server", d.url, "--out", saved)
+            assert r.returncode == 0, r.stderr
+            r = cloister("verify", "--server", d.url, "--policy", d.policy, "--json")
+            assert r.returncode == 0, r.stderr
+        verdict = json.loads(r.stdout)
+        with open(saved, encoding="utf-8") as f:
+            bundle = json.load(f)
+    part = subsection(text, "Evidence")
+    have = set(bundle) | {"bytes"}
+    assert all(set(s) == {"bytes"} for s in bundle["sections"].values()), bundle
+    assert set(re.findall(r"^\.It Sy (\w+)$", part, re.M)) == set(bundle["sections"]), bundle["sections"].keys()
+    inner = set()
+    for s in bundle["sections"].values():
+        section_text = s["bytes"]
+        o = json.loads(base64.urlsafe_b64decode(section_text + "=" * (-len(section_text) % 4)))
+        have |= set(o)
+        inner |= {name for v in o.values() if isinstance(v, dict) for name in v}
+    assert members(part) == have | {"sha256"}, members(part) ^ have
+    assert inner | {"args"} <= literals(part), (inner | {"args"}) - literals(part)
+
+    part = subsection(text, "Verdict")
+    checks = {name for c in verdict["checks"] for name in c}
+    assert members(part) == set(verdict) | checks, members(part) ^ (set(verdict) | checks)
+    table = first_column(source("docs", "POLICY.md").split("## For machines")[1])
+    assert table == set(verdict), table ^ set(verdict)
+    words = set(re.findall(r'return "([a-z-]+)"', source("src", "attest", "verdict.c"))) - {"none"}
+    assert words and words == set(re.findall(r"[a-z-]+", " ".join(re.findall(r"^\.(?:It )?Cm (.*)$", part, re.M)))), words
+
+
+@test
+def each_member_of_what_the_programs_print_as_json_stands_in_their_pages():
+    def named(text, pattern):
+        found = set(re.findall(pattern, text))
+        assert found, pattern
+        return found
+
+    def packed(path, function):
+        body = source(*path).split(f"{function}(", 1)[1].split("\n}\n")[0]
+        return named(body[body.index("json_pack("):].split(";")[0], r'"([a-z]\w*)"')
+
+    text = page("cloister.1")
+    have = named(source("src", "client", "policy_diff.c"), r'\bput\(o, "(\w+)"') | packed(("src", "client", "chat.c"), "int put_json")
+    json_item = text.split(".It Fl -json\n")[1].split("\n.It Fl ")[0]  # with the list inside
+    assert have <= literals(json_item), have - literals(json_item)
+    have = packed(("src", "client", "proxy", "proxy_cmd.c"), "int write_ready")
+    assert have <= literals(item(text, "ready-fd")), have
+    have = packed(("src", "client", "proxy", "pool.c"), "int clo_pool_verdict_json") | {"error"}
+    assert have <= literals(subsection(text, "The proxy")), have
+    text = page("cloisterd.8")
+    have = named(source("src", "daemon", "parent", "check_cmd.c"), r'json_object_set(?:_new)?\(\w+, "(\w+)"')
+    have |= named(source("src", "daemon", "parent", "settle.c"), r'\\"([a-z_]+)\\":')
+    assert have <= literals(text), have - literals(text)
+    have = named(source("src", "daemon", "parent", "key_cmd.c"), r'json_object_(?:del|set_new)\(key, "(\w+)"')
+    assert have <= literals(section(text, "DESCRIPTION")), have
+    have = named(source("src", "daemon", "parent", "keys.c"), r'clo_json_obj_\w+\(&\w+, "(\w+)"') | {"v"}
+    assert have <= literals(page("cloister-keys.5")), have - literals(page("cloister-keys.5"))
 
 
 @test
