@@ -933,7 +933,8 @@ int main(void)
         return 1;
     clo_json_use_wiping_heap();
     seed = given != NULL ? strtoull(given, NULL, 10) : (uint64_t)time(NULL);
-    print_message("# CLOISTER_FAULT_SEED=%llu\n", (unsigned long long)seed);
+    print_error("CLOISTER_FAULT_SEED=%llu\n",
+                (unsigned long long)seed); /* TAP begins with its version */
     spoilt_by = first_use_sweep();
     return cmocka_run_group_tests(tests, open_all, close_all);
 }

@@ -678,8 +678,8 @@ int main(void)
         rng = strtoull(seed, NULL, 0);
     else if (getrandom(&rng, sizeof(rng), 0) != sizeof(rng))
         return 1;
-    rng |= 1; /* xorshift never leaves 0 */
-    printf("# CLOISTER_SEED=%" PRIu64 "\n", rng);
+    rng |= 1;                                        /* xorshift never leaves 0 */
+    print_error("CLOISTER_SEED=%" PRIu64 "\n", rng); /* TAP begins with its version */
     fflush(stdout);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -428,6 +428,6 @@ int main(void)
     const char *seed = getenv("CLOISTER_SEED");
 
     prng = seed != NULL ? strtoull(seed, NULL, 10) : (uint64_t)time(NULL);
-    print_message("# CLOISTER_SEED=%llu\n", (unsigned long long)prng);
+    print_error("CLOISTER_SEED=%llu\n", (unsigned long long)prng); /* TAP begins with its version */
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
