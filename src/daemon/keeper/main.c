@@ -5,7 +5,7 @@
  * nothing but a key. It opens no file and no socket.
  *
  * Keys are shown on a channel that was made for one manifest: RESET drops it together with the keys, and the parent hands over
- * the next one only after the attester has taken the next manifest (src/daemon/parent/main.c).
+ * the next one only after the attester has taken the next manifest (src/daemon/parent/settle.c).
  */
 #include <poll.h>
 #include <unistd.h>
