@@ -108,7 +108,7 @@ static void section(enum clo_section which, const uint8_t *p, size_t n)
     struct clo_cpu_section cpu = {0};
     struct clo_batch_section batch = {0};
     struct clo_collateral collateral = {0};
-    size_t devices = 0;
+    struct clo_devices devices = {0};
 
     switch (which) {
     case CLO_SEC_KEYS:
@@ -121,7 +121,8 @@ static void section(enum clo_section which, const uint8_t *p, size_t n)
         break;
     case CLO_SEC_DEVICES:
         if (clo_devices_section_parse(p, n, &devices) == 0)
-            FUZZ_CHECK(devices <= 64);
+            FUZZ_CHECK(devices.count <= CLO_DEVICES_MAX);
+        clo_devices_clear(&devices);
         break;
     case CLO_SEC_CPU:
         if (clo_cpu_section_parse(p, n, &cpu) == 0 && cpu.report_n == CLO_SNP_REPORT_LEN)

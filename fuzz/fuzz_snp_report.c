@@ -30,9 +30,14 @@ static void check_fields(const struct clo_snp_report *r, const uint8_t *data)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const struct clo_collateral none;
-    const struct clo_snp_input in = {.report = data, .report_n = size, .collateral = &none};
-    static struct clo_verdict_builder vb;
     const uint8_t report_data[64] = {0};
+    const struct clo_snp_input in = {.report = data,
+                                     .report_n = size,
+                                     .collateral = &none,
+                                     .data_check = CLOISTER_CHECK_BINDING_REPORT_DATA,
+                                     .report_data = report_data};
+    static struct clo_verdict_builder vb;
+    struct clo_hw_result hw = {0};
     struct cloister_policy *policy = NULL;
     struct clo_snp_report r = {0};
 
@@ -42,8 +47,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     FUZZ_CHECK(cloister_policy_parse(policy_text, sizeof(policy_text) - 1, &policy) == 0);
     clo_vb_init(&vb);
     FUZZ_CHECK(
-        clo_snp_appraise(&in, report_data, policy, cloister_roots_builtin(), 1795000000, &vb) == 0);
-    FUZZ_CHECK(!vb.twice);
+        clo_snp_appraise(&in, policy, cloister_roots_builtin(), 1795000000, &vb, &hw) == 0);
+    FUZZ_CHECK(!vb.twice && !hw.authentic && !hw.bound && !hw.measured);
     for (size_t i = 0; i < CLO_CHECK_COUNT; i++)
         if (vb.check[i].id >= CLOISTER_CHECK_SNP_PRODUCT)
             FUZZ_CHECK(vb.check[i].status != CLOISTER_CHECK_PASS);

@@ -70,7 +70,10 @@ CLOISTER_API CLOISTER_MUST_USE int cloister_policy_check(const void *json, size_
 
 /* ---- trust anchors ---- */
 
-/* Vendors' root certificates. The built-in ones are AMD's ARK-Milan, ARK-Genoa and ARK-Turin; static. */
+/*
+ * Vendors' root certificates. The built-in ones are AMD's ARK-Milan, ARK-Genoa and ARK-Turin, the Intel SGX Root CA and
+ * NVIDIA's Device Identity CA; static.
+ */
 struct cloister_roots;
 CLOISTER_API const struct cloister_roots *cloister_roots_builtin(void);
 /* An explicit set, for tests and laboratories: starts empty. */
@@ -78,6 +81,14 @@ CLOISTER_API CLOISTER_MUST_USE int cloister_roots_new(struct cloister_roots **re
 /* product: "Milan", "Genoa" or "Turin"; der: one self-signed certificate. */
 CLOISTER_API CLOISTER_MUST_USE int cloister_roots_add_amd(struct cloister_roots *r,
                                                           const char *product, const void *der,
+                                                          size_t n);
+/* One self-signed certificate, DER: of Intel's PCK certificates and TCB signatures; of NVIDIA's device chains. */
+CLOISTER_API CLOISTER_MUST_USE int cloister_roots_add_intel(struct cloister_roots *r,
+                                                            const void *der, size_t n);
+CLOISTER_API CLOISTER_MUST_USE int cloister_roots_add_nvidia(struct cloister_roots *r,
+                                                             const void *der, size_t n);
+/* A root of TPM attestation keys' certificates, at most 8: there is no built-in one. */
+CLOISTER_API CLOISTER_MUST_USE int cloister_roots_add_tpm(struct cloister_roots *r, const void *der,
                                                           size_t n);
 CLOISTER_API void cloister_roots_free(struct cloister_roots *r);
 
@@ -110,7 +121,7 @@ enum cloister_check_status {
 /* Numbers are never reused. Names ("snp.vmpl") by cloister_check_name. */
 #include <cloister/checks.h>
 
-#define CLOISTER_CHECKS_MAX 96
+#define CLOISTER_CHECKS_MAX 128
 #define CLOISTER_CHECK_TEXT 200
 struct cloister_check {
     enum cloister_check_id id;
@@ -145,7 +156,9 @@ struct cloister_verdict {
     size_t aeads;
     bool allow_x25519;       /* manifest and policy both allow DHKEM(X25519) */
     char model[128];         /* the manifest's model name */
-    uint8_t measurement[48]; /* what was started, out of the report */
+    /* what was started: SEV-SNP the report's MEASUREMENT; TDX SHA-384 over MRTD and RTMR0 to 3; on Azure SHA-384 over
+       the former and the vTPM's PCR values as quoted */
+    uint8_t measurement[48];
     uint32_t request_max;    /* bytes of the largest request body that is taken; 0: not told */
     uint64_t reserved[63];   /* zero */
 };
@@ -161,6 +174,60 @@ CLOISTER_API CLOISTER_MUST_USE int cloister_evidence_verify(const struct cloiste
                                                             const struct cloister_roots *roots,
                                                             int64_t now,
                                                             struct cloister_verdict *ret);
+
+/* ---- raw evidence: reports and quotes that came from anywhere, without Cloister's sections ---- */
+
+enum cloister_raw_type {
+    CLOISTER_RAW_SEV_SNP = 1,
+    CLOISTER_RAW_TDX = 2,
+    CLOISTER_RAW_SGX = 3,
+    CLOISTER_RAW_AZURE = 4, /* SEV-SNP or TDX: the envelope says which */
+    CLOISTER_RAW_NVIDIA = 5,
+    CLOISTER_RAW_TPM = 6,
+};
+enum cloister_raw_item {
+    CLOISTER_ITEM_REPORT = 1,      /* SEV-SNP report, TDX or SGX quote, Azure's HCL envelope, SPDM request and response */
+    CLOISTER_ITEM_CERTIFICATES = 2, /* one DER, or PEM with any number; leaf first. NVIDIA: the last report's chain */
+    CLOISTER_ITEM_CRL = 3,         /* DER or PEM */
+    CLOISTER_ITEM_TCB_INFO = 4,    /* Intel's answer as it came: {"tcbInfo":{...},"signature":"..."} */
+    CLOISTER_ITEM_QE_IDENTITY = 5, /* the same: {"enclaveIdentity":{...},"signature":"..."} */
+    CLOISTER_ITEM_COLLATERAL_CHAIN = 6, /* TCB signing certificate and perhaps its root, DER or PEM */
+    CLOISTER_ITEM_OCSP = 7,        /* one DER OCSPResponse */
+    CLOISTER_ITEM_TD_QUOTE = 8,    /* Azure with TDX: the signed quote */
+    CLOISTER_ITEM_TPM_QUOTE = 9,   /* TPMS_ATTEST */
+    CLOISTER_ITEM_TPM_SIGNATURE = 10, /* TPMT_SIGNATURE, or the bytes of an RSASSA-PKCS1 SHA-256 signature alone */
+    CLOISTER_ITEM_TPM_KEY = 11,    /* TPM: the attestation key as TPMT_PUBLIC; its certificates are CERTIFICATES */
+    CLOISTER_ITEM_PCRS = 12,       /* the quoted PCRs' values, concatenated in the quote's order */
+    CLOISTER_ITEM_EVENT_LOG = 13,  /* TCG crypto-agile log, or CCEL for TDX */
+};
+/* A set of items: at most 64 reports, 1 MiB each and 4 MiB together. Copies what it is given. */
+struct cloister_raw;
+CLOISTER_API CLOISTER_MUST_USE int cloister_raw_new(enum cloister_raw_type type,
+                                                    struct cloister_raw **ret);
+CLOISTER_API void cloister_raw_free(struct cloister_raw *r);
+/* CLOISTER_E_ARGUMENT for an item that this type has no use for, CLOISTER_E_DUPLICATE for a second one of a kind that
+   comes once. */
+CLOISTER_API CLOISTER_MUST_USE int cloister_raw_add(struct cloister_raw *r,
+                                                    enum cloister_raw_item item, const void *p,
+                                                    size_t n);
+/*
+ * What the evidence has to cover: 64 bytes of report data (SEV-SNP, TDX, SGX), 32 bytes of nonce (NVIDIA), or up to 64
+ * bytes of qualifying data (TPM, Azure). Without it freshness can't be judged, and the outcome is at best indeterminate.
+ */
+CLOISTER_API CLOISTER_MUST_USE int cloister_raw_expect(struct cloister_raw *r, const void *p,
+                                                       size_t n);
+/* The caller knows that nothing ties this evidence to anything, and wants the rest judged. */
+CLOISTER_API void cloister_raw_expect_any(struct cloister_raw *r);
+/*
+ * Appraise under a policy whose "tee" names the type (NVIDIA: that has reference values under "devices"; TPM: that has
+ * "tpm"). policy NULL: what needs one is missing, so that authenticity is shown and the outcome is at best indeterminate.
+ * Results and *ret as cloister_evidence_verify; a verdict of raw evidence never opens a channel.
+ */
+CLOISTER_API CLOISTER_MUST_USE int cloister_raw_appraise(const struct cloister_raw *r,
+                                                         const struct cloister_policy *policy,
+                                                         const struct cloister_roots *roots,
+                                                         int64_t now, struct cloister_verdict *ret);
+
 CLOISTER_API const char *cloister_check_name(enum cloister_check_id id);
 /* What the check is for, one short phrase for people. */
 CLOISTER_API const char *cloister_check_title(enum cloister_check_id id);

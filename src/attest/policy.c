@@ -443,11 +443,13 @@ static void devices_read(struct place *p, struct cloister_policy *pol)
     struct place d;
 
     /* A GPU that nobody appraised sees everything: to have none must be said. */
-    pol->min_devices = pol->simulated ? 0 : 1;
+    pol->devices.min = pol->simulated ? 0 : 1;
+    pol->devices.max = pol->devices.min;
     if (!good(p, "devices", "must be an object") || v == NULL)
         return;
     d = enter(v, "devices.", p);
-    pol->min_devices = (uint32_t)clo_json_obj_int(&d.o, "min", 0, 64);
+    pol->devices.min = (uint32_t)clo_json_obj_int(&d.o, "min", 0, 64);
+    pol->devices.max = pol->devices.min;
     (void)good(&d, "min", "must be there, a number from 0 to 64");
     if (leave(&d) != 0)
         p->o.err = d.o.err;

@@ -48,7 +48,7 @@ int cloister_roots_add_amd(struct cloister_roots *r, const char *product, const 
     if ((copy = malloc(n)) == NULL)
         return CLOISTER_E_MEMORY;
     memcpy(copy, der, n);
-    r->amd[p] = (struct clo_root){copy, n};
+    r->amd[p] = (struct clo_root){.der = copy, .n = n};
     return 0;
 }
 

@@ -332,9 +332,9 @@ static const uint8_t ark_turin[] = {
 static const struct cloister_roots builtin = {
     .amd =
         {
-            [CLO_SNP_MILAN] = {ark_milan, sizeof ark_milan},
-            [CLO_SNP_GENOA] = {ark_genoa, sizeof ark_genoa},
-            [CLO_SNP_TURIN] = {ark_turin, sizeof ark_turin},
+            [CLO_SNP_MILAN] = {.der = ark_milan, .n = sizeof ark_milan},
+            [CLO_SNP_GENOA] = {.der = ark_genoa, .n = sizeof ark_genoa},
+            [CLO_SNP_TURIN] = {.der = ark_turin, .n = sizeof ark_turin},
         },
 };
 

@@ -14,8 +14,6 @@
 #include "base/enc.h"
 #include "crypto/x509.h"
 
-#define DEVICES_MAX 64
-
 static const char *const section_name[CLO_SEC_COUNT] = {
     [CLO_SEC_KEYS] = "keys", [CLO_SEC_MANIFEST] = "manifest", [CLO_SEC_DEVICES] = "devices",
     [CLO_SEC_CPU] = "cpu",   [CLO_SEC_BATCH] = "batch",       [CLO_SEC_COLLATERAL] = "collateral",
@@ -450,16 +448,60 @@ void clo_cpu_section_clear(struct clo_cpu_section *c)
 
 /* ---- devices ---- */
 
-int clo_devices_section_write_empty(struct clo_buf *out)
+static bool arch_ok(const char *s)
+{
+    const size_t n = strlen(s);
+
+    return n > 0 && n < sizeof((struct clo_device *)NULL)->arch &&
+           strspn(s, "abcdefghijklmnopqrstuvwxyz0123456789") == n;
+}
+
+static json_t *device_json(const struct clo_device *d, int *err)
+{
+    struct writer w = writer_init();
+
+    if (!arch_ok(d->arch) || d->chain_n > CLO_DEVICE_CHAIN_MAX)
+        *err = CLOISTER_E_ARGUMENT;
+    put(&w, "arch", json_string(d->arch));
+    put(&w, "report", b64_json(d->report.p, d->report.len));
+    put(&w, "chain", b64_array_json(d->chain, d->chain_n));
+    if (*err == 0)
+        *err = w.err;
+    return w.obj;
+}
+
+int clo_devices_section_write(const struct clo_devices *d, struct clo_buf *out)
 {
     struct writer w = section_init();
+    json_t *list = json_array();
 
-    put(&w, "devices", json_array());
+    for (size_t i = 0; i < d->count; i++)
+        if (json_array_append_new(list, device_json(&d->device[i], &w.err)) != 0 && w.err == 0)
+            w.err = CLOISTER_E_MEMORY;
+    put(&w, "devices", list);
     return writer_end(&w, out);
 }
 
-int clo_devices_section_parse(const void *p, size_t n, size_t *ret_count)
+int clo_devices_section_write_empty(struct clo_buf *out)
 {
+    return clo_devices_section_write(&(struct clo_devices){0}, out);
+}
+
+static int device_read(const json_t *v, struct clo_device *d)
+{
+    struct clo_json_obj o = clo_json_obj_init(v);
+
+    text(&o, "arch", d->arch, sizeof d->arch);
+    if (o.err == 0 && !arch_ok(d->arch))
+        set_error(&o, CLOISTER_E_MALFORMED);
+    clo_json_obj_b64(&o, "report", CLO_DEVICE_REPORT_MAX, &d->report);
+    b64_array(&o, "chain", CLO_CERT_MAX, d->chain, CLO_DEVICE_CHAIN_MAX, &d->chain_n);
+    return clo_json_obj_end(&o);
+}
+
+int clo_devices_section_parse(const void *p, size_t n, struct clo_devices *ret)
+{
+    struct clo_devices d = {0};
     struct clo_json_obj o;
     const json_t *list;
     json_t *doc = NULL;
@@ -468,15 +510,33 @@ int clo_devices_section_parse(const void *p, size_t n, size_t *ret_count)
     if ((err = section_read(p, n, &doc, &o)) != 0)
         return err;
     list = clo_json_obj_need(&o, "devices", JSON_ARRAY);
-    if (json_array_size(list) > DEVICES_MAX)
+    if (json_array_size(list) > CLO_DEVICES_MAX)
         set_error(&o, CLOISTER_E_LIMIT);
-    for (size_t i = 0; i < json_array_size(list); i++)
-        if (!json_is_object(json_array_get(list, i)))
-            set_error(&o, CLOISTER_E_MALFORMED);
-    if ((err = clo_json_obj_end(&o)) == 0)
-        *ret_count = json_array_size(list);
+    else if (json_array_size(list) > 0 &&
+             (d.device = calloc(json_array_size(list), sizeof *d.device)) == NULL)
+        set_error(&o, CLOISTER_E_MEMORY);
+    for (size_t i = 0; o.err == 0 && i < json_array_size(list); i++) {
+        d.count = i + 1;
+        set_error(&o, device_read(json_array_get(list, i), &d.device[i]));
+    }
+    if ((err = clo_json_obj_end(&o)) == 0) {
+        *ret = d;
+        d = (struct clo_devices){0};
+    }
+    clo_devices_clear(&d);
     json_decref(doc);
     return err;
+}
+
+void clo_devices_clear(struct clo_devices *d)
+{
+    for (size_t i = 0; i < d->count; i++) {
+        clo_buf_clear(&d->device[i].report);
+        for (size_t k = 0; k < d->device[i].chain_n; k++)
+            clo_buf_clear(&d->device[i].chain[k]);
+    }
+    free(d->device);
+    *d = (struct clo_devices){0};
 }
 
 /* ---- collateral ---- */

@@ -66,13 +66,31 @@ struct clo_manifest {
 CLO_MUST_USE int clo_manifest_write(const struct clo_manifest *m, struct clo_buf *out);
 CLO_MUST_USE int clo_manifest_parse(const void *p, size_t n, struct clo_manifest *ret);
 
-/* ---- cpu (sev-snp and simulated), devices, collateral ---- */
+/* ---- cpu, devices, collateral ---- */
+enum clo_cpu_kind {
+    CLO_CPU_UNKNOWN,
+    CLO_CPU_SIMULATED, /* "simulated": report, chain */
+    CLO_CPU_SNP,       /* "sev-snp": report, chain */
+    CLO_CPU_SNP_AZURE, /* "sev-snp-azure": hcl, chain, tpm_quote, tpm_signature, pcrs, [event_log] */
+    CLO_CPU_TDX,       /* "tdx": quote (its chain is inside), [event_log] */
+    CLO_CPU_TDX_AZURE, /* "tdx-azure": hcl, quote, tpm_quote, tpm_signature, pcrs, [event_log] */
+};
+enum clo_cpu_kind clo_cpu_kind(const char *type);
 #define CLO_SNP_REPORT_LEN 1184
 #define CLO_CHAIN_MAX      4
+#define CLO_QUOTE_MAX      16384
+#define CLO_HCL_MAX        4096
+#define CLO_TPM_QUOTE_MAX  1024 /* TPMS_ATTEST */
+#define CLO_TPM_SIG_MAX    1024
+#define CLO_PCRS_MAX       (24 * 64)
+#define CLO_EVENT_LOG_MAX  131072
 struct clo_cpu_section {
     char type[24];
+    enum clo_cpu_kind kind;
     uint8_t report[CLO_SNP_REPORT_LEN];
     size_t report_n;
+    /* each empty where the kind doesn't have it */
+    struct clo_buf quote, hcl, tpm_quote, tpm_signature, pcrs, event_log;
     /* DER, leaf first; `simulated` has its root last, because nobody else has it */
     struct clo_buf chain[CLO_CHAIN_MAX];
     size_t chain_n;
@@ -81,15 +99,41 @@ CLO_MUST_USE int clo_cpu_section_write(const struct clo_cpu_section *c, struct c
 /* CLOISTER_E_UNSUPPORTED with ret->type set for a well-formed section of a type that this build can't judge. */
 CLO_MUST_USE int clo_cpu_section_parse(const void *p, size_t n, struct clo_cpu_section *ret);
 void clo_cpu_section_clear(struct clo_cpu_section *c);
-/* {"v":1,"devices":[]} */
+/* {"v":1,"devices":[{"arch":"hopper","report":B64,"chain":[B64 DER, ...]}, ...]}: empty without GPUs */
+#define CLO_DEVICES_MAX       32
+#define CLO_DEVICE_REPORT_MAX 16384
+#define CLO_DEVICE_CHAIN_MAX  6
+struct clo_device {
+    char arch[16];         /* "hopper", "blackwell", "ls10": as claimed; any short lower-case word is well-formed */
+    struct clo_buf report; /* SPDM GET_MEASUREMENTS request and response */
+    struct clo_buf chain[CLO_DEVICE_CHAIN_MAX]; /* DER, leaf first; the root may be left out */
+    size_t chain_n;
+};
+struct clo_devices {
+    size_t count;
+    struct clo_device *device; /* heap */
+};
+CLO_MUST_USE int clo_devices_section_write(const struct clo_devices *d, struct clo_buf *out);
 CLO_MUST_USE int clo_devices_section_write_empty(struct clo_buf *out);
-/* Number of entries, which are otherwise opaque to this version. */
-CLO_MUST_USE int clo_devices_section_parse(const void *p, size_t n, size_t *ret_count);
-/* {"v":1,"crls":[B64 DER, ...]} */
-#define CLO_CRLS_MAX 8
+CLO_MUST_USE int clo_devices_section_parse(const void *p, size_t n, struct clo_devices *ret);
+void clo_devices_clear(struct clo_devices *d);
+/*
+ * {"v":1,"crls":[B64 DER, ...]} and, each absent where there is none: "ocsp":[B64 DER, ...] and
+ * "intel":{"tcb_info":B64,"qe_identity":B64,"chain":[B64 DER, ...]}: the vendor's answers byte for byte, and the
+ * certificate that signed them (its root left out).
+ */
+#define CLO_CRLS_MAX     8
+#define CLO_OCSPS_MAX    64
+#define CLO_OCSP_MAX     8192
+#define CLO_TCB_INFO_MAX 65536
 struct clo_collateral {
     struct clo_buf crl[CLO_CRLS_MAX];
     size_t crls;
+    struct clo_buf ocsp[CLO_OCSPS_MAX];
+    size_t ocsps;
+    struct clo_buf tcb_info, qe_identity; /* whole answers: {"tcbInfo":{...},"signature":"..."} */
+    struct clo_buf collateral_chain[CLO_CHAIN_MAX]; /* leaf first */
+    size_t collateral_chain_n;
 };
 CLO_MUST_USE int clo_collateral_write(const struct clo_collateral *c, struct clo_buf *out);
 CLO_MUST_USE int clo_collateral_parse(const void *p, size_t n, struct clo_collateral *ret);

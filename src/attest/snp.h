@@ -20,16 +20,27 @@ struct clo_snp_input {
     size_t chain_n;
     const struct clo_collateral *collateral;
     bool simulated; /* root from the chain, its digest pinned by the policy */
+    /* the check that says whether REPORT_DATA is right: BINDING_REPORT_DATA, or AZURE_RUNTIME */
+    enum cloister_check_id data_check;
+    const uint8_t *report_data; /* the 64 bytes expected; NULL: the caller has none, and the check is missing */
+    bool any_report_data;       /* the caller wants none: not applicable */
+};
+/* What the rest of an appraisal rests on. */
+struct clo_hw_result {
+    bool authentic; /* root, chain and signature are right */
+    bool bound;     /* and the report data is the expected one */
+    bool measured;  /* and the measurement is one that the policy pins */
+    uint8_t measurement[48]; /* as cloister_verdict has it */
 };
 /*
- * Run every snp.* check and binding.report_data and add them to the verdict. What a report claims passes only
+ * Run every snp.* check and in->data_check and add them to the verdict. policy NULL: checks that need one are missing. What a report claims passes only
  * when the report is authentic (root, chain and signature); a wrong claim fails even then. valid_until is lowered to
  * the earliest end of certificates and CRL. Returns 0 when the checks could be made (pass or fail: the verdict says), an
  * error only for E_MEMORY/E_CRYPTO.
  */
-CLO_MUST_USE int clo_snp_appraise(const struct clo_snp_input *in, const uint8_t report_data[64],
+CLO_MUST_USE int clo_snp_appraise(const struct clo_snp_input *in,
                                   const struct cloister_policy *policy,
                                   const struct cloister_roots *roots, int64_t now,
-                                  struct clo_verdict_builder *vb);
+                                  struct clo_verdict_builder *vb, struct clo_hw_result *ret);
 
 #endif

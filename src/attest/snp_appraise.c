@@ -614,15 +614,31 @@ static void check_identity(struct appraisal *a)
           "the guest's security version is below the policy's floor");
 }
 
-static void check_report_data(struct appraisal *a, const uint8_t report_data[64])
+static void check_report_data(struct appraisal *a)
 {
+    const enum cloister_check_id id = a->in->data_check;
     char expected[TEXT], actual[TEXT];
 
-    clo_hex(report_data, 64, expected);
     clo_hex(a->r.report_data, 64, actual);
-    claim(a, CLOISTER_CHECK_BINDING_REPORT_DATA,
-          clo_ct_equal(a->r.report_data, report_data, sizeof a->r.report_data), expected, actual,
+    if (a->in->report_data == NULL) {
+        clo_vb_unexpected(a->vb, id, a->in->any_report_data, actual);
+        return;
+    }
+    clo_hex(a->in->report_data, 64, expected);
+    claim(a, id, clo_ct_equal(a->r.report_data, a->in->report_data, sizeof a->r.report_data),
+          expected, actual,
           "the report was made for other keys, another manifest, other devices, or another nonce");
+}
+
+static void result(const struct appraisal *a, struct clo_hw_result *ret)
+{
+    const enum cloister_check_status data = clo_vb_status(a->vb, a->in->data_check);
+    const enum cloister_check_status image = clo_vb_status(a->vb, CLOISTER_CHECK_SNP_MEASUREMENT);
+
+    ret->authentic = a->authentic;
+    ret->bound = a->authentic && data == CLOISTER_CHECK_PASS;
+    ret->measured = a->authentic && image == CLOISTER_CHECK_PASS;
+    memcpy(ret->measurement, a->r.measurement, sizeof ret->measurement);
 }
 
 static void appraisal_clear(struct appraisal *a)
@@ -633,9 +649,9 @@ static void appraisal_clear(struct appraisal *a)
     clo_crl_free(a->crl);
 }
 
-int clo_snp_appraise(const struct clo_snp_input *in, const uint8_t report_data[64],
-                     const struct cloister_policy *policy, const struct cloister_roots *roots,
-                     int64_t now, struct clo_verdict_builder *vb)
+int clo_snp_appraise(const struct clo_snp_input *in, const struct cloister_policy *policy,
+                     const struct cloister_roots *roots, int64_t now,
+                     struct clo_verdict_builder *vb, struct clo_hw_result *ret)
 {
     struct appraisal a = {.in = in, .policy = policy, .now = now, .vb = vb};
     int err;
@@ -643,7 +659,7 @@ int clo_snp_appraise(const struct clo_snp_input *in, const uint8_t report_data[6
     err = clo_snp_report_parse(in->report, in->report_n, &a.r);
     fact(&a, CLOISTER_CHECK_SNP_FORMAT, err == 0, NULL, NULL, "the report hasn't 1184 bytes");
     if (err != 0) {
-        missing(&a, CLOISTER_CHECK_BINDING_REPORT_DATA, "the report can't be read");
+        missing(&a, in->data_check, "the report can't be read");
         clo_vb_skip(vb, CLOISTER_CHECK_SNP_FORMAT, CLOISTER_CHECK_SNP_GUEST_SVN,
                     "the report can't be read");
         return 0;
@@ -671,7 +687,8 @@ int clo_snp_appraise(const struct clo_snp_input *in, const uint8_t report_data[6
     check_mitigation(&a);
     check_guest_policy(&a);
     check_identity(&a);
-    check_report_data(&a, report_data);
+    check_report_data(&a);
+    result(&a, ret);
 out:
     appraisal_clear(&a);
     return err;

@@ -20,8 +20,6 @@ static const struct {
 #undef CHECK_ROW_
 };
 
-_Static_assert(CLO_CHECK_COUNT <= CLOISTER_CHECKS_MAX, "a verdict holds every check");
-
 /* CLO_CHECK_COUNT for an unknown id. */
 static size_t place_of(enum cloister_check_id id)
 {
@@ -71,7 +69,7 @@ void clo_vb_set(struct clo_verdict_builder *vb, enum cloister_check_id id,
     size_t i = place_of(id);
     struct cloister_check *c = &vb->check[i];
 
-    if (i == CLO_CHECK_COUNT || c->status != CLOISTER_CHECK_NONE) {
+    if (i == CLO_CHECK_COUNT || vb->out[i] || c->status != CLOISTER_CHECK_NONE) {
         vb->twice = true;
         return;
     }
@@ -80,6 +78,18 @@ void clo_vb_set(struct clo_verdict_builder *vb, enum cloister_check_id id,
     set_text(c->expected, expected);
     set_text(c->actual, actual);
     set_text(c->reason, reason == NULL ? check_table[i].title : reason);
+}
+
+void clo_vb_leave_out(struct clo_verdict_builder *vb, unsigned first, unsigned last)
+{
+    for (size_t i = 0; i < CLO_CHECK_COUNT; i++) {
+        const unsigned id = check_table[i].id;
+
+        if (id >= first && id <= last) {
+            vb->twice = vb->twice || vb->check[i].status != CLOISTER_CHECK_NONE;
+            vb->out[i] = true;
+        }
+    }
 }
 
 void clo_vb_claim(struct clo_verdict_builder *vb, enum cloister_check_id id, bool right,
@@ -92,6 +102,19 @@ void clo_vb_claim(struct clo_verdict_builder *vb, enum cloister_check_id id, boo
     else
         clo_vb_set(vb, id, CLOISTER_CHECK_MISSING, expected, actual,
                    "claimed, but nothing trusted vouches for it");
+}
+
+void clo_vb_unexpected(struct clo_verdict_builder *vb, enum cloister_check_id id, bool any,
+                       const char *actual)
+{
+    clo_vb_set(vb, id, any ? CLOISTER_CHECK_NOT_APPLICABLE : CLOISTER_CHECK_MISSING, NULL, actual,
+               any ? "not asked: the caller compares it with nothing"
+                   : "the caller gave nothing to compare this with");
+}
+
+void clo_vb_no_policy(struct clo_verdict_builder *vb, enum cloister_check_id id, const char *actual)
+{
+    clo_vb_set(vb, id, CLOISTER_CHECK_MISSING, NULL, actual, "no policy was given to judge this by");
 }
 
 enum cloister_check_status clo_vb_status(const struct clo_verdict_builder *vb,
@@ -107,7 +130,7 @@ void clo_vb_skip(struct clo_verdict_builder *vb, unsigned first, unsigned last, 
     for (size_t i = 0; i < CLO_CHECK_COUNT; i++) {
         enum cloister_check_id id = check_table[i].id;
 
-        if (id >= first && id <= last && vb->check[i].status == CLOISTER_CHECK_NONE)
+        if (id >= first && id <= last && !vb->out[i] && vb->check[i].status == CLOISTER_CHECK_NONE)
             clo_vb_set(vb, id, CLOISTER_CHECK_MISSING, NULL, NULL, reason);
     }
 }
@@ -138,11 +161,19 @@ void clo_date(int64_t t, char dst[CLO_DATE_LEN])
 void clo_vb_finish(const struct clo_verdict_builder *vb, struct cloister_verdict *ret)
 {
     size_t count[CLOISTER_CHECK_MISSING + 1] = {0};
+    bool whole = !vb->twice;
 
-    ret->checks = CLO_CHECK_COUNT;
+    ret->checks = 0;
     for (size_t i = 0; i < CLO_CHECK_COUNT; i++) {
-        struct cloister_check *c = &ret->check[i];
+        struct cloister_check *c = &ret->check[ret->checks];
 
+        if (vb->out[i])
+            continue;
+        if (ret->checks == CLOISTER_CHECKS_MAX) {
+            whole = false;
+            break;
+        }
+        ret->checks++;
         *c = vb->check[i];
         if (c->status == CLOISTER_CHECK_NONE) {
             c->id = check_table[i].id;
@@ -156,8 +187,8 @@ void clo_vb_finish(const struct clo_verdict_builder *vb, struct cloister_verdict
         ret->outcome = CLOISTER_MALFORMED;
     else if (count[CLOISTER_CHECK_FAIL] != 0)
         ret->outcome = CLOISTER_REFUSED;
-    else if (vb->twice ||
-             count[CLOISTER_CHECK_PASS] + count[CLOISTER_CHECK_NOT_APPLICABLE] != CLO_CHECK_COUNT)
+    else if (!whole || ret->checks == 0 ||
+             count[CLOISTER_CHECK_PASS] + count[CLOISTER_CHECK_NOT_APPLICABLE] != ret->checks)
         ret->outcome = CLOISTER_INDETERMINATE;
     else
         ret->outcome = CLOISTER_VERIFIED;

@@ -22,10 +22,14 @@ enum {
 struct clo_verdict_builder {
     struct cloister_check check[CLO_CHECK_COUNT]; /* in the list's order */
     int64_t valid_until;
-    bool twice; /* a check was made twice: a bug, never verified */
+    bool twice; /* a check was made twice, or one that was left out: a bug, never verified */
+    bool out[CLO_CHECK_COUNT]; /* isn't part of this verdict */
 };
 
+/* Every check is part of the verdict, until it is left out. */
 void clo_vb_init(struct clo_verdict_builder *vb);
+/* The checks [first, last] are of a family that this kind of evidence doesn't have: they aren't part of the verdict. */
+void clo_vb_leave_out(struct clo_verdict_builder *vb, unsigned first, unsigned last);
 /*
  * Texts are cut and made printable ASCII; NULL is "". reason NULL: the check's title, which says what holds when it
  * passes.
@@ -39,6 +43,14 @@ void clo_vb_set(struct clo_verdict_builder *vb, enum cloister_check_id id,
  */
 void clo_vb_claim(struct clo_verdict_builder *vb, enum cloister_check_id id, bool right,
                   bool trusted, const char *expected, const char *actual, const char *reason);
+/*
+ * A check of what the evidence covers, where the caller has nothing to compare with: not applicable if `any` is wanted, else
+ * missing.
+ */
+void clo_vb_unexpected(struct clo_verdict_builder *vb, enum cloister_check_id id, bool any,
+                       const char *actual);
+/* A check that needs a policy, and none was given. */
+void clo_vb_no_policy(struct clo_verdict_builder *vb, enum cloister_check_id id, const char *actual);
 enum cloister_check_status clo_vb_status(const struct clo_verdict_builder *vb,
                                          enum cloister_check_id id);
 /* Every check in [first, last] that wasn't made becomes missing, for this reason. */

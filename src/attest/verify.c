@@ -37,7 +37,7 @@ struct work {
     struct clo_cpu_section cpu;
     struct clo_batch_section batch;
     struct clo_collateral collateral;
-    size_t devices;
+    struct clo_devices devices;
     struct clo_ohttp_keyconf keyconf[KEYCONFS_MAX];
 
     bool bound;    /* the report is authentic and covers keys, manifest, devices and root */
@@ -140,6 +140,7 @@ static bool check_policy(struct work *w, bool simulated)
 
 static int appraise(struct work *w, bool simulated, const struct cloister_roots *roots)
 {
+    uint8_t report_data[64];
     const struct clo_snp_input in = {
         .report = w->cpu.report,
         .report_n = w->cpu.report_n,
@@ -147,18 +148,19 @@ static int appraise(struct work *w, bool simulated, const struct cloister_roots 
         .chain_n = w->cpu.chain_n,
         .collateral = &w->collateral,
         .simulated = simulated,
+        .data_check = CLOISTER_CHECK_BINDING_REPORT_DATA,
+        .report_data = report_data,
     };
-    uint8_t report_data[64];
+    struct clo_hw_result hw = {0};
     int err;
 
     if ((err = clo_bind_cpu(w->batch.root, w->e->sec[CLO_SEC_KEYS].digest,
                             w->e->sec[CLO_SEC_MANIFEST].digest, w->e->sec[CLO_SEC_DEVICES].digest,
                             report_data)) != 0 ||
-        (err = clo_snp_appraise(&in, report_data, w->policy, roots, w->now, &w->vb)) != 0)
+        (err = clo_snp_appraise(&in, w->policy, roots, w->now, &w->vb, &hw)) != 0)
         return err;
-    w->bound = clo_vb_status(&w->vb, CLOISTER_CHECK_BINDING_REPORT_DATA) == CLOISTER_CHECK_PASS;
-    w->measured = w->bound &&
-                  clo_vb_status(&w->vb, CLOISTER_CHECK_SNP_MEASUREMENT) == CLOISTER_CHECK_PASS;
+    w->bound = hw.bound;
+    w->measured = hw.bound && hw.measured;
     return 0;
 }
 
@@ -321,11 +323,11 @@ static void check_devices(struct work *w)
 {
     char expected[TEXT], actual[TEXT];
 
-    (void)snprintf(expected, sizeof expected, "at least %" PRIu32, w->policy->min_devices);
-    (void)snprintf(actual, sizeof actual, "%zu", w->devices);
-    clo_vb_claim(&w->vb, CLOISTER_CHECK_DEVICES_COUNT, w->devices >= w->policy->min_devices,
+    (void)snprintf(expected, sizeof expected, "at least %" PRIu32, w->policy->devices.min);
+    (void)snprintf(actual, sizeof actual, "%zu", w->devices.count);
+    clo_vb_claim(&w->vb, CLOISTER_CHECK_DEVICES_COUNT, w->devices.count >= w->policy->devices.min,
                  w->bound, expected, actual, "too few devices are listed");
-    if (w->devices == 0 && w->policy->min_devices == 0)
+    if (w->devices.count == 0 && w->policy->devices.min == 0)
         clo_vb_set(&w->vb, CLOISTER_CHECK_DEVICES_APPRAISED, CLOISTER_CHECK_NOT_APPLICABLE, NULL,
                    NULL, "the policy asks for no device, and none is listed");
     else
@@ -432,6 +434,7 @@ int cloister_evidence_verify(const struct cloister_evidence *e, const struct clo
     w->policy = policy;
     w->now = now;
     clo_vb_init(&w->vb);
+    clo_vb_leave_out(&w->vb, 200, LAST_CHECK);
     ret->checked_at = now;
     if (nonce != NULL)
         ret->freshness = CLOISTER_NOT_FRESH;
@@ -448,6 +451,7 @@ int cloister_evidence_verify(const struct cloister_evidence *e, const struct clo
 out:
     clo_cpu_section_clear(&w->cpu);
     clo_collateral_clear(&w->collateral);
+    clo_devices_clear(&w->devices);
     free(w);
     return err;
 }

@@ -127,8 +127,8 @@ static int show(const char *path)
     }
     puts("that started exactly");
     show_list("measurement", &p->measurements);
-    if (p->min_devices > 0)
-        printf("  at least %u verified GPU(s)\n", p->min_devices);
+    if (p->devices.min > 0)
+        printf("  at least %u verified GPU(s)\n", p->devices.min);
     else
         puts("  GPUs: none asked for");
     puts("\nand of what runs there");

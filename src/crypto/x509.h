@@ -18,6 +18,12 @@
  */
 CLO_MUST_USE int clo_der_read(struct clo_rd *rd, uint8_t tag, struct clo_rd *ret);
 
+/*
+ * The next PEM block of this label ("CERTIFICATE", "X509 CRL"; RFC 7468) as DER into *ret, which is empty before. Text between blocks is
+ * skipped; *p and *n move on. CLOISTER_E_NOT_FOUND when there is none left.
+ */
+CLO_MUST_USE int clo_pem_next(const char **p, size_t *n, const char *label, struct clo_buf *ret);
+
 struct clo_cert;
 /* Exactly one DER certificate; trailing bytes are refused. */
 CLO_MUST_USE int clo_cert_parse(const void *der, size_t n, struct clo_cert **ret);
@@ -36,6 +42,10 @@ CLO_MUST_USE int clo_cert_issuer_cn(const struct clo_cert *c, char *dst, size_t 
  */
 CLO_MUST_USE int clo_cert_ext(const struct clo_cert *c, const char *oid, const uint8_t **ret,
                               size_t *ret_n);
+/* The serial number's magnitude, big-endian without leading zeros (empty for 0), borrowed; CLOISTER_E_MALFORMED if negative. */
+CLO_MUST_USE int clo_cert_serial(const struct clo_cert *c, const uint8_t **ret, size_t *ret_n);
+/* SHA-256 over the SubjectPublicKeyInfo in DER. */
+CLO_MUST_USE int clo_cert_spki_digest(const struct clo_cert *c, uint8_t ret[CLO_SHA256_LEN]);
 /* Is the public key EC P-384? */
 bool clo_cert_is_p384(const struct clo_cert *c);
 /* May it sign certificates: basicConstraints cA and keyUsage keyCertSign are there and say so? */
@@ -44,7 +54,11 @@ bool clo_cert_is_ca(const struct clo_cert *c);
 unsigned clo_cert_rsa_bits(const struct clo_cert *c);
 
 enum clo_sig_profile {
-    CLO_SIG_RSA_PSS_SHA384 = 1, /* MGF1 SHA-384, salt 48: all of AMD's chain */
+    CLO_SIG_RSA_PSS_SHA384 = 1,    /* MGF1 SHA-384, salt 48: all of AMD's chain */
+    CLO_SIG_ECDSA_P256_SHA256 = 2, /* all of Intel's */
+    CLO_SIG_ECDSA_P384_SHA384 = 3, /* all of NVIDIA's */
+    CLO_SIG_RSA_SHA256 = 4,        /* PKCS #1 v1.5, 2048 bits at least: TPM vendors' */
+    CLO_SIG_RSA_SHA384 = 5,
 };
 /*
  * Is c signed by issuer's key, with exactly this algorithm and parameters (also in the signed part), and do the
@@ -57,6 +71,36 @@ CLO_MUST_USE int clo_cert_signed_by(const struct clo_cert *c, const struct clo_c
 /* ECDSA P-384 with SHA-384 over msg; r and s 48 bytes big-endian; range-checked. 0 or CLOISTER_E_AUTH. */
 CLO_MUST_USE int clo_cert_verify_p384(const struct clo_cert *c, const void *msg, size_t n,
                                       const uint8_t r[48], const uint8_t s[48]);
+
+/* ECDSA P-256 with SHA-256 by the certificate's key; r and s 32 bytes big-endian. 0 or CLOISTER_E_AUTH. */
+CLO_MUST_USE int clo_cert_verify_p256(const struct clo_cert *c, const void *msg, size_t n,
+                                      const uint8_t rs[64]);
+/* The same by a bare public key, its affine x and y big-endian: CLOISTER_E_AUTH too if that isn't a point of the curve. */
+CLO_MUST_USE int clo_p256_verify(const uint8_t xy[64], const void *msg, size_t n,
+                                 const uint8_t rs[64]);
+
+/* A public key that signs TPM quotes: RSA by modulus and exponent (2048 to 4096 bits), EC by curve and point, or a certificate's. */
+struct clo_key;
+CLO_MUST_USE int clo_key_new_rsa(const uint8_t *modulus, size_t n, uint32_t exponent,
+                                 struct clo_key **ret);
+/* bits: 256 or 384; x and y of bits / 8 bytes */
+CLO_MUST_USE int clo_key_new_ec(unsigned bits, const uint8_t *x, const uint8_t *y,
+                                struct clo_key **ret);
+CLO_MUST_USE int clo_key_of_cert(const struct clo_cert *c, struct clo_key **ret);
+/* A SubjectPublicKeyInfo in DER. */
+CLO_MUST_USE int clo_key_of_spki(const void *der, size_t n, struct clo_key **ret);
+void clo_key_free(struct clo_key *k);
+/* SHA-256 over the key's SubjectPublicKeyInfo in DER. */
+CLO_MUST_USE int clo_key_digest(const struct clo_key *k, uint8_t ret[CLO_SHA256_LEN]);
+enum clo_key_scheme {
+    CLO_KEY_RSASSA = 1, /* PKCS #1 v1.5 */
+    CLO_KEY_RSAPSS = 2, /* salt as long as the hash */
+    CLO_KEY_ECDSA = 3,  /* sig is r || s, each of the curve's length */
+};
+/* 0 or CLOISTER_E_AUTH; CLOISTER_E_AUTH too for a scheme that isn't the key's kind. */
+CLO_MUST_USE int clo_key_verify(const struct clo_key *k, enum clo_key_scheme scheme,
+                                enum clo_hash_alg hash, const void *msg, size_t n,
+                                const uint8_t *sig, size_t sig_n);
 
 /*
  * The same primitives under a bare SubjectPublicKeyInfo in DER, for published vectors: ECDSA P-384 with SHA-384, and

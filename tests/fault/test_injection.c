@@ -597,7 +597,7 @@ static int run_sections(struct clo_buf *out)
     static struct clo_collateral crls;
     const struct clo_buf *sec = scenes[1].sec;
     struct clo_batch_section batch;
-    size_t devices = 77;
+    struct clo_devices devices = {.count = 0};
     int err;
 
     fill(&keys, sizeof keys);
@@ -618,7 +618,8 @@ static int run_sections(struct clo_buf *out)
         (err = clo_batch_section_write(&batch, out)) != 0)
         return err;
     err = clo_devices_section_parse(sec[CLO_SEC_DEVICES].p, sec[CLO_SEC_DEVICES].len, &devices);
-    violations += err != 0 && devices != 77;
+    violations += err != 0 && (devices.count != 0 || devices.device != NULL);
+    clo_devices_clear(&devices);
     if (err != 0)
         return err;
     if ((err = bytes_kept(clo_cpu_section_parse(sec[CLO_SEC_CPU].p, sec[CLO_SEC_CPU].len, &cpu),

@@ -92,7 +92,7 @@ static void the_defaults_are_strict(void **state)
     assert_true(p->sev_snp);
     assert_false(p->simulated);
     assert_int_equal(p->measurements.count, 1);
-    assert_int_equal(p->min_devices, 1);
+    assert_int_equal(p->devices.min, 1);
     assert_int_equal(p->max_age_s, 3600);
     assert_false(p->allow_unmanaged);
     assert_false(p->x25519);
@@ -145,7 +145,7 @@ static void every_member_is_read(void **state)
     assert_true(p->snp.chip_ids.given);
     assert_int_equal(p->snp.min_guest_svn, UINT32_MAX);
     assert_true(p->snp.mitigations == (1 | (uint64_t)1 << 63));
-    assert_int_equal(p->min_devices, 2);
+    assert_int_equal(p->devices.min, 2);
     assert_int_equal(p->models.count, 1);
     assert_true(clo_policy_texts_have(&p->releases, "0.1.0"));
     assert_true(p->allow_unmanaged && p->x25519);
@@ -179,7 +179,7 @@ static void simulated_stands_alone(void **state)
     assert_true(p->simulated);
     assert_false(p->sev_snp);
     assert_int_equal(p->roots.count, 1);
-    assert_int_equal(p->min_devices, 0);
+    assert_int_equal(p->devices.min, 0);
     cloister_policy_free(p);
     refused("{'v':1,'name':'n','tee':['simulated','sev-snp']," SNP "," ROOTS "}",
             "tee: \"simulated\" protects nothing and can't stand beside another type");

@@ -329,21 +329,34 @@ static void malformed_cpu_sections_are_refused(void **state)
                      CLOISTER_E_UNKNOWN);
 }
 
-static void devices_are_counted(void **state)
+static void devices_are_read_and_written(void **state)
 {
+    const char one[] = "{\"v\":1,\"devices\":[{\"arch\":\"hopper\",\"report\":\"AQI\",\"chain\":"
+                       "[\"Aw\",\"BA\"]}]}";
+    const char *const bad[] = {
+        "{\"v\":1,\"devices\":[1]}",
+        "{\"v\":1,\"devices\":[{\"arch\":\"Hopper\",\"report\":\"AQI\",\"chain\":[]}]}",
+        "{\"v\":1,\"devices\":[{\"arch\":\"hopper\",\"chain\":[]}]}",
+    };
+    struct clo_devices d = {0};
     struct clo_buf b = clo_buf_init(CLO_SECTION_MAX);
-    const char two[] = "{\"v\":1,\"devices\":[{\"arch\":\"x\"},{}]}";
-    const char bad[] = "{\"v\":1,\"devices\":[1]}";
-    size_t n = 9;
 
     (void)state;
     assert_int_equal(clo_devices_section_write_empty(&b), 0);
-    assert_int_equal(clo_devices_section_parse(b.p, b.len, &n), 0);
-    assert_int_equal(n, 0);
+    assert_int_equal(clo_devices_section_parse(b.p, b.len, &d), 0);
+    assert_int_equal(d.count, 0);
     assert_text(&b, "{\"v\":1,\"devices\":[]}");
-    assert_int_equal(clo_devices_section_parse(two, strlen(two), &n), 0);
-    assert_int_equal(n, 2);
-    assert_int_equal(clo_devices_section_parse(bad, strlen(bad), &n), CLOISTER_E_MALFORMED);
+    clo_buf_clear(&b);
+    assert_int_equal(clo_devices_section_parse(one, strlen(one), &d), 0);
+    assert_int_equal(d.count, 1);
+    assert_string_equal(d.device[0].arch, "hopper");
+    assert_int_equal(d.device[0].chain_n, 2);
+    assert_int_equal(clo_devices_section_write(&d, &b), 0);
+    assert_text(&b, one);
+    clo_buf_clear(&b);
+    clo_devices_clear(&d);
+    for (size_t i = 0; i < CLO_ARRAY_LEN(bad); i++)
+        assert_int_equal(clo_devices_section_parse(bad[i], strlen(bad[i]), &d), CLOISTER_E_MALFORMED);
 }
 
 static void collateral_round_trips(void **state)
@@ -486,7 +499,7 @@ int main(void)
         cmocka_unit_test(the_cpu_section_round_trips),
         cmocka_unit_test(a_reserved_cpu_type_is_unsupported_and_named),
         cmocka_unit_test(malformed_cpu_sections_are_refused),
-        cmocka_unit_test(devices_are_counted),
+        cmocka_unit_test(devices_are_read_and_written),
         cmocka_unit_test(collateral_round_trips),
         cmocka_unit_test(the_batch_section_round_trips),
         cmocka_unit_test(malformed_batches_are_refused),

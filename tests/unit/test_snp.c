@@ -28,13 +28,16 @@ static void appraise(const struct recipe *r, struct clo_verdict_builder *vb)
         .chain = chain,
         .chain_n = r->chain_n,
         .collateral = &crls,
+        .data_check = CLOISTER_CHECK_BINDING_REPORT_DATA,
+        .report_data = r->report_data,
     };
+    struct clo_hw_result hw = {0};
 
     lab_chain(r, chain);
     lab_crl(r, &crls);
     lab_sign(r, report);
     clo_vb_init(vb);
-    assert_int_equal(clo_snp_appraise(&in, r->report_data, policy, roots, r->now, vb), 0);
+    assert_int_equal(clo_snp_appraise(&in, policy, roots, r->now, vb, &hw), 0);
     for (size_t i = 0; i < CLO_CHECK_COUNT; i++)
         if (vb->check[i].status != CLOISTER_CHECK_NONE)
             seen[vb->check[i].id] |= 1u << vb->check[i].status;
@@ -444,7 +447,14 @@ static void the_built_in_roots_accept_no_laboratory(void **state)
     struct clo_verdict_builder vb;
     struct clo_collateral crls;
     uint8_t report[CLO_SNP_REPORT_LEN];
-    const struct clo_snp_input in = {report, sizeof report, chain, 2, &crls, false};
+    const struct clo_snp_input in = {.report = report,
+                                     .report_n = sizeof report,
+                                     .chain = chain,
+                                     .chain_n = 2,
+                                     .collateral = &crls,
+                                     .data_check = CLOISTER_CHECK_BINDING_REPORT_DATA,
+                                     .report_data = r.report_data};
+    struct clo_hw_result hw = {0};
 
     (void)state;
     lab_chain(&r, chain);
@@ -452,7 +462,7 @@ static void the_built_in_roots_accept_no_laboratory(void **state)
     lab_sign(&r, report);
     clo_vb_init(&vb);
     assert_int_equal(
-        clo_snp_appraise(&in, r.report_data, policy, cloister_roots_builtin(), LAB_NOW, &vb), 0);
+        clo_snp_appraise(&in, policy, cloister_roots_builtin(), LAB_NOW, &vb, &hw), 0);
     assert_int_equal(clo_vb_status(&vb, CLOISTER_CHECK_SNP_ROOT), CLOISTER_CHECK_FAIL);
     assert_int_equal(clo_vb_status(&vb, CLOISTER_CHECK_SNP_CRL), CLOISTER_CHECK_FAIL);
     assert_int_equal(clo_vb_status(&vb, CLOISTER_CHECK_SNP_MEASUREMENT), CLOISTER_CHECK_MISSING);
@@ -806,7 +816,14 @@ static void every_flipped_bit_is_refused(void **state)
     struct clo_buf chain[CLO_CHAIN_MAX];
     struct clo_collateral crls;
     uint8_t report[CLO_SNP_REPORT_LEN];
-    const struct clo_snp_input in = {report, sizeof report, chain, 2, &crls, false};
+    const struct clo_snp_input in = {.report = report,
+                                     .report_n = sizeof report,
+                                     .chain = chain,
+                                     .chain_n = 2,
+                                     .collateral = &crls,
+                                     .data_check = CLOISTER_CHECK_BINDING_REPORT_DATA,
+                                     .report_data = r.report_data};
+    struct clo_hw_result hw = {0};
     struct clo_verdict_builder vb;
     const char *stride = getenv("CLOISTER_TEST_STRIDE");
     const size_t step = stride != NULL ? strtoul(stride, NULL, 10) : 1;
@@ -821,7 +838,7 @@ static void every_flipped_bit_is_refused(void **state)
 
         report[bit / 8] ^= (uint8_t)(1u << (bit % 8));
         clo_vb_init(&vb);
-        assert_int_equal(clo_snp_appraise(&in, r.report_data, policy, roots, LAB_NOW, &vb), 0);
+        assert_int_equal(clo_snp_appraise(&in, policy, roots, LAB_NOW, &vb, &hw), 0);
         assert_int_equal(clo_vb_status(&vb, padding ? CLOISTER_CHECK_SNP_RESERVED
                                                     : CLOISTER_CHECK_SNP_SIGNATURE),
                          CLOISTER_CHECK_FAIL);

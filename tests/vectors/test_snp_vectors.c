@@ -214,10 +214,15 @@ static void setting_clear(struct setting *s)
 
 static void appraise(const struct setting *s, struct clo_verdict_builder *vb)
 {
+    struct clo_snp_input in = s->in;
+    struct clo_hw_result hw = {0};
+
+    in.data_check = CLOISTER_CHECK_BINDING_REPORT_DATA;
+    in.report_data = s->report_data;
     clo_vb_init(vb);
-    assert_int_equal(clo_snp_appraise(&s->in, s->report_data, s->policy,
+    assert_int_equal(clo_snp_appraise(&in, s->policy,
                                       s->roots != NULL ? s->roots : cloister_roots_builtin(),
-                                      s->when, vb),
+                                      s->when, vb, &hw),
                      0);
 }
 
