@@ -21,8 +21,10 @@
 
 struct appraisal {
     const struct clo_snp_input *in;
-    const struct cloister_policy *policy;
-    const struct clo_policy_product *floor; /* NULL: the product isn't admitted */
+    const struct cloister_policy *policy; /* NULL: none was given */
+    const struct clo_policy_snp *snp;     /* its part for SEV-SNP, or NULL */
+    const struct clo_policy_product
+        *floor; /* NULL: the product isn't admitted, or nothing admits any */
     int64_t now;
     struct clo_verdict_builder *vb;
 
@@ -69,6 +71,16 @@ static void claim(struct appraisal *a, enum cloister_check_id id, bool right, co
 static void missing(struct appraisal *a, enum cloister_check_id id, const char *reason)
 {
     set(a, id, CLOISTER_CHECK_MISSING, NULL, NULL, reason);
+}
+
+/*
+ * A check that a policy decides, on a claim of the report. False: there is a policy to judge it by. Without one it is missing.
+ */
+static bool no_policy(struct appraisal *a, enum cloister_check_id id, const char *actual)
+{
+    if (a->policy == NULL)
+        clo_vb_no_policy(a->vb, id, actual);
+    return a->policy == NULL;
 }
 
 static bool all_zero(const uint8_t *p, size_t n)
@@ -125,8 +137,8 @@ static void product_find(struct appraisal *a)
         a->product = clo_snp_report_product(&a->r);
     else if (a->leaf != NULL && a->e.product_err == 0)
         a->product = a->e.product; /* version 2 has no CPUID */
-    if (a->product != CLO_SNP_UNKNOWN && a->policy->snp.product[a->product].admitted)
-        a->floor = &a->policy->snp.product[a->product];
+    if (a->snp != NULL && a->product != CLO_SNP_UNKNOWN && a->snp->product[a->product].admitted)
+        a->floor = &a->snp->product[a->product];
     a->tcb_ok = clo_snp_tcb_decode(a->product, a->r.current_tcb, &a->current) == 0 &&
                 clo_snp_tcb_decode(a->product, a->r.reported_tcb, &a->reported) == 0 &&
                 clo_snp_tcb_decode(a->product, a->r.committed_tcb, &a->committed) == 0 &&
@@ -148,7 +160,7 @@ static int root_find(struct appraisal *a, const struct cloister_roots *roots)
     if (a->root == NULL)
         return 0;
     clo_cert_digest(a->root, digest);
-    if (!clo_policy_list_has(&a->policy->roots, digest) ||
+    if (a->policy == NULL || !clo_policy_list_has(&a->policy->roots, digest) ||
         clo_cert_signed_by(a->root, a->root, CLO_SIG_RSA_PSS_SHA384) != 0) {
         clo_cert_free(a->root);
         a->root = NULL;
@@ -247,7 +259,7 @@ static void check_product(struct appraisal *a)
         missing(a, id, "a report of version 2 has its product in the certificate only");
     else if (a->product == CLO_SNP_UNKNOWN)
         fact(a, id, false, NULL, actual, "this chip family isn't known");
-    else if (a->floor == NULL)
+    else if (a->policy != NULL && a->floor == NULL)
         fact(a, id, false, NULL, actual,
              "the policy has no floor for this product, so admits none");
     else if (a->leaf == NULL)
@@ -271,6 +283,8 @@ static void check_chain(struct appraisal *a)
     }
     if (a->product == CLO_SNP_UNKNOWN)
         missing(a, root, "no product, no root");
+    else if (a->root == NULL && a->in->simulated && a->policy == NULL)
+        (void)no_policy(a, root, NULL);
     else if (a->root == NULL)
         fact(a, root, false, NULL, NULL,
              a->in->simulated ? "the policy doesn't pin this root"
@@ -316,6 +330,15 @@ static void check_crl(struct appraisal *a)
     char expected[TEXT], actual[TEXT], t1[CLO_DATE_LEN], t2[CLO_DATE_LEN];
     int64_t from, to;
 
+    /* Nobody is asked for a list that isn't there; one that is there is no less binding for that. */
+    if (a->in->collateral->crls == 0 && a->policy != NULL && a->policy->revocation_if_present) {
+        static const char why[] = "no revocation list came, and the policy doesn't require one";
+
+        set(a, id, CLOISTER_CHECK_NOT_APPLICABLE, NULL, NULL, why);
+        set(a, dates, CLOISTER_CHECK_NOT_APPLICABLE, NULL, NULL, why);
+        set(a, revoked, CLOISTER_CHECK_NOT_APPLICABLE, NULL, NULL, why);
+        return;
+    }
     if (a->crl == NULL) {
         if (a->root == NULL)
             missing(a, id, "there is no root that could have signed one");
@@ -348,7 +371,7 @@ static void check_crl(struct appraisal *a)
 static void check_signing_key(struct appraisal *a)
 {
     const enum cloister_check_id id = CLOISTER_CHECK_SNP_SIGNING_KEY;
-    const struct clo_policy_snp *p = &a->policy->snp;
+    const struct clo_policy_snp *p = a->snp;
     const char *kind = a->vlek ? "VLEK" : "VCEK";
     const char *named = a->r.signing_key == CLO_SNP_KEY_VCEK   ? "VCEK"
                         : a->r.signing_key == CLO_SNP_KEY_VLEK ? "VLEK"
@@ -361,21 +384,24 @@ static void check_signing_key(struct appraisal *a)
     }
     if (a->r.signing_key != (a->vlek ? CLO_SNP_KEY_VLEK : CLO_SNP_KEY_VCEK))
         wrong = "the report names another kind of key than the certificate";
-    else if (a->vlek ? !p->vlek : !p->vcek)
+    else if (p != NULL && (a->vlek ? !p->vlek : !p->vcek))
         wrong = "the policy doesn't admit this kind of key";
     else if (a->vlek && (a->e.csp_err != 0 || a->e.hwid_err != CLOISTER_E_NOT_FOUND))
         wrong = "the certificate isn't a VLEK: it names no provider, or a chip";
     else if (!a->vlek && a->e.csp_err != CLOISTER_E_NOT_FOUND)
         wrong = "the certificate isn't a VCEK: it names a provider";
-    else if (a->vlek && !clo_policy_texts_have(&p->csp_ids, a->e.csp_id))
+    else if (a->vlek && p != NULL && !clo_policy_texts_have(&p->csp_ids, a->e.csp_id))
         wrong = "the policy doesn't name this provider";
+    /* A provider's key is nobody's choice but the policy's: VCEKs are what is admitted by default. */
+    if (wrong == NULL && a->vlek && no_policy(a, id, a->e.csp_id))
+        return;
     claim(a, id, wrong == NULL, kind, a->vlek && a->e.csp_err == 0 ? a->e.csp_id : named, wrong);
 }
 
 static void check_chip(struct appraisal *a)
 {
     const enum cloister_check_id id = CLOISTER_CHECK_SNP_CHIP;
-    const struct clo_policy_snp *p = &a->policy->snp;
+    const struct clo_policy_snp *p = a->snp;
     const bool masked = a->r.mask_chip_key || (!a->vlek && all_zero(a->r.chip_id, 64));
     uint8_t chip[64] = {0};
     char expected[TEXT], actual[TEXT];
@@ -386,7 +412,7 @@ static void check_chip(struct appraisal *a)
         return;
     }
     memcpy(chip, a->r.chip_id, sizeof chip);
-    if (masked && !p->allow_masked_chip)
+    if (masked && p != NULL && !p->allow_masked_chip)
         wrong = "the report hides its chip, and the policy doesn't allow that";
     else if (!a->vlek && a->e.hwid_err != 0)
         wrong = "the certificate doesn't name its chip";
@@ -396,10 +422,12 @@ static void check_chip(struct appraisal *a)
         if (!masked && memcmp(chip, a->r.chip_id, sizeof chip) != 0)
             wrong = "the certificate is another chip's";
     }
-    if (wrong == NULL && p->chip_ids.given && !clo_policy_list_has(&p->chip_ids, chip))
+    if (wrong == NULL && p != NULL && p->chip_ids.given && !clo_policy_list_has(&p->chip_ids, chip))
         wrong = "the policy doesn't list this chip";
     clo_hex(chip, sizeof chip, expected);
     clo_hex(a->r.chip_id, sizeof a->r.chip_id, actual);
+    if (wrong == NULL && (a->vlek || masked) && no_policy(a, id, actual))
+        return;
     if (wrong == NULL && a->vlek && !p->chip_ids.given && a->authentic)
         set(a, id, CLOISTER_CHECK_NOT_APPLICABLE, NULL, actual,
             "the policy admits VLEKs, which stand for a provider and name no chip");
@@ -472,12 +500,14 @@ static void check_tcb(struct appraisal *a)
           clo_snp_tcb_at_least(&a->committed, &a->reported) &&
               clo_snp_tcb_at_least(&a->current, &a->committed),
           both, current, "a level is below one that it can't be below");
-    if (a->policy->snp.allow_provisional && !same && a->authentic)
+    if (a->snp != NULL && a->snp->allow_provisional && !same && a->authentic)
         set(a, CLOISTER_CHECK_SNP_TCB_PROVISIONAL, CLOISTER_CHECK_NOT_APPLICABLE, committed,
             current, "the policy allows provisional firmware");
-    else
-        claim(a, CLOISTER_CHECK_SNP_TCB_PROVISIONAL, same || a->policy->snp.allow_provisional,
-              committed, current, "firmware runs that was not committed, and can be taken back");
+    else if (same || !no_policy(a, CLOISTER_CHECK_SNP_TCB_PROVISIONAL, current))
+        claim(a, CLOISTER_CHECK_SNP_TCB_PROVISIONAL, same || a->snp->allow_provisional, committed,
+              current, "firmware runs that was not committed, and can be taken back");
+    if (no_policy(a, CLOISTER_CHECK_SNP_TCB_MIN, reported))
+        clo_vb_no_policy(a->vb, CLOISTER_CHECK_SNP_TCB_LAUNCH, launch);
     if (a->floor == NULL)
         return;
     tcb_text(a, &a->floor->min_tcb, floor);
@@ -494,11 +524,11 @@ static void check_firmware(struct appraisal *a)
     const struct clo_snp_firmware *c = &a->r.committed, *min;
     char expected[TEXT], actual[TEXT];
 
-    if (a->floor == NULL)
+    (void)snprintf(actual, sizeof actual, "%u.%u.%u", c->major, c->minor, c->build);
+    if (no_policy(a, CLOISTER_CHECK_SNP_FIRMWARE_MIN, actual) || a->floor == NULL)
         return;
     min = &a->floor->min_firmware;
     (void)snprintf(expected, sizeof expected, "%u.%u.%u", min->major, min->minor, min->build);
-    (void)snprintf(actual, sizeof actual, "%u.%u.%u", c->major, c->minor, c->build);
     claim(a, CLOISTER_CHECK_SNP_FIRMWARE_MIN,
           clo_snp_firmware_at_least(c, min) && clo_snp_firmware_at_least(&a->r.current, min),
           expected, actual, "the firmware is older than the policy's floor");
@@ -517,9 +547,13 @@ static void bits_claim(struct appraisal *a, enum cloister_check_id id, bool righ
 
 static void check_mitigation(struct appraisal *a)
 {
-    const uint64_t want = a->policy->snp.mitigations;
+    const uint64_t want = a->snp != NULL ? a->snp->mitigations : 0;
     const uint64_t have = a->r.launch_mit & a->r.current_mit; /* zero before version 5 */
+    char actual[TEXT];
 
+    (void)snprintf(actual, sizeof actual, "0x%" PRIx64, have);
+    if (no_policy(a, CLOISTER_CHECK_SNP_MITIGATION, actual))
+        return;
     if (want == 0)
         set(a, CLOISTER_CHECK_SNP_MITIGATION, CLOISTER_CHECK_NOT_APPLICABLE, NULL, NULL,
             "the policy asks for none");
@@ -528,33 +562,65 @@ static void check_mitigation(struct appraisal *a)
                    "a mitigation that the policy asks for isn't reported");
 }
 
-static void check_guest_policy(struct appraisal *a)
+/* What no policy can allow. */
+static void check_guest_always(struct appraisal *a)
 {
-    const struct clo_policy_snp *p = &a->policy->snp;
-    const uint64_t g = a->r.policy, info = a->r.platform_info;
-    const unsigned abi_major = g >> 8 & 0xff, abi_minor = g & 0xff;
-    const bool smt_allowed = (g & CLO_SNP_POLICY_SMT) != 0,
-               smt_on = (info & CLO_SNP_PLATFORM_SMT) != 0;
-    char expected[TEXT], actual[TEXT];
+    const uint64_t g = a->r.policy;
 
-    (void)snprintf(expected, sizeof expected, "%u.%u", p->min_abi_major, p->min_abi_minor);
-    (void)snprintf(actual, sizeof actual, "%u.%u", abi_major, abi_minor);
-    claim(a, CLOISTER_CHECK_SNP_POLICY_ABI,
-          abi_major > p->min_abi_major ||
-              (abi_major == p->min_abi_major && abi_minor >= p->min_abi_minor),
-          expected, actual,
-          "the guest would run on an older firmware interface than the policy wants");
     claim(a, CLOISTER_CHECK_SNP_DEBUG, (g & CLO_SNP_POLICY_DEBUG) == 0, "off",
           (g & CLO_SNP_POLICY_DEBUG) == 0 ? "off" : "on", "the host may read the guest's memory");
     claim(a, CLOISTER_CHECK_SNP_MIGRATION, (g & CLO_SNP_POLICY_MIGRATE_MA) == 0, "none",
           (g & CLO_SNP_POLICY_MIGRATE_MA) == 0 ? "none" : "allowed",
           "a migration agent may be given the guest's memory");
-    (void)snprintf(actual, sizeof actual, "%s, %s", smt_allowed ? "allowed" : "forbidden",
-                   smt_on ? "on" : "off");
-    claim(a, CLOISTER_CHECK_SNP_SMT,
-          p->allow_smt ? smt_allowed || !smt_on : !smt_allowed && !smt_on,
-          p->allow_smt ? "allowed" : "forbidden, off", actual,
+}
+
+static void check_abi(struct appraisal *a)
+{
+    const unsigned major = a->r.policy >> 8 & 0xff, minor = a->r.policy & 0xff;
+    const enum cloister_check_id id = CLOISTER_CHECK_SNP_POLICY_ABI;
+    char expected[TEXT], actual[TEXT];
+
+    (void)snprintf(actual, sizeof actual, "%u.%u", major, minor);
+    if (no_policy(a, id, actual))
+        return;
+    (void)snprintf(expected, sizeof expected, "%u.%u", a->snp->min_abi_major,
+                   a->snp->min_abi_minor);
+    claim(a, id,
+          major > a->snp->min_abi_major ||
+              (major == a->snp->min_abi_major && minor >= a->snp->min_abi_minor),
+          expected, actual,
+          "the guest would run on an older firmware interface than the policy wants");
+}
+
+static void check_smt(struct appraisal *a)
+{
+    const bool allowed = (a->r.policy & CLO_SNP_POLICY_SMT) != 0,
+               on = (a->r.platform_info & CLO_SNP_PLATFORM_SMT) != 0;
+    char actual[TEXT];
+
+    (void)snprintf(actual, sizeof actual, "%s, %s", allowed ? "allowed" : "forbidden",
+                   on ? "on" : "off");
+    if (no_policy(a, CLOISTER_CHECK_SNP_SMT, actual))
+        return;
+    claim(a, CLOISTER_CHECK_SNP_SMT, a->snp->allow_smt ? allowed || !on : !allowed && !on,
+          a->snp->allow_smt ? "allowed" : "forbidden, off", actual,
           "other guests may share this guest's cores, and the policy doesn't allow that");
+}
+
+static void check_guest_policy(struct appraisal *a)
+{
+    const struct clo_policy_snp *p = a->snp;
+    const uint64_t g = a->r.policy, info = a->r.platform_info;
+    char guest[TEXT], platform[TEXT];
+
+    check_abi(a);
+    check_guest_always(a);
+    check_smt(a);
+    (void)snprintf(guest, sizeof guest, "0x%" PRIx64, g);
+    (void)snprintf(platform, sizeof platform, "0x%" PRIx64, info);
+    if (no_policy(a, CLOISTER_CHECK_SNP_GUEST_POLICY, guest) &&
+        no_policy(a, CLOISTER_CHECK_SNP_PLATFORM, platform))
+        return;
     bits_claim(a, CLOISTER_CHECK_SNP_GUEST_POLICY,
                (g & p->require_guest) == p->require_guest &&
                    (p->allow_cxl || (g & CLO_SNP_POLICY_CXL_ALLOW) == 0),
@@ -585,12 +651,54 @@ static void list_claim(struct appraisal *a, enum cloister_check_id id, bool righ
     claim(a, id, right, expected, actual, reason);
 }
 
+/* An author signed the owner's key: there is no author's key without one (AMD document 56860, ID_AUTH). */
+static const char author_key_reason[] = "the report contradicts itself about the author's key";
+static bool author_key_consistent(const struct clo_snp_report *r)
+{
+    const bool author = !all_zero(r->author_key_digest, 48);
+
+    return r->author_key_en == author && (!author || !all_zero(r->id_key_digest, 48));
+}
+
+/* Without a policy. What contradicts itself is wrong whatever a policy says. */
+static void show_identity(struct appraisal *a)
+{
+    const struct clo_snp_report *r = &a->r;
+    const struct {
+        enum cloister_check_id id;
+        const uint8_t *value;
+        size_t n;
+    } digest[] = {
+        {CLOISTER_CHECK_SNP_MEASUREMENT, r->measurement, 48},
+        {CLOISTER_CHECK_SNP_HOST_DATA, r->host_data, 32},
+        {CLOISTER_CHECK_SNP_ID_KEY, r->id_key_digest, 48},
+        {CLOISTER_CHECK_SNP_AUTHOR_KEY, r->author_key_digest, 48},
+    };
+    char actual[TEXT];
+
+    (void)snprintf(actual, sizeof actual, "%" PRIu32, r->vmpl);
+    clo_vb_no_policy(a->vb, CLOISTER_CHECK_SNP_VMPL, actual);
+    for (size_t i = 0; i < CLO_ARRAY_LEN(digest); i++) {
+        clo_hex(digest[i].value, digest[i].n, actual);
+        if (digest[i].id == CLOISTER_CHECK_SNP_AUTHOR_KEY && !author_key_consistent(r))
+            fact(a, digest[i].id, false, NULL, actual, author_key_reason);
+        else
+            clo_vb_no_policy(a->vb, digest[i].id, actual);
+    }
+    (void)snprintf(actual, sizeof actual, "%" PRIu32, r->guest_svn);
+    clo_vb_no_policy(a->vb, CLOISTER_CHECK_SNP_GUEST_SVN, actual);
+}
+
 static void check_identity(struct appraisal *a)
 {
-    const struct clo_policy_snp *p = &a->policy->snp;
+    const struct clo_policy_snp *p = a->snp;
     const struct clo_snp_report *r = &a->r;
     char expected[TEXT], actual[TEXT];
 
+    if (p == NULL) {
+        show_identity(a);
+        return;
+    }
     (void)snprintf(expected, sizeof expected, "%u", p->vmpl);
     (void)snprintf(actual, sizeof actual, "%" PRIu32, r->vmpl);
     claim(a, CLOISTER_CHECK_SNP_VMPL, r->vmpl == p->vmpl, expected, actual,
@@ -605,9 +713,9 @@ static void check_identity(struct appraisal *a)
     list_claim(a, CLOISTER_CHECK_SNP_ID_KEY, listed(&p->id_keys, r->id_key_digest, 48), &p->id_keys,
                r->id_key_digest, 48, "the policy doesn't list this key");
     list_claim(a, CLOISTER_CHECK_SNP_AUTHOR_KEY,
-               listed(&p->author_keys, r->author_key_digest, 48) &&
-                   r->author_key_en == !all_zero(r->author_key_digest, 48),
-               &p->author_keys, r->author_key_digest, 48, "the policy doesn't list this key");
+               author_key_consistent(r) && listed(&p->author_keys, r->author_key_digest, 48),
+               &p->author_keys, r->author_key_digest, 48,
+               author_key_consistent(r) ? "the policy doesn't list this key" : author_key_reason);
     (void)snprintf(expected, sizeof expected, "%" PRIu32, p->min_guest_svn);
     (void)snprintf(actual, sizeof actual, "%" PRIu32, r->guest_svn);
     claim(a, CLOISTER_CHECK_SNP_GUEST_SVN, r->guest_svn >= p->min_guest_svn, expected, actual,
@@ -653,7 +761,13 @@ int clo_snp_appraise(const struct clo_snp_input *in, const struct cloister_polic
                      const struct cloister_roots *roots, int64_t now,
                      struct clo_verdict_builder *vb, struct clo_hw_result *ret)
 {
-    struct appraisal a = {.in = in, .policy = policy, .now = now, .vb = vb};
+    struct appraisal a = {
+        .in = in,
+        .policy = policy,
+        .snp = policy != NULL ? &policy->snp : NULL,
+        .now = now,
+        .vb = vb,
+    };
     int err;
 
     err = clo_snp_report_parse(in->report, in->report_n, &a.r);

@@ -112,18 +112,22 @@ static void a_good_report_passes_every_check(void **state)
     assert_string_equal(got, "");
 }
 
-static void milan_and_turin_pass_with_their_own_layouts(void **state)
+static struct recipe milan(void)
 {
     struct recipe r = lab_good();
 
-    (void)state;
     r.product = "Milan";
     r.root_cn = r.ask_issuer_cn = "ARK-Milan";
     r.ask_cn = r.leaf_issuer_cn = "SEV-Milan";
     ext_text(&r, OID("2"), "Milan-B0");
     memcpy(r.report + 0x188, "\x19\x01\x01", 3);
     policy_edit(&r, "'genoa'", "'milan'");
-    passes(&r);
+    return r;
+}
+
+static struct recipe turin(void)
+{
+    struct recipe r = lab_good();
 
     r.product = "Turin";
     r.root_cn = r.ask_issuer_cn = "ARK-Turin";
@@ -139,9 +143,19 @@ static void milan_and_turin_pass_with_their_own_layouts(void **state)
         memcpy(r.report + (const size_t[]){0x38, 0x180, 0x1e0, 0x1f0}[i],
                "\x02\x0a\x00\x1b\x00\x00\x00\xc8", 8);
     put64(&r, 0x040, 0x67); /* bit 6 is reserved, and set on real machines */
-    policy_edit(&r, "'milan'", "'turin'");
+    policy_edit(&r, "'genoa'", "'turin'");
     policy_edit(&r, "{'bl':10", "{'fmc':2,'bl':10");
     policy_edit(&r, "{'bl':10", "{'fmc':2,'bl':10");
+    return r;
+}
+
+static void milan_and_turin_pass_with_their_own_layouts(void **state)
+{
+    struct recipe r = milan();
+
+    (void)state;
+    passes(&r);
+    r = turin();
     passes(&r);
 
     /* The chip id has 8 bytes, and the 56 behind it are zero. */
@@ -461,8 +475,7 @@ static void the_built_in_roots_accept_no_laboratory(void **state)
     lab_crl(&r, &crls);
     lab_sign(&r, report);
     clo_vb_init(&vb);
-    assert_int_equal(
-        clo_snp_appraise(&in, policy, cloister_roots_builtin(), LAB_NOW, &vb, &hw), 0);
+    assert_int_equal(clo_snp_appraise(&in, policy, cloister_roots_builtin(), LAB_NOW, &vb, &hw), 0);
     assert_int_equal(clo_vb_status(&vb, CLOISTER_CHECK_SNP_ROOT), CLOISTER_CHECK_FAIL);
     assert_int_equal(clo_vb_status(&vb, CLOISTER_CHECK_SNP_CRL), CLOISTER_CHECK_FAIL);
     assert_int_equal(clo_vb_status(&vb, CLOISTER_CHECK_SNP_MEASUREMENT), CLOISTER_CHECK_MISSING);
@@ -605,13 +618,46 @@ static void a_revoked_intermediate_is_refused(void **state)
     fails(&r, "snp.revoked");
 }
 
-/* ---- certificate against report ---- */
+static void a_policy_may_do_without_a_crl(void **state)
+{
+    struct recipe r = lab_good();
+    struct clo_verdict_builder vb;
+    char got[2048];
 
-static struct recipe vlek(void)
+    (void)state;
+    r.if_present = true;
+    passes(&r);
+    r.no_crl = true;
+    passes(&r);
+    appraise(&r, &vb);
+    names_with(&vb, CLOISTER_CHECK_NOT_APPLICABLE, got, sizeof got);
+    assert_string_equal(got, "snp.crl snp.crl_dates snp.revoked");
+    assert_int_equal(vb.valid_until, r.leaf_to);
+}
+
+static void a_crl_that_is_there_has_to_hold_all_the_same(void **state)
 {
     struct recipe r = lab_good();
 
-    r.ask_cn = r.leaf_issuer_cn = "SEV-VLEK-Genoa";
+    (void)state;
+    r.if_present = true;
+    r.crl_to = LAB_NOW;
+    fails(&r, "snp.crl_dates");
+    r = lab_good();
+    r.if_present = true;
+    r.revoked = 131074;
+    fails(&r, "snp.revoked");
+    r = lab_good();
+    r.if_present = true;
+    r.crl_issuer = lab.stranger;
+    fails(&r, "snp.crl");
+}
+
+/* ---- certificate against report ---- */
+
+static struct recipe make_vlek(struct recipe r, const char *asvk_cn)
+{
+    r.ask_cn = r.leaf_issuer_cn = asvk_cn;
     r.leaf_cn = "SEV-VLEK";
     ext_drop(&r, OID("4"));
     ext_text(&r, OID("5"), "CN=cloud.example");
@@ -620,6 +666,48 @@ static struct recipe vlek(void)
     policy_edit(&r, "'min_abi'",
                 "'signing_keys':['vlek'],'csp_ids':['CN=cloud.example'],'min_abi'");
     return r;
+}
+
+static struct recipe vlek(void)
+{
+    return make_vlek(lab_good(), "SEV-VLEK-Genoa");
+}
+
+/* Of these three, only Milan's is recorded. */
+static void every_product_has_vleks(void **state)
+{
+    struct recipe r = make_vlek(milan(), "SEV-VLEK-Milan");
+
+    (void)state;
+    ext_text(&r, OID("2"), "Milan"); /* no stepping: it stands for many chips */
+    passes(&r);
+    r.ask_cn = r.leaf_issuer_cn = "SEV-VLEK-Genoa";
+    fails(&r, "snp.product");
+    r = make_vlek(turin(), "SEV-VLEK-Turin");
+    passes(&r);
+    ext_drop(&r, OID("3.9"));
+    fails(&r, "snp.cert_tcb");
+    r = make_vlek(turin(), "SEV-VLEK-Milan");
+    fails(&r, "snp.product");
+}
+
+static void a_vlek_hides_its_chip_unless_chips_are_listed(void **state)
+{
+    struct recipe r = vlek();
+    char hex[129], list[256];
+
+    (void)state;
+    r.report[0x1a0] = 7; /* shown, and nothing but the report's own word */
+    passes(&r);
+    clo_hex(r.report + 0x1a0, 64, hex);
+    (void)snprintf(list, sizeof list, "'chip_ids':['%s'],'min_abi'", hex);
+    policy_edit(&r, "'min_abi'", list);
+    passes(&r);
+    r.report[0x1a0] = 0;
+    fails(&r, "snp.chip");
+    r = vlek();
+    put32(&r, 0x48, 1 << 2 | 2); /* MASK_CHIP_KEY */
+    fails(&r, "snp.chip");
 }
 
 static void a_vlek_passes_where_its_provider_is_named(void **state)
@@ -1126,6 +1214,9 @@ static void author_keys_must_be_absent_or_listed_and_enabled(void **state)
     memset(r.report + 0x110, 0x33, 48);
     fails(&r, "snp.author_key");
     policy_edit(&r, "'min_abi'", "'author_keys':['" KEY_DIGEST "'],'min_abi'");
+    fails(&r, "snp.author_key"); /* an author, but no owner whose key he signed */
+    memset(r.report + 0x0e0, 0x33, 48);
+    policy_edit(&r, "'min_abi'", "'id_keys':['" KEY_DIGEST "'],'min_abi'");
     passes(&r);
     put32(&r, 0x48, 0); /* a digest, but not enabled */
     fails(&r, "snp.author_key");
@@ -1138,6 +1229,96 @@ static void a_lower_guest_version_is_refused(void **state)
     (void)state;
     put32(&r, 0x004, 2);
     fails(&r, "snp.guest_svn");
+}
+
+/* ---- without a policy ---- */
+
+#define NEEDS_POLICY                                                                \
+    "snp.tcb_min snp.tcb_launch snp.firmware_min snp.mitigation snp.policy_abi "    \
+    "snp.smt snp.guest_policy snp.platform snp.vmpl snp.measurement snp.host_data " \
+    "snp.id_key snp.author_key snp.guest_svn"
+
+/* Nothing fails, and exactly these are missing. */
+static void only_lacks(const struct recipe *r, const char *names)
+{
+    struct clo_verdict_builder vb;
+    char got[2048];
+
+    appraise(r, &vb);
+    names_with(&vb, CLOISTER_CHECK_FAIL, got, sizeof got);
+    assert_string_equal(got, "");
+    names_with(&vb, CLOISTER_CHECK_NOT_APPLICABLE, got, sizeof got);
+    assert_string_equal(got, "");
+    names_with(&vb, CLOISTER_CHECK_MISSING, got, sizeof got);
+    assert_string_equal(got, names);
+}
+
+static void without_a_policy_authenticity_is_shown_and_no_more(void **state)
+{
+    struct recipe r = lab_good();
+
+    (void)state;
+    r.no_policy = true;
+    only_lacks(&r, NEEDS_POLICY);
+    r = milan();
+    r.no_policy = true;
+    only_lacks(&r, NEEDS_POLICY);
+    r = turin();
+    r.no_policy = true;
+    only_lacks(&r, NEEDS_POLICY);
+}
+
+static void without_a_policy_exceptions_are_not_made(void **state)
+{
+    struct recipe r = vlek();
+
+    (void)state;
+    r.no_policy = true;
+    only_lacks(&r, "snp.signing_key snp.chip " NEEDS_POLICY);
+    r = lab_good();
+    r.no_policy = true;
+    memset(r.report + 0x1a0, 0, 64); /* hides its chip */
+    only_lacks(&r, "snp.chip " NEEDS_POLICY);
+    r = lab_good();
+    r.no_policy = true;
+    put64(&r, 0x038, tcb(10, 0, 27, 201));
+    only_lacks(&r, "snp.tcb_provisional " NEEDS_POLICY);
+    r = lab_good();
+    r.no_policy = r.no_crl = true;
+    only_lacks(&r, "snp.crl snp.crl_dates snp.revoked " NEEDS_POLICY);
+}
+
+static void what_no_policy_allows_fails_without_one(void **state)
+{
+    struct recipe r = lab_good();
+
+    (void)state;
+    r.no_policy = true;
+    r.report_signer = lab.stranger_leaf;
+    fails(&r, "snp.signature");
+    r.report_signer = lab.leaf;
+    put64(&r, 0x008, 0xb001f);
+    fails(&r, "snp.debug");
+    put64(&r, 0x008, 0x7001f);
+    fails(&r, "snp.migration");
+    put64(&r, 0x008, 0x3001f);
+    put32(&r, 0x48, 1);
+    fails(&r, "snp.author_key");
+    put32(&r, 0x48, 7 << 2);
+    fails(&r, "snp.signing_key");
+    put32(&r, 0x48, 0);
+    r.report[0x1a0] ^= 1;
+    fails(&r, "snp.chip");
+    r.report[0x1a0] ^= 1;
+    r.report[0x1e0] = 9;
+    fails(&r, "snp.tcb_order");
+    r.report[0x1e0] = 10;
+    r.report[0x188] = 0x17;
+    fails(&r, "snp.product");
+    r = lab_good();
+    r.no_policy = true;
+    r.leaf_to = LAB_NOW;
+    fails(&r, "snp.chain_dates");
 }
 
 /* ---- the certificates that are built in ---- */
@@ -1268,6 +1449,13 @@ int main(void)
         cmocka_unit_test(an_expired_crl_is_refused),
         cmocka_unit_test(a_revoked_intermediate_is_refused),
         cmocka_unit_test(of_several_crls_the_newest_decides),
+        cmocka_unit_test(a_policy_may_do_without_a_crl),
+        cmocka_unit_test(a_crl_that_is_there_has_to_hold_all_the_same),
+        cmocka_unit_test(every_product_has_vleks),
+        cmocka_unit_test(a_vlek_hides_its_chip_unless_chips_are_listed),
+        cmocka_unit_test(without_a_policy_authenticity_is_shown_and_no_more),
+        cmocka_unit_test(without_a_policy_exceptions_are_not_made),
+        cmocka_unit_test(what_no_policy_allows_fails_without_one),
         cmocka_unit_test(a_vlek_passes_where_its_provider_is_named),
         cmocka_unit_test(a_vlek_names_a_provider_and_no_chip),
         cmocka_unit_test(a_vcek_names_no_provider),
