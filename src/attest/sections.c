@@ -3,7 +3,7 @@
  * The sections of evidence as strict JSON, both ways (docs/PROTOCOL.md section 1).
  *
  * Limits: a section has at most CLO_SECTION_MAX bytes, a certificate CLO_CERT_MAX, a CRL CLO_CRL_MAX; lists
- * are capped as the header says. Text is printable UTF-8 on one line, because people will read it.
+ * and the other byte strings are capped as the header says. Text is printable UTF-8 on one line, because people will read it.
  * Fuzzed by fuzz/fuzz_evidence.c.
  */
 #include "attest/sections.h"
@@ -149,6 +149,20 @@ static void b64_fixed(struct clo_json_obj *o, const char *name, uint8_t *dst, si
     else
         memcpy(dst, b.p, n);
     clo_buf_clear(&b);
+}
+
+/* A byte string that is there has bytes: "absent" is said in one way. */
+static void b64_blob(struct clo_json_obj *o, const char *name, size_t max, struct clo_buf *dst)
+{
+    clo_json_obj_b64(o, name, max, dst);
+    if (dst->len == 0)
+        set_error(o, CLOISTER_E_MALFORMED);
+}
+
+static void b64_opt_blob(struct clo_json_obj *o, const char *name, size_t max, struct clo_buf *dst)
+{
+    if (clo_json_obj_opt(o, name, JSON_STRING) != NULL)
+        b64_blob(o, name, max, dst);
 }
 
 /* An array of up to cap non-empty byte strings of up to `max` bytes; *count says how many were made, on error too. */
@@ -373,67 +387,139 @@ int clo_manifest_parse(const void *p, size_t n, struct clo_manifest *ret)
 
 /* ---- cpu ---- */
 
-enum cpu_kind {
-    CPU_UNKNOWN,
-    CPU_SNP,
-    CPU_UNSUPPORTED
+/* The members that a kind has beside "type". */
+enum {
+    HAS_REPORT = 1 << 0,
+    HAS_CHAIN = 1 << 1,
+    HAS_HCL = 1 << 2,
+    HAS_QUOTE = 1 << 3,
+    HAS_TPM = 1 << 4, /* quote, signature and PCRs */
+    MAY_LOG = 1 << 5, /* an event log, or none */
 };
 
-static enum cpu_kind cpu_kind(const char *type)
-{
-    static const char *const unsupported[] = {"sev-snp-azure", "tdx", "tdx-azure"};
+static const struct {
+    enum clo_cpu_kind kind;
+    const char *type;
+    unsigned has;
+} cpu_kinds[] = {
+    {CLO_CPU_SIMULATED, "simulated", HAS_REPORT | HAS_CHAIN},
+    {CLO_CPU_SNP, "sev-snp", HAS_REPORT | HAS_CHAIN},
+    {CLO_CPU_SNP_AZURE, "sev-snp-azure", HAS_HCL | HAS_CHAIN | HAS_TPM | MAY_LOG},
+    {CLO_CPU_TDX, "tdx", HAS_QUOTE | MAY_LOG},
+    {CLO_CPU_TDX_AZURE, "tdx-azure", HAS_HCL | HAS_QUOTE | HAS_TPM | MAY_LOG},
+};
 
-    if (strcmp(type, "sev-snp") == 0 || strcmp(type, "simulated") == 0)
-        return CPU_SNP;
-    for (size_t i = 0; i < CLO_ARRAY_LEN(unsupported); i++)
-        if (strcmp(type, unsupported[i]) == 0)
-            return CPU_UNSUPPORTED;
-    return CPU_UNKNOWN;
+enum clo_cpu_kind clo_cpu_kind(const char *type)
+{
+    for (size_t i = 0; i < CLO_ARRAY_LEN(cpu_kinds); i++)
+        if (strcmp(type, cpu_kinds[i].type) == 0)
+            return cpu_kinds[i].kind;
+    return CLO_CPU_UNKNOWN;
+}
+
+/* 0 for none that is known. */
+static unsigned cpu_has(enum clo_cpu_kind kind)
+{
+    for (size_t i = 0; i < CLO_ARRAY_LEN(cpu_kinds); i++)
+        if (kind == cpu_kinds[i].kind)
+            return cpu_kinds[i].has;
+    return 0;
+}
+
+static bool blob_fits(const struct clo_buf *b, bool there, size_t max)
+{
+    return there ? b->len > 0 && b->len <= max : b->len == 0;
+}
+
+/* Is there exactly what the kind has? */
+static bool cpu_whole(const struct clo_cpu_section *c, unsigned has)
+{
+    const bool tpm = (has & HAS_TPM) != 0;
+
+    return has != 0 && c->report_n == ((has & HAS_REPORT) != 0 ? CLO_SNP_REPORT_LEN : 0u) &&
+           c->chain_n <= ((has & HAS_CHAIN) != 0 ? CLO_CHAIN_MAX : 0u) &&
+           blob_fits(&c->hcl, (has & HAS_HCL) != 0, CLO_HCL_MAX) &&
+           blob_fits(&c->quote, (has & HAS_QUOTE) != 0, CLO_QUOTE_MAX) &&
+           blob_fits(&c->tpm_quote, tpm, CLO_TPM_QUOTE_MAX) &&
+           blob_fits(&c->tpm_signature, tpm, CLO_TPM_SIG_MAX) &&
+           blob_fits(&c->pcrs, tpm, CLO_PCRS_MAX) &&
+           (c->event_log.len == 0 ||
+            blob_fits(&c->event_log, (has & MAY_LOG) != 0, CLO_EVENT_LOG_MAX));
+}
+
+static void put_blob(struct writer *w, const char *name, const struct clo_buf *b)
+{
+    if (b->len > 0)
+        put(w, name, b64_json(b->p, b->len));
 }
 
 int clo_cpu_section_write(const struct clo_cpu_section *c, struct clo_buf *out)
 {
+    const unsigned has = cpu_has(clo_cpu_kind(c->type));
     struct writer w;
 
-    if (cpu_kind(c->type) != CPU_SNP || c->report_n != CLO_SNP_REPORT_LEN ||
-        c->chain_n > CLO_CHAIN_MAX)
+    if (!cpu_whole(c, has))
         return CLOISTER_E_ARGUMENT;
     w = section_init();
     put(&w, "type", json_string(c->type));
-    put(&w, "report", b64_json(c->report, c->report_n));
-    put(&w, "chain", b64_array_json(c->chain, c->chain_n));
+    if ((has & HAS_REPORT) != 0)
+        put(&w, "report", b64_json(c->report, c->report_n));
+    put_blob(&w, "hcl", &c->hcl);
+    put_blob(&w, "quote", &c->quote);
+    if ((has & HAS_CHAIN) != 0)
+        put(&w, "chain", b64_array_json(c->chain, c->chain_n));
+    put_blob(&w, "tpm_quote", &c->tpm_quote);
+    put_blob(&w, "tpm_signature", &c->tpm_signature);
+    put_blob(&w, "pcrs", &c->pcrs);
+    put_blob(&w, "event_log", &c->event_log);
     return writer_end(&w, out);
+}
+
+/* A report of any length: whether it is one, its appraisal says. */
+static void report_read(struct clo_json_obj *o, struct clo_cpu_section *c)
+{
+    struct clo_buf b = {0};
+
+    clo_json_obj_b64(o, "report", CLO_SNP_REPORT_LEN, &b);
+    if (b.len != 0)
+        memcpy(c->report, b.p, b.len);
+    c->report_n = b.len;
+    clo_buf_clear(&b);
 }
 
 int clo_cpu_section_parse(const void *p, size_t n, struct clo_cpu_section *ret)
 {
     struct clo_cpu_section c = {0};
-    struct clo_buf report = {0};
     struct clo_json_obj o;
     json_t *doc = NULL;
+    unsigned has;
     int err;
 
     if ((err = section_read(p, n, &doc, &o)) != 0)
         return err;
     text(&o, "type", c.type, sizeof c.type);
-    if (o.err != 0 || cpu_kind(c.type) != CPU_SNP) {
-        if ((err = o.err) == 0)
-            err = cpu_kind(c.type) == CPU_UNSUPPORTED ? CLOISTER_E_UNSUPPORTED : CLOISTER_E_UNKNOWN;
-        if (err == CLOISTER_E_UNSUPPORTED)
-            memcpy(ret->type, c.type, sizeof ret->type);
-        goto out;
+    c.kind = clo_cpu_kind(c.type);
+    if ((has = cpu_has(c.kind)) == 0)
+        set_error(&o, CLOISTER_E_UNKNOWN);
+    if ((has & HAS_REPORT) != 0)
+        report_read(&o, &c);
+    if ((has & HAS_HCL) != 0)
+        b64_blob(&o, "hcl", CLO_HCL_MAX, &c.hcl);
+    if ((has & HAS_QUOTE) != 0)
+        b64_blob(&o, "quote", CLO_QUOTE_MAX, &c.quote);
+    if ((has & HAS_CHAIN) != 0)
+        b64_array(&o, "chain", CLO_CERT_MAX, c.chain, CLO_CHAIN_MAX, &c.chain_n);
+    if ((has & HAS_TPM) != 0) {
+        b64_blob(&o, "tpm_quote", CLO_TPM_QUOTE_MAX, &c.tpm_quote);
+        b64_blob(&o, "tpm_signature", CLO_TPM_SIG_MAX, &c.tpm_signature);
+        b64_blob(&o, "pcrs", CLO_PCRS_MAX, &c.pcrs);
     }
-    clo_json_obj_b64(&o, "report", CLO_SNP_REPORT_LEN, &report);
-    b64_array(&o, "chain", CLO_CERT_MAX, c.chain, CLO_CHAIN_MAX, &c.chain_n);
-    if ((err = clo_json_obj_end(&o)) != 0)
-        goto out;
-    if (report.len != 0)
-        memcpy(c.report, report.p, report.len);
-    c.report_n = report.len;
-    *ret = c;
-    c.chain_n = 0; /* handed over */
-out:
-    clo_buf_clear(&report);
+    if ((has & MAY_LOG) != 0)
+        b64_opt_blob(&o, "event_log", CLO_EVENT_LOG_MAX, &c.event_log);
+    if ((err = clo_json_obj_end(&o)) == 0) {
+        *ret = c;
+        c = (struct clo_cpu_section){0};
+    }
     clo_cpu_section_clear(&c);
     json_decref(doc);
     return err;
@@ -443,6 +529,12 @@ void clo_cpu_section_clear(struct clo_cpu_section *c)
 {
     for (size_t i = 0; i < c->chain_n; i++)
         clo_buf_clear(&c->chain[i]);
+    clo_buf_clear(&c->quote);
+    clo_buf_clear(&c->hcl);
+    clo_buf_clear(&c->tpm_quote);
+    clo_buf_clear(&c->tpm_signature);
+    clo_buf_clear(&c->pcrs);
+    clo_buf_clear(&c->event_log);
     memset(c, 0, sizeof *c);
 }
 
@@ -541,30 +633,71 @@ void clo_devices_clear(struct clo_devices *d)
 
 /* ---- collateral ---- */
 
+static bool intel_there(const struct clo_collateral *c)
+{
+    return c->tcb_info.len != 0 || c->qe_identity.len != 0 || c->collateral_chain_n != 0;
+}
+
 int clo_collateral_write(const struct clo_collateral *c, struct clo_buf *out)
 {
-    struct writer w;
+    struct writer w, intel;
 
-    if (c->crls > CLO_CRLS_MAX)
+    if (c->crls > CLO_CRLS_MAX || c->ocsps > CLO_OCSPS_MAX ||
+        c->collateral_chain_n > CLO_CHAIN_MAX ||
+        (intel_there(c) &&
+         (c->tcb_info.len == 0 || c->qe_identity.len == 0 || c->collateral_chain_n == 0)))
         return CLOISTER_E_ARGUMENT;
     w = section_init();
     put(&w, "crls", b64_array_json(c->crl, c->crls));
+    if (c->ocsps > 0)
+        put(&w, "ocsp", b64_array_json(c->ocsp, c->ocsps));
+    if (intel_there(c)) {
+        intel = writer_init();
+        put_blob(&intel, "tcb_info", &c->tcb_info);
+        put_blob(&intel, "qe_identity", &c->qe_identity);
+        put(&intel, "chain", b64_array_json(c->collateral_chain, c->collateral_chain_n));
+        put_object(&w, "intel", &intel);
+    }
     return writer_end(&w, out);
+}
+
+/* An optional list isn't empty: "absent" is said in one way. */
+static void b64_some(struct clo_json_obj *o, const char *name, size_t max, struct clo_buf *dst,
+                     size_t cap, size_t *count)
+{
+    b64_array(o, name, max, dst, cap, count);
+    if (*count == 0)
+        set_error(o, CLOISTER_E_MALFORMED);
+}
+
+static int intel_read(const json_t *v, struct clo_collateral *c)
+{
+    struct clo_json_obj o = clo_json_obj_init(v);
+
+    b64_blob(&o, "tcb_info", CLO_TCB_INFO_MAX, &c->tcb_info);
+    b64_blob(&o, "qe_identity", CLO_TCB_INFO_MAX, &c->qe_identity);
+    b64_some(&o, "chain", CLO_CERT_MAX, c->collateral_chain, CLO_CHAIN_MAX, &c->collateral_chain_n);
+    return clo_json_obj_end(&o);
 }
 
 int clo_collateral_parse(const void *p, size_t n, struct clo_collateral *ret)
 {
     struct clo_collateral c = {0};
     struct clo_json_obj o;
+    const json_t *intel;
     json_t *doc = NULL;
     int err;
 
     if ((err = section_read(p, n, &doc, &o)) != 0)
         return err;
     b64_array(&o, "crls", CLO_CRL_MAX, c.crl, CLO_CRLS_MAX, &c.crls);
+    if (clo_json_obj_opt(&o, "ocsp", JSON_ARRAY) != NULL)
+        b64_some(&o, "ocsp", CLO_OCSP_MAX, c.ocsp, CLO_OCSPS_MAX, &c.ocsps);
+    if ((intel = clo_json_obj_opt(&o, "intel", JSON_OBJECT)) != NULL)
+        set_error(&o, intel_read(intel, &c));
     if ((err = clo_json_obj_end(&o)) == 0) {
         *ret = c;
-        c.crls = 0; /* handed over */
+        c = (struct clo_collateral){0};
     }
     clo_collateral_clear(&c);
     json_decref(doc);
@@ -575,6 +708,12 @@ void clo_collateral_clear(struct clo_collateral *c)
 {
     for (size_t i = 0; i < c->crls; i++)
         clo_buf_clear(&c->crl[i]);
+    for (size_t i = 0; i < c->ocsps; i++)
+        clo_buf_clear(&c->ocsp[i]);
+    for (size_t i = 0; i < c->collateral_chain_n; i++)
+        clo_buf_clear(&c->collateral_chain[i]);
+    clo_buf_clear(&c->tcb_info);
+    clo_buf_clear(&c->qe_identity);
     memset(c, 0, sizeof *c);
 }
 

@@ -75,6 +75,7 @@ enum clo_cpu_kind {
     CLO_CPU_TDX,       /* "tdx": quote (its chain is inside), [event_log] */
     CLO_CPU_TDX_AZURE, /* "tdx-azure": hcl, quote, tpm_quote, tpm_signature, pcrs, [event_log] */
 };
+/* CLO_CPU_UNKNOWN for a name that isn't one of these. */
 enum clo_cpu_kind clo_cpu_kind(const char *type);
 #define CLO_SNP_REPORT_LEN 1184
 #define CLO_CHAIN_MAX      4
@@ -95,8 +96,9 @@ struct clo_cpu_section {
     struct clo_buf chain[CLO_CHAIN_MAX];
     size_t chain_n;
 };
+/* `type` says which kind is written. CLOISTER_E_ARGUMENT unless exactly that kind's members are there. */
 CLO_MUST_USE int clo_cpu_section_write(const struct clo_cpu_section *c, struct clo_buf *out);
-/* CLOISTER_E_UNSUPPORTED with ret->type set for a well-formed section of a type that this build can't judge. */
+/* CLOISTER_E_UNKNOWN for another type, and for a member of another kind. */
 CLO_MUST_USE int clo_cpu_section_parse(const void *p, size_t n, struct clo_cpu_section *ret);
 void clo_cpu_section_clear(struct clo_cpu_section *c);
 /* {"v":1,"devices":[{"arch":"hopper","report":B64,"chain":[B64 DER, ...]}, ...]}: empty without GPUs */
@@ -104,8 +106,9 @@ void clo_cpu_section_clear(struct clo_cpu_section *c);
 #define CLO_DEVICE_REPORT_MAX 16384
 #define CLO_DEVICE_CHAIN_MAX  6
 struct clo_device {
-    char arch[16];         /* "hopper", "blackwell", "ls10": as claimed; any short lower-case word is well-formed */
-    struct clo_buf report; /* SPDM GET_MEASUREMENTS request and response */
+    char arch
+        [16]; /* "hopper", "blackwell", "ls10": as claimed; any short lower-case word is well-formed */
+    struct clo_buf report;                      /* SPDM GET_MEASUREMENTS request and response */
     struct clo_buf chain[CLO_DEVICE_CHAIN_MAX]; /* DER, leaf first; the root may be left out */
     size_t chain_n;
 };

@@ -4,9 +4,12 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
+
+#include <cloister/verify.h>
 
 #include "attest/sections.h"
 #include "base/enc.h"
@@ -271,43 +274,201 @@ static void a_promised_shape_is_beyond_this_version(void **state)
                      CLOISTER_E_UNSUPPORTED);
 }
 
-static void the_cpu_section_round_trips(void **state)
+static void fill_buf(struct clo_buf *b, size_t n)
 {
-    struct clo_cpu_section c = {.type = "sev-snp", .report_n = CLO_SNP_REPORT_LEN, .chain_n = 2};
-    struct clo_cpu_section back = {0};
+    *b = clo_buf_init(n);
+    for (size_t i = 0; i < n; i++)
+        assert_int_equal(clo_buf_append(b, &(uint8_t){(uint8_t)(i + n)}, 1), 0);
+}
+
+static void assert_same(const struct clo_buf *a, const struct clo_buf *b)
+{
+    assert_int_equal(a->len, b->len);
+    if (a->len > 0)
+        assert_memory_equal(a->p, b->p, a->len);
+}
+
+/* One of each kind, everything in it that the kind may have. */
+static struct clo_cpu_section example_cpu(const char *type)
+{
+    const enum clo_cpu_kind kind = clo_cpu_kind(type);
+    const bool azure = kind == CLO_CPU_SNP_AZURE || kind == CLO_CPU_TDX_AZURE;
+    const bool tdx = kind == CLO_CPU_TDX || kind == CLO_CPU_TDX_AZURE;
+    struct clo_cpu_section c = {.kind = kind};
+
+    strcpy(c.type, type);
+    if (azure) {
+        fill_buf(&c.hcl, 60);
+        fill_buf(&c.tpm_quote, 50);
+        fill_buf(&c.tpm_signature, 40);
+        fill_buf(&c.pcrs, 64);
+    }
+    if (tdx)
+        fill_buf(&c.quote, 70);
+    if (tdx || azure)
+        fill_buf(&c.event_log, 80);
+    if (!tdx) {
+        c.chain_n = 2;
+        fill_buf(&c.chain[0], 20);
+        fill_buf(&c.chain[1], 21);
+    }
+    if (!tdx && !azure) {
+        c.report_n = CLO_SNP_REPORT_LEN;
+        memset(c.report, 0x5a, sizeof c.report);
+    }
+    return c;
+}
+
+static const char *const cpu_types[] = {"simulated", "sev-snp", "sev-snp-azure", "tdx",
+                                        "tdx-azure"};
+
+static void every_kind_of_cpu_section_round_trips(void **state)
+{
     struct clo_buf b = clo_buf_init(CLO_SECTION_MAX);
 
     (void)state;
-    memset(c.report, 0x5a, sizeof c.report);
-    for (size_t i = 0; i < 2; i++) {
-        c.chain[i] = clo_buf_init(100);
-        assert_int_equal(clo_buf_append(&c.chain[i], count_up, 20 + i), 0);
+    for (size_t i = 0; i < CLO_ARRAY_LEN(cpu_types); i++) {
+        struct clo_cpu_section c = example_cpu(cpu_types[i]), back = {0};
+
+        assert_int_equal(clo_cpu_section_write(&c, &b), 0);
+        assert_int_equal(clo_cpu_section_parse(b.p, b.len, &back), 0);
+        assert_string_equal(back.type, c.type);
+        assert_int_equal(back.kind, c.kind);
+        assert_int_equal(back.report_n, c.report_n);
+        assert_memory_equal(back.report, c.report, sizeof c.report);
+        assert_same(&back.hcl, &c.hcl);
+        assert_same(&back.quote, &c.quote);
+        assert_same(&back.tpm_quote, &c.tpm_quote);
+        assert_same(&back.tpm_signature, &c.tpm_signature);
+        assert_same(&back.pcrs, &c.pcrs);
+        assert_same(&back.event_log, &c.event_log);
+        assert_int_equal(back.chain_n, c.chain_n);
+        for (size_t k = 0; k < c.chain_n; k++)
+            assert_same(&back.chain[k], &c.chain[k]);
+        clo_cpu_section_clear(&back);
+        clo_cpu_section_clear(&c);
+        clo_buf_clear(&b);
     }
-    assert_int_equal(clo_cpu_section_write(&c, &b), 0);
-    assert_int_equal(clo_cpu_section_parse(b.p, b.len, &back), 0);
-    assert_string_equal(back.type, "sev-snp");
-    assert_int_equal(back.report_n, CLO_SNP_REPORT_LEN);
-    assert_memory_equal(back.report, c.report, sizeof c.report);
-    assert_int_equal(back.chain_n, 2);
-    assert_int_equal(back.chain[1].len, 21);
-    assert_memory_equal(back.chain[1].p, count_up, 21);
-    clo_buf_clear(&b);
-    clo_cpu_section_clear(&c);
-    clo_cpu_section_clear(&back);
 }
 
-static void a_reserved_cpu_type_is_unsupported_and_named(void **state)
+static void the_members_of_a_kind_are_written_as_documented(void **state)
 {
-    const char text[] = "{\"v\":1,\"type\":\"tdx\",\"quote\":\"AAAA\",\"future\":[]}";
-    struct clo_cpu_section c = {0};
+    struct clo_cpu_section c = {.type = "tdx-azure"};
+    struct clo_buf b = clo_buf_init(CLO_SECTION_MAX);
+    struct clo_buf *const part[] = {&c.hcl,           &c.quote, &c.tpm_quote,
+                                    &c.tpm_signature, &c.pcrs,  &c.event_log};
 
     (void)state;
-    assert_int_equal(clo_cpu_section_parse(text, strlen(text), &c), CLOISTER_E_UNSUPPORTED);
-    assert_string_equal(c.type, "tdx");
-    assert_int_equal(cpu_parse("{\"v\":1,\"type\":\"sev-snp-azure\"}"), CLOISTER_E_UNSUPPORTED);
-    assert_int_equal(cpu_parse("{\"v\":1,\"type\":\"tdx-azure\"}"), CLOISTER_E_UNSUPPORTED);
+    for (size_t i = 0; i < CLO_ARRAY_LEN(part); i++) {
+        *part[i] = clo_buf_init(1);
+        assert_int_equal(clo_buf_append(part[i], &count_up[i], 1), 0);
+    }
+    assert_int_equal(clo_cpu_section_write(&c, &b), 0);
+    assert_text(&b, "{\"v\":1,\"type\":\"tdx-azure\",\"hcl\":\"AA\",\"quote\":\"AQ\","
+                    "\"tpm_quote\":\"Ag\",\"tpm_signature\":\"Aw\",\"pcrs\":\"BA\","
+                    "\"event_log\":\"BQ\"}");
+    clo_cpu_section_clear(&c);
+}
+
+static void an_event_log_may_be_absent_and_nothing_else(void **state)
+{
+    struct clo_buf b = clo_buf_init(CLO_SECTION_MAX);
+
+    (void)state;
+    for (size_t i = 2; i < CLO_ARRAY_LEN(cpu_types); i++) {
+        struct clo_cpu_section c = example_cpu(cpu_types[i]);
+        struct clo_buf *const part[] = {&c.quote, &c.hcl, &c.tpm_quote, &c.tpm_signature, &c.pcrs};
+
+        clo_buf_clear(&c.event_log);
+        assert_int_equal(clo_cpu_section_write(&c, &b), 0);
+        assert_int_equal(clo_buf_append(&b, "", 1), 0);
+        assert_int_equal(cpu_parse((char *)b.p), 0);
+        clo_buf_clear(&b);
+        for (size_t k = 0; k < CLO_ARRAY_LEN(part); k++) {
+            const size_t len = part[k]->len;
+
+            part[k]->len = 0;
+            assert_int_equal(clo_cpu_section_write(&c, &b), len == 0 ? 0 : CLOISTER_E_ARGUMENT);
+            part[k]->len = len;
+            clo_buf_clear(&b);
+        }
+        clo_cpu_section_clear(&c);
+    }
+}
+
+static void a_member_of_another_kind_is_refused(void **state)
+{
+    static const struct {
+        const char *member;
+        bool in[5]; /* in the order of cpu_types */
+    } members[] = {
+        {"\"report\":\"AAAA\"", {true, true, false, false, false}},
+        {"\"chain\":[\"AAAA\"]", {true, true, true, false, false}},
+        {"\"hcl\":\"AAAA\"", {false, false, true, false, true}},
+        {"\"quote\":\"AAAA\"", {false, false, false, true, true}},
+        {"\"tpm_quote\":\"AAAA\"", {false, false, true, false, true}},
+        {"\"tpm_signature\":\"AAAA\"", {false, false, true, false, true}},
+        {"\"pcrs\":\"AAAA\"", {false, false, true, false, true}},
+    };
+
+    (void)state;
+    for (size_t t = 0; t < CLO_ARRAY_LEN(cpu_types); t++) {
+        /* all of its own members; then without each, then with each of the others */
+        for (size_t odd = 0; odd <= CLO_ARRAY_LEN(members); odd++) {
+            char s[512];
+            int want = 0;
+
+            (void)snprintf(s, sizeof s, "{\"v\":1,\"type\":\"%s\"", cpu_types[t]);
+            for (size_t m = 0; m < CLO_ARRAY_LEN(members); m++) {
+                if (members[m].in[t] == (m != odd)) {
+                    strcat(s, ",");
+                    strcat(s, members[m].member);
+                }
+                if (m == odd)
+                    want = members[m].in[t] ? CLOISTER_E_MALFORMED : CLOISTER_E_UNKNOWN;
+            }
+            strcat(s, "}");
+            assert_int_equal(cpu_parse(s), want);
+        }
+    }
+}
+
+static void an_unknown_cpu_type_is_refused(void **state)
+{
+    (void)state;
+    assert_int_equal(clo_cpu_kind("sgx"), CLO_CPU_UNKNOWN);
+    assert_int_equal(clo_cpu_kind(""), CLO_CPU_UNKNOWN);
+    assert_int_equal(clo_cpu_kind("TDX"), CLO_CPU_UNKNOWN);
     assert_int_equal(cpu_parse("{\"v\":1,\"type\":\"sgx\"}"), CLOISTER_E_UNKNOWN);
+    assert_int_equal(cpu_parse("{\"v\":1,\"type\":\"tdx\"}"), CLOISTER_E_MALFORMED);
     assert_int_equal(cpu_parse("{\"v\":1}"), CLOISTER_E_MALFORMED);
+}
+
+#define TDX "{\"v\":1,\"type\":\"tdx\",\"quote\":\"AAAA\",\"event_log\":\"AAAA\"}"
+static void malformed_quotes_are_refused(void **state)
+{
+    char *huge = malloc(2 * CLO_QUOTE_MAX + 200);
+
+    (void)state;
+    assert_int_equal(cpu_parse(TDX), 0);
+    assert_int_equal(changed(cpu_parse, TDX, "\"AAAA\"", "\"\""), CLOISTER_E_MALFORMED);
+    assert_int_equal(changed(cpu_parse, TDX, "\"AAAA\"", "null"), CLOISTER_E_MALFORMED);
+    assert_int_equal(changed(cpu_parse, TDX, "\"AAAA\"", "\"AAAB=\""), CLOISTER_E_MALFORMED);
+    assert_int_equal(changed(cpu_parse, TDX, "log\":\"AAAA\"", "log\":\"\""), CLOISTER_E_MALFORMED);
+    assert_int_equal(changed(cpu_parse, TDX, "log\":\"AAAA\"", "log\":null"), CLOISTER_E_MALFORMED);
+    assert_int_equal(changed(cpu_parse, TDX, "log\":\"AAAA\"", "log\":[]"), CLOISTER_E_MALFORMED);
+
+    assert_non_null(huge); /* the longest quote, and one byte more */
+    for (size_t over = 0; over < 2; over++) {
+        const size_t n = CLO_B64_LEN(CLO_QUOTE_MAX + over);
+
+        strcpy(huge, "{\"v\":1,\"type\":\"tdx\",\"quote\":\"");
+        memset(huge + strlen(huge), 'A', n + 1);
+        huge[strlen("{\"v\":1,\"type\":\"tdx\",\"quote\":\"") + n] = '\0';
+        strcat(huge, "\"}");
+        assert_int_equal(cpu_parse(huge), over == 0 ? 0 : CLOISTER_E_LIMIT);
+    }
+    free(huge);
 }
 
 #define CPU "{\"v\":1,\"type\":\"sev-snp\",\"report\":\"AAAA\",\"chain\":[\"AAAA\"]}"
@@ -356,7 +517,8 @@ static void devices_are_read_and_written(void **state)
     clo_buf_clear(&b);
     clo_devices_clear(&d);
     for (size_t i = 0; i < CLO_ARRAY_LEN(bad); i++)
-        assert_int_equal(clo_devices_section_parse(bad[i], strlen(bad[i]), &d), CLOISTER_E_MALFORMED);
+        assert_int_equal(clo_devices_section_parse(bad[i], strlen(bad[i]), &d),
+                         CLOISTER_E_MALFORMED);
 }
 
 static void collateral_round_trips(void **state)
@@ -376,6 +538,118 @@ static void collateral_round_trips(void **state)
     clo_collateral_clear(&back);
     assert_int_equal(collateral_parse("{\"v\":1,\"crls\":[\"AA==\"]}"), CLOISTER_E_MALFORMED);
     assert_int_equal(collateral_parse("{\"v\":1}"), CLOISTER_E_MALFORMED);
+}
+
+static void collateral_of_every_vendor_round_trips(void **state)
+{
+    const char text[] =
+        "{\"v\":1,\"crls\":[],\"ocsp\":[\"AA\",\"AQ\"],\"intel\":{\"tcb_info\":\"Ag\","
+        "\"qe_identity\":\"Aw\",\"chain\":[\"BA\"]}}";
+    struct clo_collateral c = {0};
+    struct clo_buf b = clo_buf_init(CLO_SECTION_MAX);
+
+    (void)state;
+    assert_int_equal(clo_collateral_parse(text, strlen(text), &c), 0);
+    assert_int_equal(c.ocsps, 2);
+    assert_int_equal(c.ocsp[1].p[0], 1);
+    assert_int_equal(c.tcb_info.p[0], 2);
+    assert_int_equal(c.qe_identity.p[0], 3);
+    assert_int_equal(c.collateral_chain_n, 1);
+    assert_int_equal(c.collateral_chain[0].p[0], 4);
+    assert_int_equal(clo_collateral_write(&c, &b), 0);
+    assert_text(&b, text);
+    clo_buf_clear(&c.qe_identity); /* Intel's answers come together */
+    assert_int_equal(clo_collateral_write(&c, &b), CLOISTER_E_ARGUMENT);
+    clo_collateral_clear(&c);
+    assert_int_equal(changed(collateral_parse, text, "[\"AA\",\"AQ\"]", "[]"),
+                     CLOISTER_E_MALFORMED);
+    assert_int_equal(changed(collateral_parse, text, "[\"AA\",\"AQ\"]", "null"),
+                     CLOISTER_E_MALFORMED);
+    assert_int_equal(changed(collateral_parse, text, "\"AA\"", "\"\""), CLOISTER_E_MALFORMED);
+    assert_int_equal(changed(collateral_parse, text, "\"qe_identity\":\"Aw\",", ""),
+                     CLOISTER_E_MALFORMED);
+    assert_int_equal(changed(collateral_parse, text, ",\"chain\":[\"BA\"]", ""),
+                     CLOISTER_E_MALFORMED);
+    assert_int_equal(changed(collateral_parse, text, "[\"BA\"]", "[]"), CLOISTER_E_MALFORMED);
+    assert_int_equal(changed(collateral_parse, text, "\"chain\"", "\"root\":\"AA\",\"chain\""),
+                     CLOISTER_E_UNKNOWN);
+    assert_int_equal(changed(collateral_parse, text, "\"ocsp\"", "\"rims\":[],\"ocsp\""),
+                     CLOISTER_E_UNKNOWN);
+}
+
+/* One answer too many is refused before any is decoded. */
+static void the_number_of_answers_is_bounded(void **state)
+{
+    struct clo_buf b = clo_buf_init(CLO_SECTION_MAX);
+    struct clo_collateral c = {.ocsps = CLO_OCSPS_MAX + 1};
+
+    (void)state;
+    assert_int_equal(clo_collateral_write(&c, &b), CLOISTER_E_ARGUMENT);
+    for (size_t n = CLO_OCSPS_MAX; n <= CLO_OCSPS_MAX + 1; n++) {
+        char s[1024] = "{\"v\":1,\"crls\":[],\"ocsp\":[\"AA\"";
+
+        for (size_t i = 1; i < n; i++)
+            strcat(s, ",\"AA\"");
+        strcat(s, "]}");
+        assert_int_equal(collateral_parse(s), n == CLO_OCSPS_MAX ? 0 : CLOISTER_E_LIMIT);
+    }
+}
+
+/*
+ * The largest machine: eight GPUs and four switches with reports and certificates as long as genuine ones are, and an
+ * answer for each of their certificates. Sections and document hold it.
+ */
+static void the_largest_machine_fits(void **state)
+{
+    enum {
+        GPUS = 8,
+        SWITCHES = 4,
+        REPORT = 4608,
+        CERT = 900,
+        ANSWER = 2048,
+    };
+    struct clo_device list[GPUS + SWITCHES] = {0};
+    struct clo_devices d = {.count = CLO_ARRAY_LEN(list), .device = list};
+    struct clo_collateral c = {
+        .ocsps = 3 * (GPUS + SWITCHES) + 4, .crls = 3, .collateral_chain_n = 1};
+    struct clo_buf devices = clo_buf_init(CLO_SECTION_MAX), coll = clo_buf_init(CLO_SECTION_MAX),
+                   doc = clo_buf_init(CLOISTER_EVIDENCE_MAX);
+    struct clo_section_ref ref[CLO_SEC_COUNT];
+    static const char other[32768];
+
+    (void)state;
+    for (size_t i = 0; i < d.count; i++) {
+        strcpy(list[i].arch, "hopper");
+        fill_buf(&list[i].report, REPORT);
+        list[i].chain_n = 5;
+        for (size_t k = 0; k < 5; k++)
+            fill_buf(&list[i].chain[k], CERT);
+    }
+    for (size_t i = 0; i < c.ocsps; i++)
+        fill_buf(&c.ocsp[i], ANSWER);
+    for (size_t i = 0; i < c.crls; i++)
+        fill_buf(&c.crl[i], 8192);
+    fill_buf(&c.tcb_info, 8192);
+    fill_buf(&c.qe_identity, 2048);
+    fill_buf(&c.collateral_chain[0], CERT);
+    assert_int_equal(clo_devices_section_write(&d, &devices), 0);
+    assert_int_equal(clo_collateral_write(&c, &coll), 0);
+    for (size_t i = 0; i < CLO_SEC_COUNT; i++)
+        ref[i] = (struct clo_section_ref){.p = other, .n = sizeof other};
+    ref[CLO_SEC_DEVICES] = (struct clo_section_ref){.p = devices.p, .n = devices.len};
+    ref[CLO_SEC_COLLATERAL] = (struct clo_section_ref){.p = coll.p, .n = coll.len};
+    assert_int_equal(clo_evidence_write(ref, &doc), 0);
+    assert_true(devices.len < CLO_SECTION_MAX * 2 / 3 && coll.len < CLO_SECTION_MAX * 2 / 3);
+    clo_buf_clear(&devices);
+    clo_buf_clear(&coll);
+    clo_buf_clear(&doc);
+    d.device = NULL; /* not from the heap */
+    for (size_t i = 0; i < CLO_ARRAY_LEN(list); i++) {
+        clo_buf_clear(&list[i].report);
+        for (size_t k = 0; k < 5; k++)
+            clo_buf_clear(&list[i].chain[k]);
+    }
+    clo_collateral_clear(&c);
 }
 
 #define BATCH "{\"v\":1,\"root\":\"" HEX32 "\",\"index\":1,\"size\":2,\"path\":[\"" HEX32 "\"]}"
@@ -496,11 +770,18 @@ int main(void)
         cmocka_unit_test(an_unmanaged_manifest_has_neither_arguments_nor_model_digest),
         cmocka_unit_test(malformed_manifests_are_refused),
         cmocka_unit_test(a_promised_shape_is_beyond_this_version),
-        cmocka_unit_test(the_cpu_section_round_trips),
-        cmocka_unit_test(a_reserved_cpu_type_is_unsupported_and_named),
+        cmocka_unit_test(every_kind_of_cpu_section_round_trips),
+        cmocka_unit_test(the_members_of_a_kind_are_written_as_documented),
+        cmocka_unit_test(an_event_log_may_be_absent_and_nothing_else),
+        cmocka_unit_test(a_member_of_another_kind_is_refused),
+        cmocka_unit_test(an_unknown_cpu_type_is_refused),
+        cmocka_unit_test(malformed_quotes_are_refused),
         cmocka_unit_test(malformed_cpu_sections_are_refused),
         cmocka_unit_test(devices_are_read_and_written),
         cmocka_unit_test(collateral_round_trips),
+        cmocka_unit_test(collateral_of_every_vendor_round_trips),
+        cmocka_unit_test(the_number_of_answers_is_bounded),
+        cmocka_unit_test(the_largest_machine_fits),
         cmocka_unit_test(the_batch_section_round_trips),
         cmocka_unit_test(malformed_batches_are_refused),
         cmocka_unit_test(a_section_is_bounded),
