@@ -15,11 +15,11 @@
 #include "base/enc.h"
 #include "base/secret.h"
 #include "client/answer.h"
-#include "client/file.h"
 #include "client/prompt.h"
 #include "client/say.h"
 #include "client/stop.h"
 #include "codec/json.h"
+#include "platform/file.h"
 
 enum {
     MESSAGE_MAX = 8 << 20,

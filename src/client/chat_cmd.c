@@ -6,8 +6,8 @@
 #include <unistd.h>
 
 #include "client/chat.h"
-#include "client/file.h"
 #include "client/say.h"
+#include "platform/file.h"
 
 enum {
     QUESTION_MAX = 8 << 20,

@@ -5,10 +5,10 @@
 #include <string.h>
 
 #include "base/enc.h"
-#include "client/file.h"
 #include "client/say.h"
 #include "client/session.h"
 #include "client/stop.h"
+#include "platform/file.h"
 
 /* With a relay nothing at all goes to the server directly: that would tie the address to the question. */
 const char *clo_common_url(const struct clo_options *o)

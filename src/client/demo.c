@@ -20,11 +20,11 @@
 
 #include "base/secret.h"
 #include "client/chat.h"
-#include "client/file.h"
 #include "client/policy_text.h"
 #include "client/say.h"
 #include "client/stop.h"
 #include "codec/json.h"
+#include "platform/file.h"
 #include "platform/process.h"
 
 #define DEFAULT_QUESTION "What is a cloister? Answer in one short sentence."

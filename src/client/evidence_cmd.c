@@ -6,8 +6,8 @@
 #include <string.h>
 
 #include "base/enc.h"
-#include "client/file.h"
 #include "client/say.h"
+#include "platform/file.h"
 #include "platform/process.h"
 
 int clo_command_evidence(const struct clo_options *o)

@@ -12,8 +12,8 @@
 #include <time.h>
 
 #include "attest/sections.h"
-#include "client/file.h"
 #include "client/say.h"
+#include "platform/file.h"
 
 enum kind {
     TEXT,

@@ -13,10 +13,10 @@
 #include "attest/policy.h"
 #include "base/enc.h"
 #include "base/secret.h"
-#include "client/file.h"
 #include "client/policy_diff.h"
 #include "client/policy_text.h"
 #include "client/say.h"
+#include "platform/file.h"
 #include "platform/process.h"
 
 /* ---- show ---- */

@@ -15,11 +15,11 @@
 
 #include "base/secret.h"
 #include "client/commands.h"
-#include "client/file.h"
 #include "client/policy_text.h"
 #include "client/say.h"
 #include "client/stop.h"
 #include "codec/json.h"
+#include "platform/file.h"
 #include "platform/process.h"
 
 #define JSON_MAX (1u << 21)

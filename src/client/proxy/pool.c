@@ -12,9 +12,9 @@
 
 #include "attest/policy.h"
 #include "client/commands.h"
-#include "client/file.h"
 #include "client/say.h"
 #include "codec/json.h"
+#include "platform/file.h"
 #include "platform/process.h"
 
 enum {

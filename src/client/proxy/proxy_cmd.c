@@ -23,11 +23,11 @@
 
 #include "base/enc.h"
 #include "base/secret.h"
-#include "client/file.h"
 #include "client/proxy/server.h"
 #include "client/say.h"
 #include "codec/json.h"
 #include "crypto/crypto.h"
+#include "platform/file.h"
 
 enum {
     KEY_MAX = 513, /* 512 characters and a zero */

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Files of the client: read whole with a cap, written whole or not at all. On failure errno says why where the error is
+ * Files: read whole with a cap, written whole or not at all. On failure errno says why where the error is
  * CLOISTER_E_IO.
  */
-#ifndef CLO_CLIENT_FILE_H
-#define CLO_CLIENT_FILE_H
+#ifndef CLO_PLATFORM_FILE_H
+#define CLO_PLATFORM_FILE_H
 
 #include "base/rw.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Whole files in, whole files out: see file.h. */
-#include "client/file.h"
+#include "platform/file.h"
 
 #include <errno.h>
 #include <fcntl.h>
