@@ -10,31 +10,18 @@
  *
  * Limits: CLO_CERT_MAX, CLO_CRL_MAX. Fuzzed by fuzz/fuzz_cert_ext.c.
  */
-#include "crypto/x509.h"
+#include "crypto/x509_in.h"
 
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include <openssl/bn.h>
-#include <openssl/ec.h>
-#include <openssl/evp.h>
+#include <openssl/err.h>
 #include <openssl/objects.h>
-#include <openssl/rsa.h>
-#include <openssl/x509.h>
 #include <openssl/x509v3.h>
-
-#define P384_SCALAR  48
-#define DER_INTEGER  0x02
-#define DER_SEQUENCE 0x30
-
-struct clo_cert {
-    X509 *x;
-    uint8_t digest[CLO_SHA256_LEN];
-    int64_t not_before, not_after;
-};
 
 struct clo_crl {
     X509_CRL *x;
+    uint8_t *der; /* as received; what follows points into it */
+    struct clo_rd tbs, alg, sig;
     int64_t this_update, next_update;
 };
 
@@ -73,37 +60,116 @@ int clo_der_read(struct clo_rd *rd, uint8_t tag, struct clo_rd *ret)
     return 0;
 }
 
+int clo_der_whole(struct clo_rd *rd, uint8_t tag, struct clo_rd *ret, struct clo_rd *ret_whole)
+{
+    const uint8_t *from = rd->p;
+    int err;
+
+    if ((err = clo_der_read(rd, tag, ret)) != 0)
+        return err;
+    *ret_whole = clo_rd_init(from, (size_t)(ret->p + ret->left - from));
+    return 0;
+}
+
+int clo_der_bits(struct clo_rd *rd, struct clo_rd *ret)
+{
+    struct clo_rd r = *rd, bits;
+    uint8_t unused = 0;
+    int err;
+
+    if ((err = clo_der_read(&r, CLO_DER_BIT_STRING, &bits)) != 0 ||
+        (err = clo_rd_u8(&bits, &unused)) != 0)
+        return err;
+    if (unused != 0)
+        return CLOISTER_E_MALFORMED;
+    *rd = r;
+    *ret = bits;
+    return 0;
+}
+
+bool clo_der_same(const struct clo_rd *a, const struct clo_rd *b)
+{
+    return a->left == b->left && (a->left == 0 || memcmp(a->p, b->p, a->left) == 0);
+}
+
+int64_t clo_unix_seconds(int64_t year, int month, int day, int hour, int minute, int second)
+{
+    /* Days since 1970-01-01 of a year that starts in March, so that leap days come last. */
+    const int64_t y = year - (month < 3);
+    const int m = (month + 9) % 12;
+    const int64_t days = 365 * y + y / 4 - y / 100 + y / 400 + (153 * m + 2) / 5 + day - 719469;
+
+    return days * 86400 + hour * 3600 + minute * 60 + second;
+}
+
 /* ASN1_TIME_to_tm gives the proleptic Gregorian date in UTC; no C library time zone is asked. */
 static int unix_time(const ASN1_TIME *t, int64_t *ret)
 {
     struct tm tm = {0};
-    int64_t y, days;
-    int m;
 
     if (t == NULL || ASN1_TIME_to_tm(t, &tm) != 1)
         return CLOISTER_E_MALFORMED;
-    /* Days since 1970-01-01 of a year that starts in March, so that leap days come last. */
-    y = tm.tm_year + 1900 - (tm.tm_mon < 2);
-    m = (tm.tm_mon + 10) % 12;
-    days = 365 * y + y / 4 - y / 100 + y / 400 + (153 * m + 2) / 5 + tm.tm_mday - 719469;
-    *ret = days * 86400 + tm.tm_hour * 3600 + tm.tm_min * 60 + tm.tm_sec;
+    *ret = clo_unix_seconds(tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min,
+                            tm.tm_sec);
     return 0;
+}
+
+/* A copy of n bytes; NULL when there is no memory. */
+static uint8_t *copy_of(const void *p, size_t n)
+{
+    uint8_t *copy = malloc(n > 0 ? n : 1);
+
+    if (copy != NULL && n > 0)
+        memcpy(copy, p, n);
+    return copy;
 }
 
 /* ---- certificates ---- */
 
-static bool critical_known(X509 *x)
+/*
+ * Known: basicConstraints and keyUsage, which clo_cert_is_ca reads; subjectAltName, which is critical where the subject is empty
+ * (RFC 5280 section 4.2.1.6; attestation keys' certificates have it) and names no restriction; extKeyUsage for one who asks for it.
+ */
+static bool critical_known(X509 *x, bool eku)
 {
     for (int i = -1; (i = X509_get_ext_by_critical(x, 1, i)) >= 0;) {
         int nid = OBJ_obj2nid(X509_EXTENSION_get_object(X509_get_ext(x, i)));
 
-        if (nid != NID_basic_constraints && nid != NID_key_usage)
+        if (nid != NID_basic_constraints && nid != NID_key_usage && nid != NID_subject_alt_name &&
+            !(eku && nid == NID_ext_key_usage))
             return false;
     }
     return true;
 }
 
-int clo_cert_parse(const void *der, size_t n, struct clo_cert **ret)
+/* Where things stand in a Certificate (RFC 5280 section 4.1), strictly DER: what is verified and compared is what was received. */
+static int cert_walk(struct clo_cert *c, size_t n)
+{
+    struct clo_rd rd = clo_rd_init(c->der, n), body, tbs, alg, skip;
+    int err;
+
+    if ((err = clo_der_read(&rd, CLO_DER_SEQUENCE, &body)) != 0 ||
+        (err = clo_der_whole(&body, CLO_DER_SEQUENCE, &tbs, &c->tbs)) != 0 ||
+        (err = clo_der_read(&body, CLO_DER_SEQUENCE, &c->alg)) != 0 ||
+        (err = clo_der_bits(&body, &c->sig)) != 0 || (err = clo_rd_end(&body)) != 0)
+        return err;
+    if (tbs.left > 0 && tbs.p[0] == CLO_DER_CONTEXT(0) &&
+        (err = clo_der_read(&tbs, CLO_DER_CONTEXT(0), &skip)) != 0) /* version */
+        return err;
+    if ((err = clo_der_read(&tbs, CLO_DER_INTEGER, &c->serial)) != 0 ||
+        (err = clo_der_read(&tbs, CLO_DER_SEQUENCE, &alg)) != 0 ||
+        (err = clo_der_whole(&tbs, CLO_DER_SEQUENCE, &skip, &c->issuer)) != 0 ||
+        (err = clo_der_read(&tbs, CLO_DER_SEQUENCE, &skip)) != 0 || /* validity */
+        (err = clo_der_whole(&tbs, CLO_DER_SEQUENCE, &skip, &c->subject)) != 0 ||
+        (err = clo_der_whole(&tbs, CLO_DER_SEQUENCE, &skip, &c->spki)) != 0)
+        return err;
+    c->same_alg = clo_der_same(&alg, &c->alg);
+    if ((err = clo_der_read(&skip, CLO_DER_SEQUENCE, &alg)) != 0)
+        return err;
+    return clo_der_bits(&skip, &c->key_bits);
+}
+
+static int cert_parse(const void *der, size_t n, bool eku, struct clo_cert **ret)
 {
     const uint8_t *p = der;
     struct clo_cert *c = NULL;
@@ -113,15 +179,22 @@ int clo_cert_parse(const void *der, size_t n, struct clo_cert **ret)
         return CLOISTER_E_LIMIT;
     if ((c = calloc(1, sizeof *c)) == NULL)
         return CLOISTER_E_MEMORY;
-    if ((c->x = d2i_X509(NULL, &p, (long)n)) == NULL)
+    (void)ERR_set_mark();
+    if ((c->der = copy_of(der, n)) == NULL)
+        err = CLOISTER_E_MEMORY;
+    else if ((c->x = d2i_X509(NULL, &p, (long)n)) == NULL)
         err = CLOISTER_E_MALFORMED;
     else if (p != (const uint8_t *)der + n)
         err = CLOISTER_E_TRAILING;
+    else if (cert_walk(c, n) != 0)
+        err = CLOISTER_E_MALFORMED;
     else if ((err = unix_time(X509_get0_notBefore(c->x), &c->not_before)) == 0 &&
              (err = unix_time(X509_get0_notAfter(c->x), &c->not_after)) == 0 &&
-             (err = clo_sha256(der, n, c->digest)) == 0 && !critical_known(c->x))
+             (err = clo_sha256(der, n, c->digest)) == 0 && !critical_known(c->x, eku))
         err = CLOISTER_E_UNSUPPORTED;
+    (void)ERR_pop_to_mark();
     if (err == 0) {
+        c->kind = clo_key_kind_of(X509_get_X509_PUBKEY(c->x));
         *ret = c;
         c = NULL;
     }
@@ -129,10 +202,22 @@ int clo_cert_parse(const void *der, size_t n, struct clo_cert **ret)
     return err;
 }
 
+int clo_cert_parse(const void *der, size_t n, struct clo_cert **ret)
+{
+    return cert_parse(der, n, false, ret);
+}
+
+int clo_cert_parse_eku(const void *der, size_t n, struct clo_cert **ret)
+{
+    return cert_parse(der, n, true, ret);
+}
+
 void clo_cert_free(struct clo_cert *c)
 {
-    if (c != NULL)
-        X509_free(c->x);
+    if (c == NULL)
+        return;
+    X509_free(c->x);
+    free(c->der);
     free(c);
 }
 
@@ -208,6 +293,27 @@ int clo_cert_ext(const struct clo_cert *c, const char *oid, const uint8_t **ret,
     return 0;
 }
 
+int clo_cert_serial(const struct clo_cert *c, const uint8_t **ret, size_t *ret_n)
+{
+    const uint8_t *p = c->serial.p;
+    size_t n = c->serial.left;
+
+    if (n == 0 || (p[0] & 0x80) != 0)
+        return CLOISTER_E_MALFORMED;
+    while (n > 0 && p[0] == 0) {
+        p++;
+        n--;
+    }
+    *ret = p;
+    *ret_n = n;
+    return 0;
+}
+
+int clo_cert_spki_digest(const struct clo_cert *c, uint8_t ret[CLO_SHA256_LEN])
+{
+    return clo_sha256(c->spki.p, c->spki.left, ret);
+}
+
 bool clo_cert_is_ca(const struct clo_cert *c)
 {
     const uint32_t bad = EXFLAG_INVALID | EXFLAG_V1;
@@ -217,218 +323,60 @@ bool clo_cert_is_ca(const struct clo_cert *c)
            (X509_get_key_usage(c->x) & KU_KEY_CERT_SIGN) != 0;
 }
 
-static bool is_p384(const EVP_PKEY *key)
-{
-    char group[32] = "";
-
-    return key != NULL && EVP_PKEY_is_a(key, "EC") == 1 &&
-           EVP_PKEY_get_group_name(key, group, sizeof group, NULL) == 1 &&
-           strcmp(group, SN_secp384r1) == 0;
-}
-
 bool clo_cert_is_p384(const struct clo_cert *c)
 {
-    return is_p384(X509_get0_pubkey(c->x));
+    return c->kind == CLO_KIND_P384;
 }
 
 unsigned clo_cert_rsa_bits(const struct clo_cert *c)
 {
     const EVP_PKEY *key = X509_get0_pubkey(c->x);
 
-    return key != NULL && EVP_PKEY_is_a(key, "RSA") == 1 ? (unsigned)EVP_PKEY_get_bits(key) : 0;
+    return key != NULL && c->kind == CLO_KIND_RSA ? (unsigned)EVP_PKEY_get_bits(key) : 0;
 }
 
 /* ---- signatures ---- */
 
-static bool alg_is(const X509_ALGOR *alg, int nid)
+/* Does the algorithm say exactly what the profile does, and is the issuer's key of its kind? */
+static int profile_read(enum clo_sig_profile profile, const struct clo_rd *id,
+                        const struct clo_cert *issuer, struct clo_sig_alg *ret)
 {
-    const ASN1_OBJECT *oid = NULL;
+    static const struct {
+        struct clo_sig_alg alg;
+        enum clo_key_kind kind;
+    } table[] = {
+        [CLO_SIG_RSA_PSS_SHA384] = {{CLO_KEY_RSAPSS, CLO_SHA384}, CLO_KIND_RSA},
+        [CLO_SIG_ECDSA_P256_SHA256] = {{CLO_KEY_ECDSA, CLO_SHA256}, CLO_KIND_P256},
+        [CLO_SIG_ECDSA_P384_SHA384] = {{CLO_KEY_ECDSA, CLO_SHA384}, CLO_KIND_P384},
+        [CLO_SIG_RSA_SHA256] = {{CLO_KEY_RSASSA, CLO_SHA256}, CLO_KIND_RSA},
+        [CLO_SIG_RSA_SHA384] = {{CLO_KEY_RSASSA, CLO_SHA384}, CLO_KIND_RSA},
+    };
+    struct clo_sig_alg alg;
 
-    if (alg == NULL)
-        return false;
-    X509_ALGOR_get0(&oid, NULL, NULL, alg);
-    return OBJ_obj2nid(oid) == nid;
-}
-
-/* A hash's AlgorithmIdentifier: parameters absent or NULL (RFC 4055 section 2.1). */
-static bool is_sha384(const X509_ALGOR *alg)
-{
-    int type = V_ASN1_UNDEF;
-
-    if (!alg_is(alg, NID_sha384))
-        return false;
-    X509_ALGOR_get0(NULL, &type, NULL, alg);
-    return type == V_ASN1_UNDEF || type == V_ASN1_NULL;
-}
-
-/* MGF1 over SHA-384: the mask's parameter is a hash's AlgorithmIdentifier of its own. */
-static bool is_mgf1_sha384(const X509_ALGOR *alg)
-{
-    const void *value = NULL;
-    X509_ALGOR *hash = NULL;
-    int type = V_ASN1_UNDEF;
-    bool ok;
-
-    if (!alg_is(alg, NID_mgf1))
-        return false;
-    X509_ALGOR_get0(NULL, &type, &value, alg);
-    if (type != V_ASN1_SEQUENCE)
-        return false;
-    hash = ASN1_item_unpack(value, ASN1_ITEM_rptr(X509_ALGOR));
-    ok = is_sha384(hash);
-    X509_ALGOR_free(hash);
-    return ok;
-}
-
-/* RSASSA-PSS-params (RFC 4055 section 3.1) that say SHA-384, MGF1 with SHA-384, 48 bytes of salt, trailer field 1. */
-static bool is_pss_sha384(const X509_ALGOR *alg)
-{
-    const void *value = NULL;
-    RSA_PSS_PARAMS *pss = NULL;
-    int type = V_ASN1_UNDEF;
-    bool ok;
-
-    if (!alg_is(alg, NID_rsassaPss))
-        return false;
-    X509_ALGOR_get0(NULL, &type, &value, alg);
-    if (type != V_ASN1_SEQUENCE ||
-        (pss = ASN1_item_unpack(value, ASN1_ITEM_rptr(RSA_PSS_PARAMS))) == NULL)
-        return false;
-    ok = is_sha384(pss->hashAlgorithm) && is_mgf1_sha384(pss->maskGenAlgorithm) &&
-         pss->saltLength != NULL && ASN1_INTEGER_get(pss->saltLength) == 48 &&
-         (pss->trailerField == NULL || ASN1_INTEGER_get(pss->trailerField) == 1);
-    RSA_PSS_PARAMS_free(pss);
-    return ok;
-}
-
-static int profile_check(enum clo_sig_profile profile, const X509_ALGOR *alg,
-                         const struct clo_cert *issuer)
-{
-    if (profile != CLO_SIG_RSA_PSS_SHA384)
+    if (profile < CLO_SIG_RSA_PSS_SHA384 || profile >= CLO_ARRAY_LEN(table))
         return CLOISTER_E_ARGUMENT;
-    return is_pss_sha384(alg) && clo_cert_rsa_bits(issuer) != 0 ? 0 : CLOISTER_E_UNSUPPORTED;
+    if (clo_sig_alg_read(id, &alg) != 0 || alg.scheme != table[profile].alg.scheme ||
+        alg.hash != table[profile].alg.hash || issuer->kind != table[profile].kind ||
+        !clo_sig_alg_fits(&alg, X509_get0_pubkey(issuer->x), issuer->kind))
+        return CLOISTER_E_UNSUPPORTED;
+    *ret = alg;
+    return 0;
 }
 
 int clo_cert_signed_by(const struct clo_cert *c, const struct clo_cert *issuer,
                        enum clo_sig_profile profile)
 {
-    EVP_PKEY *key = X509_get0_pubkey(issuer->x);
-    const X509_ALGOR *alg = NULL;
+    struct clo_sig_alg alg;
     int err;
 
-    X509_get0_signature(NULL, &alg, c->x);
-    if ((err = profile_check(profile, alg, issuer)) != 0)
+    if ((err = profile_read(profile, &c->alg, issuer, &alg)) != 0)
         return err;
-    if (X509_ALGOR_cmp(alg, X509_get0_tbs_sigalg(c->x)) != 0)
+    if (!c->same_alg)
         return CLOISTER_E_UNSUPPORTED;
     if (X509_NAME_cmp(X509_get_issuer_name(c->x), X509_get_subject_name(issuer->x)) != 0)
         return CLOISTER_E_AUTH;
-    return X509_verify(c->x, key) == 1 ? 0 : CLOISTER_E_AUTH;
-}
-
-/* DER ECDSA-Sig-Value (RFC 3279 section 2.2.3) out of two scalars; *ret by OPENSSL_malloc, 0 on failure. */
-static int ecdsa_der(const uint8_t r[P384_SCALAR], const uint8_t s[P384_SCALAR], uint8_t **ret)
-{
-    ECDSA_SIG *sig = ECDSA_SIG_new();
-    BIGNUM *br = BN_bin2bn(r, P384_SCALAR, NULL);
-    BIGNUM *bs = BN_bin2bn(s, P384_SCALAR, NULL);
-    int n = 0;
-
-    if (sig != NULL && br != NULL && bs != NULL && ECDSA_SIG_set0(sig, br, bs) == 1) {
-        br = bs = NULL; /* handed over */
-        n = i2d_ECDSA_SIG(sig, ret);
-    }
-    BN_free(br);
-    BN_free(bs);
-    ECDSA_SIG_free(sig);
-    return n > 0 ? n : 0;
-}
-
-/* libcrypto refuses scalars outside [1, order - 1] (FIPS 186-5 section 6.4.2). */
-static int verify_p384(EVP_PKEY *key, const void *msg, size_t n, const uint8_t r[P384_SCALAR],
-                       const uint8_t s[P384_SCALAR])
-{
-    EVP_MD_CTX *ctx = NULL;
-    uint8_t *der = NULL;
-    int der_n, err = CLOISTER_E_AUTH;
-
-    if (!is_p384(key))
-        return CLOISTER_E_AUTH;
-    der_n = ecdsa_der(r, s, &der);
-    ctx = EVP_MD_CTX_new();
-    if (der_n == 0 || ctx == NULL) {
-        err = CLOISTER_E_MEMORY;
-        goto out;
-    }
-    if (EVP_DigestVerifyInit_ex(ctx, NULL, "SHA384", NULL, NULL, key, NULL) != 1) {
-        err = CLOISTER_E_CRYPTO;
-        goto out;
-    }
-    if (EVP_DigestVerify(ctx, der, (size_t)der_n, msg, n) == 1)
-        err = 0;
-out:
-    EVP_MD_CTX_free(ctx);
-    OPENSSL_free(der);
-    return err;
-}
-
-int clo_cert_verify_p384(const struct clo_cert *c, const void *msg, size_t n,
-                         const uint8_t r[P384_SCALAR], const uint8_t s[P384_SCALAR])
-{
-    return verify_p384(X509_get0_pubkey(c->x), msg, n, r, s);
-}
-
-/* A SubjectPublicKeyInfo and nothing behind it. */
-static EVP_PKEY *spki_key(const void *spki, size_t n)
-{
-    const uint8_t *p = spki;
-    EVP_PKEY *key = n > CLO_CERT_MAX ? NULL : d2i_PUBKEY(NULL, &p, (long)n);
-
-    if (key != NULL && p != (const uint8_t *)spki + n) {
-        EVP_PKEY_free(key);
-        key = NULL;
-    }
-    return key;
-}
-
-int clo_spki_verify_p384(const void *spki, size_t spki_n, const void *msg, size_t n,
-                         const uint8_t r[P384_SCALAR], const uint8_t s[P384_SCALAR])
-{
-    EVP_PKEY *key = spki_key(spki, spki_n);
-    int err = key == NULL ? CLOISTER_E_MALFORMED : verify_p384(key, msg, n, r, s);
-
-    EVP_PKEY_free(key);
-    return err;
-}
-
-int clo_spki_verify_pss(const void *spki, size_t spki_n, const void *msg, size_t n, const void *sig,
-                        size_t sig_n)
-{
-    EVP_PKEY *key = spki_key(spki, spki_n);
-    EVP_MD_CTX *ctx = EVP_MD_CTX_new();
-    EVP_PKEY_CTX *pctx = NULL;
-    int err = CLOISTER_E_AUTH;
-
-    if (key == NULL || EVP_PKEY_is_a(key, "RSA") != 1) {
-        err = CLOISTER_E_MALFORMED;
-        goto out;
-    }
-    if (ctx == NULL) {
-        err = CLOISTER_E_MEMORY;
-        goto out;
-    }
-    if (EVP_DigestVerifyInit_ex(ctx, &pctx, "SHA384", NULL, NULL, key, NULL) != 1 ||
-        EVP_PKEY_CTX_set_rsa_padding(pctx, RSA_PKCS1_PSS_PADDING) != 1 ||
-        EVP_PKEY_CTX_set_rsa_pss_saltlen(pctx, 48) != 1) {
-        err = CLOISTER_E_CRYPTO;
-        goto out;
-    }
-    if (EVP_DigestVerify(ctx, sig, sig_n, msg, n) == 1)
-        err = 0;
-out:
-    EVP_MD_CTX_free(ctx);
-    EVP_PKEY_free(key);
-    return err;
+    return clo_sig_verify(&alg, X509_get0_pubkey(issuer->x), c->tbs.p, c->tbs.left, c->sig.p,
+                          c->sig.left);
 }
 
 /* ---- CRLs ---- */
@@ -447,27 +395,25 @@ static bool crl_critical_known(X509_CRL *x)
 }
 
 /*
- * CertificateList ::= { tbsCertList { version OPTIONAL, signature, ... }, signatureAlgorithm, ... }: both name
- * the same algorithm (RFC 5280 section 5.1.1.2). libcrypto neither checks this for CRLs nor hands out the
- * inner one.
+ * CertificateList ::= { tbsCertList { version OPTIONAL, signature, ... }, signatureAlgorithm, signatureValue }: both name
+ * the same algorithm (RFC 5280 section 5.1.1.2), which libcrypto doesn't check for CRLs.
  */
-static int crl_algorithms(const void *der, size_t n)
+static int crl_walk(struct clo_crl *c, size_t n)
 {
-    struct clo_rd rd = clo_rd_init(der, n), list, tbs, version, inner, outer;
+    struct clo_rd rd = clo_rd_init(c->der, n), list, tbs, version, inner;
     int err;
 
-    if ((err = clo_der_read(&rd, DER_SEQUENCE, &list)) != 0 ||
-        (err = clo_der_read(&list, DER_SEQUENCE, &tbs)) != 0)
+    if ((err = clo_der_read(&rd, CLO_DER_SEQUENCE, &list)) != 0 ||
+        (err = clo_der_whole(&list, CLO_DER_SEQUENCE, &tbs, &c->tbs)) != 0 ||
+        (err = clo_der_read(&list, CLO_DER_SEQUENCE, &c->alg)) != 0 ||
+        (err = clo_der_bits(&list, &c->sig)) != 0 || (err = clo_rd_end(&list)) != 0)
         return err;
-    if (tbs.left > 0 && tbs.p[0] == DER_INTEGER &&
-        (err = clo_der_read(&tbs, DER_INTEGER, &version)) != 0)
+    if (tbs.left > 0 && tbs.p[0] == CLO_DER_INTEGER &&
+        (err = clo_der_read(&tbs, CLO_DER_INTEGER, &version)) != 0)
         return err;
-    if ((err = clo_der_read(&tbs, DER_SEQUENCE, &inner)) != 0 ||
-        (err = clo_der_read(&list, DER_SEQUENCE, &outer)) != 0)
+    if ((err = clo_der_read(&tbs, CLO_DER_SEQUENCE, &inner)) != 0)
         return err;
-    if (inner.left != outer.left || memcmp(inner.p, outer.p, inner.left) != 0)
-        return CLOISTER_E_MALFORMED;
-    return 0;
+    return clo_der_same(&inner, &c->alg) ? 0 : CLOISTER_E_MALFORMED;
 }
 
 int clo_crl_parse(const void *der, size_t n, struct clo_crl **ret)
@@ -481,15 +427,19 @@ int clo_crl_parse(const void *der, size_t n, struct clo_crl **ret)
     if ((c = calloc(1, sizeof *c)) == NULL)
         return CLOISTER_E_MEMORY;
     c->next_update = INT64_MIN;
-    if ((c->x = d2i_X509_CRL(NULL, &p, (long)n)) == NULL)
+    (void)ERR_set_mark();
+    if ((c->der = copy_of(der, n)) == NULL)
+        err = CLOISTER_E_MEMORY;
+    else if ((c->x = d2i_X509_CRL(NULL, &p, (long)n)) == NULL)
         err = CLOISTER_E_MALFORMED;
     else if (p != (const uint8_t *)der + n)
         err = CLOISTER_E_TRAILING;
     else if ((err = unix_time(X509_CRL_get0_lastUpdate(c->x), &c->this_update)) == 0 &&
              X509_CRL_get0_nextUpdate(c->x) != NULL)
         err = unix_time(X509_CRL_get0_nextUpdate(c->x), &c->next_update);
-    if (err == 0 && (err = crl_algorithms(der, n)) == 0 && !crl_critical_known(c->x))
+    if (err == 0 && (err = crl_walk(c, n)) == 0 && !crl_critical_known(c->x))
         err = CLOISTER_E_UNSUPPORTED;
+    (void)ERR_pop_to_mark();
     if (err == 0) {
         *ret = c;
         c = NULL;
@@ -500,8 +450,10 @@ int clo_crl_parse(const void *der, size_t n, struct clo_crl **ret)
 
 void clo_crl_free(struct clo_crl *crl)
 {
-    if (crl != NULL)
-        X509_CRL_free(crl->x);
+    if (crl == NULL)
+        return;
+    X509_CRL_free(crl->x);
+    free(crl->der);
     free(crl);
 }
 
@@ -518,16 +470,16 @@ int64_t clo_crl_next_update(const struct clo_crl *crl)
 int clo_crl_signed_by(const struct clo_crl *crl, const struct clo_cert *issuer,
                       enum clo_sig_profile profile)
 {
-    EVP_PKEY *key = X509_get0_pubkey(issuer->x);
-    const X509_ALGOR *alg = NULL;
+    struct clo_sig_alg alg;
     int err;
 
-    X509_CRL_get0_signature(crl->x, NULL, &alg);
-    if ((err = profile_check(profile, alg, issuer)) != 0)
+    if ((err = profile_read(profile, &crl->alg, issuer, &alg)) != 0)
         return err;
-    if (X509_NAME_cmp(X509_CRL_get_issuer(crl->x), X509_get_subject_name(issuer->x)) != 0)
+    if (X509_NAME_cmp(X509_CRL_get_issuer(crl->x), X509_get_subject_name(issuer->x)) != 0 ||
+        (X509_get_key_usage(issuer->x) & KU_CRL_SIGN) == 0) /* RFC 5280 section 6.3.3 (f) */
         return CLOISTER_E_AUTH;
-    return X509_CRL_verify(crl->x, key) == 1 ? 0 : CLOISTER_E_AUTH;
+    return clo_sig_verify(&alg, X509_get0_pubkey(issuer->x), crl->tbs.p, crl->tbs.left, crl->sig.p,
+                          crl->sig.left);
 }
 
 bool clo_crl_revokes(const struct clo_crl *crl, const struct clo_cert *c)

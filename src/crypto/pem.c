@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * PEM (RFC 7468) out of evidence: certificate chains in quotes, collateral's issuer chains.
+ *
+ * Between the two lines stand base64 characters, padding at the end only, and white space; headers as old
+ * encrypted keys have them are refused. What decides is the DER inside, so that text around blocks, and blocks
+ * of other labels, are of no account.
+ *
+ * Limits: the caller's buffer. Fuzzed by fuzz/fuzz_pem.c.
+ */
+#include "crypto/x509.h"
+
+#include <string.h>
+
+#define LABEL_MAX 32
+
+static const char *find(const char *p, size_t n, const char *what, size_t what_n)
+{
+    for (; n >= what_n; p++, n--) {
+        const char *at = memchr(p, what[0], n - what_n + 1);
+
+        if (at == NULL)
+            return NULL;
+        n -= (size_t)(at - p);
+        p = at;
+        if (memcmp(p, what, what_n) == 0)
+            return p;
+    }
+    return NULL;
+}
+
+static int value(char c)
+{
+    if (c >= 'A' && c <= 'Z')
+        return c - 'A';
+    if (c >= 'a' && c <= 'z')
+        return c - 'a' + 26;
+    if (c >= '0' && c <= '9')
+        return c - '0' + 52;
+    return c == '+' ? 62 : c == '/' ? 63 : -1;
+}
+
+/* One canonical base64 text, white space in it ignored. */
+static int decode(const char *p, size_t n, struct clo_buf *out)
+{
+    uint8_t *dst = NULL;
+    uint32_t group = 0;
+    size_t have = 0, pads = 0, used = 0, digits = 0;
+    int err;
+
+    for (size_t i = 0; i < n; i++)
+        digits += value(p[i]) >= 0;
+    if ((err = clo_buf_reserve(out, digits / 4 * 3 + digits % 4, &dst)) != 0)
+        return err;
+    for (size_t i = 0; i < n; i++) {
+        int v = value(p[i]);
+
+        if (p[i] == ' ' || p[i] == '\t' || p[i] == '\r' || p[i] == '\n')
+            continue;
+        if (p[i] == '=' && have >= 2 && have + pads < 4) {
+            pads++;
+            continue;
+        }
+        if (v < 0 || pads != 0)
+            return CLOISTER_E_MALFORMED;
+        group = group << 6 | (uint32_t)v;
+        if (++have < 4)
+            continue;
+        dst[used++] = (uint8_t)(group >> 16);
+        dst[used++] = (uint8_t)(group >> 8);
+        dst[used++] = (uint8_t)group;
+        group = 0;
+        have = 0;
+    }
+    if (have + pads != 0 && have + pads != 4)
+        return CLOISTER_E_MALFORMED;
+    /* bits left over must be zero (RFC 4648 section 3.5) */
+    if (have == 3) {
+        if ((group & 3) != 0)
+            return CLOISTER_E_MALFORMED;
+        dst[used++] = (uint8_t)(group >> 10);
+        dst[used++] = (uint8_t)(group >> 2);
+    } else if (have == 2) {
+        if ((group & 15) != 0)
+            return CLOISTER_E_MALFORMED;
+        dst[used++] = (uint8_t)(group >> 4);
+    }
+    if (used == 0)
+        return CLOISTER_E_MALFORMED;
+    clo_buf_commit(out, used);
+    return 0;
+}
+
+int clo_pem_next(const char **p, size_t *n, const char *label, struct clo_buf *ret)
+{
+    char begin[LABEL_MAX + 17] = "-----BEGIN ", end[LABEL_MAX + 15] = "-----END ";
+    const size_t label_n = strlen(label);
+    const char *from, *to, *dash;
+    size_t left = *n;
+    int err;
+
+    if (label_n > LABEL_MAX || ret->len != 0)
+        return CLOISTER_E_ARGUMENT;
+    memcpy(begin + 11, label, label_n);
+    memcpy(begin + 11 + label_n, "-----", 5);
+    memcpy(end + 9, label, label_n);
+    memcpy(end + 9 + label_n, "-----", 5);
+    if (left == 0 || (from = find(*p, left, begin, label_n + 16)) == NULL)
+        return CLOISTER_E_NOT_FOUND;
+    from += label_n + 16;
+    left -= (size_t)(from - *p);
+    /* The text ends at the first dash: no base64 has one. */
+    dash = left == 0 ? NULL : memchr(from, '-', left);
+    if (dash == NULL)
+        return CLOISTER_E_TRUNCATED;
+    to = dash + label_n + 14;
+    if (left - (size_t)(dash - from) < label_n + 14 || memcmp(dash, end, label_n + 14) != 0)
+        return CLOISTER_E_MALFORMED;
+    if ((err = decode(from, (size_t)(dash - from), ret)) != 0) {
+        clo_buf_clear(ret);
+        return err;
+    }
+    left -= (size_t)(to - from);
+    *p = to;
+    *n = left;
+    return 0;
+}
