@@ -12,7 +12,7 @@
 
 #define CLO_POLICY_MAX           (1u << 20)
 #define CLO_POLICY_LIST_MAX      1024
-#define CLO_POLICY_TEXTS_MAX     16
+#define CLO_POLICY_TEXTS_MAX     64
 
 #define CLO_POLICY_MANIFESTS_MAX 16
 #define CLO_POLICY_MANIFEST_MAX  16384 /* bytes of one */
@@ -68,10 +68,21 @@ enum clo_tcb_status { /* Intel's own words; bits, so that a policy is a set of t
     CLO_TCB_RELAUNCH_ADVISED_CONFIGURATION = 1 << 7,
     CLO_TCB_REVOKED = 1 << 8, /* no policy can admit it */
 };
+/* TD_ATTRIBUTES and XFAM of a TD (Intel TDX Module ABI): what a policy may allow beside what every TD has. */
+#define CLO_TD_PKS          ((uint64_t)1 << 30)
+#define CLO_TD_KL           ((uint64_t)1 << 31)
+#define CLO_TD_PERFMON      ((uint64_t)1 << 63)
+#define CLO_TD_XFAM_FIXED1  0x3u
+#define CLO_TD_XFAM_ALLOWED 0x6dbe7u
+/* ATTRIBUTES.FLAGS of an enclave (Intel SDM volume 3D, table 36-3). */
+#define CLO_SGX_PROVISION_KEY  ((uint64_t)1 << 4)
+#define CLO_SGX_EINITTOKEN_KEY ((uint64_t)1 << 5)
+#define CLO_SGX_KSS            ((uint64_t)1 << 7)
+#define CLO_SGX_AEX_NOTIFY     ((uint64_t)1 << 10)
 /* What TDX and SGX have in common. */
 struct clo_policy_tcb {
-    unsigned statuses; /* enum clo_tcb_status; absent: UpToDate alone */
-    struct clo_policy_list fmspcs; /* 6 bytes; not given: any platform */
+    unsigned statuses;              /* enum clo_tcb_status; absent: UpToDate alone */
+    struct clo_policy_list fmspcs;  /* 6 bytes; not given: any platform */
     uint32_t min_evaluation_number; /* mandatory: floor of tcbEvaluationDataNumber */
     /* INTEL-SA-...; not given: those of an accepted status are accepted; given: only these */
     struct clo_policy_texts advisories;
@@ -85,16 +96,19 @@ struct clo_policy_tdx {
     struct clo_policy_tcb tcb;
     struct clo_policy_td *td; /* heap */
     size_t tds;               /* 0 admits nothing */
-    uint64_t allow_attributes; /* beyond SEPT_VE_DISABLE: PKS, KL, PERFMON, ... as TD_ATTRIBUTES bits; DEBUG never */
-    bool allow_sept_ve;        /* SEPT_VE_DISABLE may be clear */
-    uint64_t allow_xfam;       /* absent: every bit that the architecture allows */
-    struct clo_policy_list config_ids, owners, owner_configs, service_tds; /* 48; not given: must be zero */
+    uint64_t
+        allow_attributes; /* beyond SEPT_VE_DISABLE: PKS, KL, PERFMON, ... as TD_ATTRIBUTES bits; DEBUG never */
+    bool allow_sept_ve;  /* SEPT_VE_DISABLE may be clear */
+    uint64_t allow_xfam; /* absent: every bit that the architecture allows */
+    struct clo_policy_list config_ids, owners, owner_configs,
+        service_tds; /* 48; not given: must be zero */
     bool require_event_log;
 };
 struct clo_policy_sgx {
     struct clo_policy_tcb tcb;
     struct clo_policy_list enclaves; /* MRENCLAVE, 32; or, not given: */
-    struct clo_policy_list signers;  /* MRSIGNER, 32, with the next two. Neither given admits nothing */
+    struct clo_policy_list
+        signers; /* MRSIGNER, 32, with the next two. Neither given admits nothing */
     uint16_t product_id, min_svn;
     uint64_t allow_attributes; /* beyond INIT, MODE64BIT: low 8 bytes; DEBUG never */
 };
@@ -104,21 +118,26 @@ struct clo_policy_sgx {
 #define CLO_POLICY_PCRS     24
 #define CLO_POLICY_PCRS_MAX 64 /* alternatives */
 struct clo_policy_pcrs {
-    uint32_t pinned; /* bit i: value[i] is set */
+    uint32_t pinned;                    /* bit i: value[i] is set */
     uint8_t value[CLO_POLICY_PCRS][48]; /* of the bank's length */
+};
+enum { /* TPM_ALG_ID */
+    CLO_TPM_SHA256 = 0x0b,
+    CLO_TPM_SHA384 = 0x0c,
 };
 struct clo_policy_tpm {
     bool given;
-    uint16_t bank;      /* TPM_ALG_ID: 0x0b SHA-256 (absent), 0x0c SHA-384 */
-    uint32_t selection; /* exactly these are quoted; absent: 0 to 23 */
+    uint16_t bank;                /* absent: SHA-256 */
+    uint32_t selection;           /* exactly these are quoted; absent: 0 to 23 */
     struct clo_policy_pcrs *pcrs; /* heap; one has to hold */
     size_t pcrs_n;                /* 0 admits nothing */
-    struct clo_policy_list keys;  /* SHA-256 of attestation keys' SubjectPublicKeyInfo (raw TPM evidence only) */
+    struct clo_policy_list
+        keys; /* SHA-256 of attestation keys' SubjectPublicKeyInfo (raw TPM evidence only) */
     bool require_event_log;
 };
 struct clo_policy_azure {
     bool allow_console, allow_no_secure_boot; /* of vm-configuration */
-    struct clo_policy_texts vm_ids; /* not given: any */
+    struct clo_policy_texts vm_ids;           /* not given: any */
 };
 
 /* ---- devices ---- */
@@ -130,9 +149,9 @@ enum clo_gpu_arch {
     CLO_GPU_LS10 = 3, /* NVSwitch */
 };
 #define CLO_GPU_ARCHS 4
-enum clo_gpu_mode { /* the report's feature flag */
-    CLO_GPU_SINGLE = 0,      /* "single": one GPU a machine, passed through */
-    CLO_GPU_MULTI = 1,       /* "multi" */
+enum clo_gpu_mode {     /* the report's feature flag */
+    CLO_GPU_SINGLE = 0, /* "single": one GPU a machine, passed through */
+    CLO_GPU_MULTI = 1,  /* "multi" */
     CLO_GPU_PROTECTED_PCIE = 2,
 };
 enum clo_reference_kind {
@@ -145,8 +164,8 @@ enum clo_reference_kind {
 struct clo_reference {
     enum clo_reference_kind kind;
     enum clo_gpu_arch arch;
-    char id[128];      /* the RIM's own id: shown, never believed */
-    char version[64];  /* "550.90.07", "96.00.74.00.1C": has to equal the signed report's */
+    char id[128];     /* the RIM's own id: shown, never believed */
+    char version[64]; /* "550.90.07", "96.00.74.00.1C": has to equal the signed report's */
     /* VBIOS: "1010" project, "0200" project SKU, "882" chip SKU, in upper case; each empty where the RIM names none */
     char project[16], project_sku[16], chip_sku[16];
     uint8_t rim_sha256[32]; /* of the file that it came from */
@@ -158,13 +177,13 @@ struct clo_reference {
 };
 #define CLO_REFERENCES_MAX 64
 struct clo_policy_devices {
-    uint32_t min, max;   /* GPUs; max absent: min. Absent altogether: 1 of them, of no architecture */
-    uint32_t switches;   /* exactly; absent: 0 */
-    bool arch[CLO_GPU_ARCHS];
-    unsigned modes;      /* 1 << enum clo_gpu_mode; absent: "single" */
-    char min_driver[64]; /* mandatory when min > 0; dotted numbers, compared by component */
+    uint32_t min, max; /* GPUs; max absent: min. Absent altogether: 1 of them, of no architecture */
+    uint32_t switches; /* exactly; absent: 0 */
+    bool arch[CLO_GPU_ARCHS]; /* CLO_GPU_LS10: if there are switches */
+    unsigned modes;           /* 1 << enum clo_gpu_mode; absent: "single" */
+    char min_driver[64];      /* mandatory when max > 0; dotted numbers, compared by component */
     char min_vbios[CLO_GPU_ARCHS][64]; /* "" : the reference values decide */
-    struct clo_reference *reference; /* heap */
+    struct clo_reference *reference;   /* heap */
     size_t references;
 };
 
@@ -173,7 +192,8 @@ struct cloister_policy {
     char name[128];
     bool sev_snp, simulated;
     bool sev_snp_azure, tdx_plain, tdx_azure, sgx_quote; /* what "tee" names beside them */
-    bool revocation_if_present; /* a CRL or OCSP answer that isn't there is not applicable; one that is there has to hold */
+    bool
+        revocation_if_present; /* a CRL or OCSP answer that isn't there is not applicable; one that is there has to hold */
     struct clo_policy_list measurements;
     struct clo_policy_snp snp;
     struct clo_policy_tdx tdx;
