@@ -92,6 +92,54 @@ void clo_vb_leave_out(struct clo_verdict_builder *vb, unsigned first, unsigned l
     }
 }
 
+/* <cloister/checks.h> says how numbers are shared out. A number that no family has is left out of every verdict. */
+static unsigned family_of(unsigned id)
+{
+    static const struct {
+        unsigned first, last, family;
+    } families[] = {
+        {100, 199, CLO_FAMILY_SNP}, {200, 249, CLO_FAMILY_QUOTE}, {250, 279, CLO_FAMILY_TDX},
+        {280, 299, CLO_FAMILY_SGX}, {300, 339, CLO_FAMILY_AZURE}, {340, 399, CLO_FAMILY_TPM},
+        {400, 499, CLO_FAMILY_GPU},
+    };
+
+    for (size_t i = 0; i < CLO_ARRAY_LEN(families); i++)
+        if (id >= families[i].first && id <= families[i].last)
+            return families[i].family;
+    return 0;
+}
+
+void clo_vb_keep_families(struct clo_verdict_builder *vb, unsigned families)
+{
+    for (size_t i = 0; i < CLO_CHECK_COUNT; i++) {
+        const unsigned id = check_table[i].id;
+
+        if (id >= 100 && (family_of(id) & families) == 0)
+            clo_vb_leave_out(vb, id, id);
+    }
+}
+
+void clo_vb_skip_families(struct clo_verdict_builder *vb, unsigned families, const char *reason)
+{
+    for (size_t i = 0; i < CLO_CHECK_COUNT; i++) {
+        const unsigned id = check_table[i].id;
+
+        if ((family_of(id) & families) != 0)
+            clo_vb_skip(vb, id, id, reason);
+    }
+}
+
+size_t clo_vb_count(const struct clo_verdict_builder *vb, unsigned families,
+                    enum cloister_check_status status)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < CLO_CHECK_COUNT; i++)
+        n += !vb->out[i] && (family_of(check_table[i].id) & families) != 0 &&
+             vb->check[i].status == status;
+    return n;
+}
+
 void clo_vb_claim(struct clo_verdict_builder *vb, enum cloister_check_id id, bool right,
                   bool trusted, const char *expected, const char *actual, const char *reason)
 {

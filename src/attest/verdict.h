@@ -30,6 +30,23 @@ struct clo_verdict_builder {
 void clo_vb_init(struct clo_verdict_builder *vb);
 /* The checks [first, last] are of a family that this kind of evidence doesn't have: they aren't part of the verdict. */
 void clo_vb_leave_out(struct clo_verdict_builder *vb, unsigned first, unsigned last);
+/* What evidence is of, beside the common checks (1 to 99). */
+enum clo_check_family {
+    CLO_FAMILY_SNP = 1 << 0,
+    CLO_FAMILY_QUOTE = 1 << 1, /* Intel's quotes; with one of the next two */
+    CLO_FAMILY_TDX = 1 << 2,
+    CLO_FAMILY_SGX = 1 << 3,
+    CLO_FAMILY_AZURE = 1 << 4,
+    CLO_FAMILY_TPM = 1 << 5,
+    CLO_FAMILY_GPU = 1 << 6,
+};
+/* Every check that is neither common nor of these families is left out. */
+void clo_vb_keep_families(struct clo_verdict_builder *vb, unsigned families);
+/* The families' checks that weren't made become missing, for this reason. */
+void clo_vb_skip_families(struct clo_verdict_builder *vb, unsigned families, const char *reason);
+/* How many checks of these families have this status. */
+size_t clo_vb_count(const struct clo_verdict_builder *vb, unsigned families,
+                    enum cloister_check_status status);
 /*
  * Texts are cut and made printable ASCII; NULL is "". reason NULL: the check's title, which says what holds when it
  * passes.
