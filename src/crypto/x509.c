@@ -20,8 +20,8 @@
 
 struct clo_crl {
     X509_CRL *x;
-    uint8_t *der; /* as received; what follows points into it */
-    struct clo_rd tbs, alg, sig;
+    uint8_t *der;                /* as received; what follows points into it */
+    struct clo_rd tbs, alg, sig; /* as in struct clo_cert */
     int64_t this_update, next_update;
 };
 

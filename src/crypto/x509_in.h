@@ -8,6 +8,7 @@
 
 #include "crypto/x509.h"
 
+#define CLO_DER_BOOLEAN     0x01
 #define CLO_DER_INTEGER     0x02
 #define CLO_DER_BIT_STRING  0x03
 #define CLO_DER_OCTETS      0x04
@@ -35,14 +36,17 @@ enum clo_key_kind {
     CLO_KIND_P384
 };
 
+/* der is a copy of what was received; readers point into it. */
 struct clo_cert {
     X509 *x;
-    uint8_t *der; /* as received; what follows points into it */
-    struct clo_rd tbs, alg,
-        sig; /* the signed part with its header; AlgorithmIdentifier's content; the signature */
-    struct clo_rd serial, issuer, spki, key_bits; /* issuer and spki with their headers */
-    struct clo_rd subject;                        /* with its header */
-    bool same_alg;                                /* the signed part names the same algorithm */
+    uint8_t *der;
+    struct clo_rd tbs; /* the signed part with its header */
+    struct clo_rd alg; /* AlgorithmIdentifier's content */
+    struct clo_rd sig;
+    struct clo_rd serial;                /* INTEGER's content */
+    struct clo_rd issuer, subject, spki; /* with their headers */
+    struct clo_rd key_bits;              /* subjectPublicKey */
+    bool same_alg;                       /* the signed part names the same algorithm */
     enum clo_key_kind kind;
     uint8_t digest[CLO_SHA256_LEN];
     int64_t not_before, not_after;
