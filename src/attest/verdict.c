@@ -162,7 +162,8 @@ void clo_vb_unexpected(struct clo_verdict_builder *vb, enum cloister_check_id id
 
 void clo_vb_no_policy(struct clo_verdict_builder *vb, enum cloister_check_id id, const char *actual)
 {
-    clo_vb_set(vb, id, CLOISTER_CHECK_MISSING, NULL, actual, "no policy was given to judge this by");
+    clo_vb_set(vb, id, CLOISTER_CHECK_MISSING, NULL, actual,
+               "no policy was given to judge this by");
 }
 
 enum cloister_check_status clo_vb_status(const struct clo_verdict_builder *vb,
@@ -243,6 +244,18 @@ void clo_vb_finish(const struct clo_verdict_builder *vb, struct cloister_verdict
     ret->valid_until = ret->outcome == CLOISTER_VERIFIED ? vb->valid_until : 0;
 }
 
+int clo_outcome_error(enum cloister_outcome o)
+{
+    switch (o) {
+    case CLOISTER_VERIFIED: return 0;
+    case CLOISTER_INDETERMINATE: return CLOISTER_E_INDETERMINATE;
+    case CLOISTER_MALFORMED: return CLOISTER_E_MALFORMED;
+    case CLOISTER_REFUSED:
+    case CLOISTER_NOT_VERIFIED: break;
+    }
+    return CLOISTER_E_REFUSED;
+}
+
 int cloister_verdict_exit(const struct cloister_verdict *v)
 {
     switch (v->outcome) {
@@ -304,11 +317,16 @@ static void put_text(json_t *o, const char *name, const char *s, int *err)
         put(o, name, json_string(s), err);
 }
 
-/* A digest: of 48 bytes at most. */
+/* A digest: of 48 bytes at most. All zero, there is none. */
 static void put_hex(json_t *o, const char *name, const uint8_t *digest, size_t n, int *err)
 {
     char hex[2 * 48 + 1];
+    uint8_t any = 0;
 
+    for (size_t i = 0; i < n; i++)
+        any |= digest[i];
+    if (any == 0)
+        return;
     clo_hex(digest, n, hex);
     put(o, name, json_string(hex), err);
 }
@@ -358,10 +376,10 @@ int cloister_verdict_json(const struct cloister_verdict *v, char **ret)
     put_hex(o, "policy_sha256", v->policy_digest, sizeof v->policy_digest, &err);
     put_text(o, "gateway", v->gateway, &err);
     put_text(o, "model", v->model, &err);
-    if (v->outcome == CLOISTER_VERIFIED) {
+    if (v->outcome == CLOISTER_VERIFIED)
         put_hex(o, "measurement", v->measurement, sizeof v->measurement, &err);
+    if (v->ohttp_keys_n > 0)
         put(o, "request_max", json_integer(v->request_max), &err);
-    }
     put(o, "checks", checks_json(v, &err), &err);
     if (err != 0 || (err = clo_json_write(o, &b)) != 0)
         goto out;

@@ -67,7 +67,8 @@ void clo_vb_claim(struct clo_verdict_builder *vb, enum cloister_check_id id, boo
 void clo_vb_unexpected(struct clo_verdict_builder *vb, enum cloister_check_id id, bool any,
                        const char *actual);
 /* A check that needs a policy, and none was given. */
-void clo_vb_no_policy(struct clo_verdict_builder *vb, enum cloister_check_id id, const char *actual);
+void clo_vb_no_policy(struct clo_verdict_builder *vb, enum cloister_check_id id,
+                      const char *actual);
 enum cloister_check_status clo_vb_status(const struct clo_verdict_builder *vb,
                                          enum cloister_check_id id);
 /* Every check in [first, last] that wasn't made becomes missing, for this reason. */
@@ -79,5 +80,7 @@ void clo_vb_until(struct clo_verdict_builder *vb, int64_t t);
 void clo_date(int64_t t, char dst[CLO_DATE_LEN]);
 /* Copy the checks to the verdict and set outcome and valid_until. */
 void clo_vb_finish(const struct clo_verdict_builder *vb, struct cloister_verdict *ret);
+/* What a function that appraises returns for it: 0 for CLOISTER_VERIFIED alone. */
+CLO_MUST_USE int clo_outcome_error(enum cloister_outcome o);
 
 #endif
