@@ -40,6 +40,28 @@ CLO_MUST_USE int clo_tpm_appraise(const struct clo_tpm_input *in,
                                   const struct cloister_policy *policy,
                                   struct clo_verdict_builder *vb, struct clo_tpm_result *ret);
 
+/* ---- keys, for evidence that brings its own ---- */
+/*
+ * The attestation key in a TPMT_PUBLIC. *ret_restricted: made by a TPM that it never leaves, and signs nothing but what that TPM made
+ * (fixedTPM, fixedParent, sensitiveDataOrigin, restricted and sign are set, decrypt and x509sign aren't).
+ * CLOISTER_E_UNSUPPORTED for a key that isn't RSA or EC P-256 or P-384, or doesn't sign.
+ */
+CLO_MUST_USE int clo_tpm_key_from_public(const uint8_t *p, size_t n, struct clo_key **ret,
+                                         bool *ret_restricted);
+struct clo_tpm_trust {
+    enum cloister_check_status status; /* for clo_tpm_input's key_trust, with the next one */
+    const char *reason;
+};
+/*
+ * What vouches for key: the policy (NULL: none), which may name it; or a chain of certificates, leaf first, to one of roots->tpm, by RSA
+ * PKCS #1 signatures. Zero or 0xff bytes behind a certificate (the rest of an NV index) are cut off. Lowers vb's valid_until. There are no revocation
+ * lists for these certificates.
+ */
+CLO_MUST_USE int clo_tpm_key_trust(const struct clo_key *key, const struct clo_buf *chain,
+                                   size_t chain_n, const struct cloister_policy *policy,
+                                   const struct cloister_roots *roots, int64_t now,
+                                   struct clo_verdict_builder *vb, struct clo_tpm_trust *ret);
+
 /* ---- event logs ---- */
 enum clo_event_log_alg {
     CLO_EVENT_SHA256 = 0x0b,
