@@ -5,7 +5,7 @@
  *   awk '/BEGIN/{i++} i==2' cert_chain | openssl x509 -outform der | xxd -i
  * and held to their published SHA-256 by tests/unit/test_snp.c.
  */
-#include "attest/roots.h"
+#include "attest/roots_in.h"
 
 /* clang-format off */
 
@@ -328,17 +328,8 @@ static const uint8_t ark_turin[] = {
 };
 /* clang-format on */
 
-/* The one place that says which root is whose. */
-static const struct cloister_roots builtin = {
-    .amd =
-        {
-            [CLO_SNP_MILAN] = {.der = ark_milan, .n = sizeof ark_milan},
-            [CLO_SNP_GENOA] = {.der = ark_genoa, .n = sizeof ark_genoa},
-            [CLO_SNP_TURIN] = {.der = ark_turin, .n = sizeof ark_turin},
-        },
+const struct clo_root_der clo_root_amd[CLO_SNP_PRODUCTS] = {
+    [CLO_SNP_MILAN] = {ark_milan, sizeof ark_milan},
+    [CLO_SNP_GENOA] = {ark_genoa, sizeof ark_genoa},
+    [CLO_SNP_TURIN] = {ark_turin, sizeof ark_turin},
 };
-
-const struct cloister_roots *cloister_roots_builtin(void)
-{
-    return &builtin;
-}
