@@ -32,7 +32,7 @@ static void strict_defaults(struct cloister_policy *pol)
     pol->tdx.tcb.statuses = CLO_TCB_UP_TO_DATE;
     pol->tdx.allow_xfam = CLO_TD_XFAM_ALLOWED;
     pol->sgx.tcb.statuses = CLO_TCB_UP_TO_DATE;
-    pol->tpm.bank = CLO_TPM_SHA256;
+    pol->tpm.bank = CLO_POLICY_BANK_SHA256;
     pol->tpm.selection = ((uint32_t)1 << CLO_POLICY_PCRS) - 1;
     /* A GPU that nobody appraised sees everything: to have none must be said. */
     pol->devices.min = 1;

@@ -94,23 +94,21 @@ struct clo_policy_td {
 #define CLO_POLICY_TDS_MAX 64
 struct clo_policy_tdx {
     struct clo_policy_tcb tcb;
-    struct clo_policy_td *td; /* heap */
-    size_t tds;               /* 0 admits nothing */
-    uint64_t
-        allow_attributes; /* beyond SEPT_VE_DISABLE: PKS, KL, PERFMON, ... as TD_ATTRIBUTES bits; DEBUG never */
-    bool allow_sept_ve;  /* SEPT_VE_DISABLE may be clear */
-    uint64_t allow_xfam; /* absent: every bit that the architecture allows */
-    struct clo_policy_list config_ids, owners, owner_configs,
-        service_tds; /* 48; not given: must be zero */
+    struct clo_policy_td *td;  /* heap */
+    size_t tds;                /* 0 admits nothing */
+    uint64_t allow_attributes; /* CLO_TD_*, beyond SEPT_VE_DISABLE; DEBUG never */
+    bool allow_sept_ve;        /* SEPT_VE_DISABLE may be clear */
+    uint64_t allow_xfam;       /* absent: every bit that the architecture allows */
+    /* 48 bytes; not given: must be zero */
+    struct clo_policy_list config_ids, owners, owner_configs, service_tds;
     bool require_event_log;
 };
 struct clo_policy_sgx {
     struct clo_policy_tcb tcb;
     struct clo_policy_list enclaves; /* MRENCLAVE, 32; or, not given: */
-    struct clo_policy_list
-        signers; /* MRSIGNER, 32, with the next two. Neither given admits nothing */
+    struct clo_policy_list signers;  /* MRSIGNER, 32, with the next two. Neither admits nothing */
     uint16_t product_id, min_svn;
-    uint64_t allow_attributes; /* beyond INIT, MODE64BIT: low 8 bytes; DEBUG never */
+    uint64_t allow_attributes; /* CLO_SGX_*, beyond INIT and MODE64BIT; DEBUG never */
 };
 
 /* ---- Azure and TPM ---- */
@@ -122,8 +120,8 @@ struct clo_policy_pcrs {
     uint8_t value[CLO_POLICY_PCRS][48]; /* of the bank's length */
 };
 enum { /* TPM_ALG_ID */
-    CLO_TPM_SHA256 = 0x0b,
-    CLO_TPM_SHA384 = 0x0c,
+    CLO_POLICY_BANK_SHA256 = 0x0b,
+    CLO_POLICY_BANK_SHA384 = 0x0c,
 };
 struct clo_policy_tpm {
     bool given;
@@ -131,8 +129,7 @@ struct clo_policy_tpm {
     uint32_t selection;           /* exactly these are quoted; absent: 0 to 23 */
     struct clo_policy_pcrs *pcrs; /* heap; one has to hold */
     size_t pcrs_n;                /* 0 admits nothing */
-    struct clo_policy_list
-        keys; /* SHA-256 of attestation keys' SubjectPublicKeyInfo (raw TPM evidence only) */
+    struct clo_policy_list keys;  /* SHA-256 of attestation keys' SPKI (raw TPM evidence only) */
     bool require_event_log;
 };
 struct clo_policy_azure {

@@ -66,7 +66,7 @@ static int pcr_number(const char *s)
 static void pcrs_of(struct clo_place *p, const struct clo_policy_tpm *tpm,
                     struct clo_policy_pcrs *ret)
 {
-    const size_t len = tpm->bank == CLO_TPM_SHA384 ? 48 : 32;
+    const size_t len = tpm->bank == CLO_POLICY_BANK_SHA384 ? 48 : 32;
     const char *key = NULL;
     json_t *v = NULL;
 
@@ -110,7 +110,8 @@ static void alternative_read(struct clo_place *parent, const json_t *v, size_t i
 
 void clo_policy_read_tpm(struct clo_place *parent, const json_t *v, struct clo_policy_tpm *ret)
 {
-    static const struct clo_word banks[] = {{"sha256", CLO_TPM_SHA256}, {"sha384", CLO_TPM_SHA384}};
+    static const struct clo_word banks[] = {{"sha256", CLO_POLICY_BANK_SHA256},
+                                            {"sha384", CLO_POLICY_BANK_SHA384}};
     struct clo_place p = clo_place_enter(v, "tpm.", parent);
     const json_t *a;
     size_t n;

@@ -352,7 +352,7 @@ static void the_defaults_for_azure_are_strict(void **state)
 
     (void)state;
     assert_false(p->azure.allow_console || p->azure.allow_no_secure_boot || p->azure.vm_ids.given);
-    assert_int_equal(p->tpm.bank, CLO_TPM_SHA256);
+    assert_int_equal(p->tpm.bank, CLO_POLICY_BANK_SHA256);
     assert_int_equal(p->tpm.selection, 0xffffff);
     assert_int_equal(p->tpm.pcrs_n, 1);
     assert_int_equal(p->tpm.pcrs[0].pinned, 1 << 4);
@@ -381,7 +381,7 @@ static void every_member_of_tpm_is_read(void **state)
 
     (void)state;
     assert_true(p->tpm.given && p->tpm.require_event_log);
-    assert_int_equal(p->tpm.bank, CLO_TPM_SHA384);
+    assert_int_equal(p->tpm.bank, CLO_POLICY_BANK_SHA384);
     assert_int_equal(p->tpm.selection, 1 << 23 | 1 << 7 | 1);
     assert_int_equal(p->tpm.pcrs_n, 2);
     assert_int_equal(p->tpm.pcrs[0].pinned, 1 << 23 | 1);
