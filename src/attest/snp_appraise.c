@@ -33,8 +33,9 @@ struct appraisal {
     struct clo_snp_tcb current, reported, committed, launch;
     bool tcb_ok; /* the four can be read */
 
-    struct clo_cert *leaf, *ask; /* both or none */
-    struct clo_cert *root;       /* pinned, or NULL */
+    const struct clo_cert *leaf, *ask; /* both or none */
+    const struct clo_cert *root;       /* pinned, or NULL */
+    struct clo_cert *own[3];           /* those of the chain that aren't shared */
     struct clo_snp_endorsement e;
     bool vlek;           /* the leaf's name says so; its extensions have to agree */
     struct clo_crl *crl; /* signed by root, or NULL */
@@ -98,7 +99,7 @@ static bool all_zero(const uint8_t *p, size_t n)
 static int chain_load(struct appraisal *a)
 {
     const size_t want = a->in->simulated ? 3 : 2;
-    struct clo_cert *c[3] = {NULL, NULL, NULL};
+    const struct clo_cert *c[3] = {NULL, NULL, NULL};
     char expected[TEXT], actual[TEXT];
     int err = 0;
 
@@ -110,17 +111,14 @@ static int chain_load(struct appraisal *a)
         return 0;
     }
     for (size_t i = 0; i < want && err == 0; i++)
-        err = clo_cert_parse(a->in->chain[i].p, a->in->chain[i].len, &c[i]);
+        err = clo_known_cert(a->in->chain[i].p, a->in->chain[i].len, &c[i], &a->own[i]);
     fact(a, CLOISTER_CHECK_SNP_CHAIN_PRESENT, err == 0 && a->in->chain_n == want, expected, actual,
          err != 0 ? "a certificate can't be read" : "there are too many certificates");
     if (err == 0 && a->in->chain_n == want) {
         a->leaf = c[0];
         a->ask = c[1];
         a->root = c[2];
-        return 0;
     }
-    for (size_t i = 0; i < want; i++)
-        clo_cert_free(c[i]);
     return ours(err) ? err : 0;
 }
 
@@ -148,24 +146,20 @@ static void product_find(struct appraisal *a)
 /* Only a pinned root stays in a->root: AMD's by product, the simulator's by digest in the policy. */
 static int root_find(struct appraisal *a, const struct cloister_roots *roots)
 {
-    const struct clo_root *pin = &roots->amd[a->product];
     uint8_t digest[32];
     int err = 0;
 
     if (!a->in->simulated) {
-        if (pin->der != NULL)
-            err = clo_cert_parse(pin->der, pin->n, &a->root);
-        return ours(err) ? err : 0;
+        a->root = roots->amd[a->product].cert;
+        return 0;
     }
     if (a->root == NULL)
         return 0;
     clo_cert_digest(a->root, digest);
     if (a->policy == NULL || !clo_policy_list_has(&a->policy->roots, digest) ||
-        clo_cert_signed_by(a->root, a->root, CLO_SIG_RSA_PSS_SHA384) != 0) {
-        clo_cert_free(a->root);
+        (err = clo_cert_signed_by(a->root, a->root, CLO_SIG_RSA_PSS_SHA384)) != 0)
         a->root = NULL;
-    }
-    return 0;
+    return ours(err) ? err : 0;
 }
 
 /* Of the CRLs that the root signed, the newest. */
@@ -751,9 +745,8 @@ static void result(const struct appraisal *a, struct clo_hw_result *ret)
 
 static void appraisal_clear(struct appraisal *a)
 {
-    clo_cert_free(a->leaf);
-    clo_cert_free(a->ask);
-    clo_cert_free(a->root);
+    for (size_t i = 0; i < CLO_ARRAY_LEN(a->own); i++)
+        clo_cert_free(a->own[i]);
     clo_crl_free(a->crl);
 }
 
