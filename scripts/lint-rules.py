@@ -15,7 +15,7 @@ A line may say `/* lint: allow RULE, why */` where a rule has to be broken.
 import re
 import sys
 
-LAYERS = [["base"], ["crypto"], ["codec"], ["attest"], ["lib"], ["platform"], ["client", "daemon"]]
+LAYERS = [["base"], ["crypto"], ["codec"], ["attest"], ["lib"], ["platform"], ["client", "daemon", "rim"]]
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 PURE = ("base", "crypto", "codec", "attest")
 SILENT = PURE + ("lib", "platform")
