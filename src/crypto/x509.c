@@ -194,6 +194,7 @@ static int cert_parse(const void *der, size_t n, bool eku, struct clo_cert **ret
         err = CLOISTER_E_UNSUPPORTED;
     (void)ERR_pop_to_mark();
     if (err == 0) {
+        c->der_n = n;
         c->kind = clo_key_kind_of(X509_get_X509_PUBKEY(c->x));
         *ret = c;
         c = NULL;

@@ -40,6 +40,7 @@ enum clo_key_kind {
 struct clo_cert {
     X509 *x;
     uint8_t *der;
+    size_t der_n;
     struct clo_rd tbs; /* the signed part with its header */
     struct clo_rd alg; /* AlgorithmIdentifier's content */
     struct clo_rd sig;
