@@ -2,7 +2,7 @@
 /*
  * Intel's DCAP quotes: TDX (versions 4 and 5) and SGX (version 3), and the collateral that they are judged by (Intel PCS version 4
  * answers). The signature is verified over the bytes as received, collateral over the verbatim bytes of its inner object.
- * Parsers in quote_parse.h and collateral.h. Fuzzed by fuzz/fuzz_quote.c, fuzz/fuzz_tcb_info.c and fuzz/fuzz_qe_identity.c.
+ * Parsers in quote_parse.h and collateral_intel.h. Fuzzed by fuzz/fuzz_quote.c, fuzz/fuzz_tcb_info.c and fuzz/fuzz_qe_identity.c.
  */
 #ifndef CLO_ATTEST_QUOTE_H
 #define CLO_ATTEST_QUOTE_H
