@@ -200,7 +200,7 @@ enum cloister_raw_item {
     CLOISTER_ITEM_PCRS = 12,       /* the quoted PCRs' values, concatenated in the quote's order */
     CLOISTER_ITEM_EVENT_LOG = 13,  /* TCG crypto-agile log, or CCEL for TDX */
 };
-/* A set of items: at most 64 reports, 1 MiB each and 4 MiB together. Copies what it is given. */
+/* A set of items: at most 32 reports, 1 MiB each and 4 MiB together. Copies what it is given. */
 struct cloister_raw;
 CLOISTER_API CLOISTER_MUST_USE int cloister_raw_new(enum cloister_raw_type type,
                                                     struct cloister_raw **ret);

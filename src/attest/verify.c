@@ -11,8 +11,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "attest/azure.h"
 #include "attest/evidence.h"
-#include "attest/snp.h"
+#include "attest/kind.h"
+#include "attest/nvidia.h"
 #include "base/enc.h"
 #include "codec/ohttp.h"
 
@@ -24,6 +26,7 @@
 
 #define FIRST_CHECK  1
 #define LAST_CHECK   UINT16_MAX
+#define NOT_ADMITTED "not judged, because the policy doesn't admit this kind of evidence"
 
 struct work {
     const struct cloister_evidence *e;
@@ -40,6 +43,8 @@ struct work {
     struct clo_devices devices;
     struct clo_ohttp_keyconf keyconf[KEYCONFS_MAX];
 
+    enum clo_kind kind;
+    struct clo_hw_result hw;
     bool bound;    /* the report is authentic and covers keys, manifest, devices and root */
     bool measured; /* and names a pinned measurement */
 };
@@ -97,6 +102,8 @@ static int readable(struct work *w, bool *ret)
 
     if (err == CLOISTER_E_MEMORY || err == CLOISTER_E_CRYPTO)
         return err;
+    w->kind = clo_kind_of_cpu(w->cpu.kind);
+    clo_vb_keep_families(&w->vb, clo_kind_families(w->kind) | CLO_FAMILY_GPU);
     *ret = err == 0;
     if (err == 0) {
         clo_vb_set(&w->vb, CLOISTER_CHECK_EVIDENCE_FORMAT, CLOISTER_CHECK_PASS, NULL, NULL, NULL);
@@ -116,52 +123,95 @@ static int readable(struct work *w, bool *ret)
     return 0;
 }
 
-/* Does the policy know this kind of evidence? */
-static bool check_policy(struct work *w, bool simulated)
+/* ---- the hardware's statement ---- */
+
+static int appraise_snp(struct work *w, const struct cloister_roots *roots,
+                        const uint8_t report_data[64], struct clo_hw_result *hw)
 {
-    const bool admitted = simulated ? w->policy->simulated : w->policy->sev_snp;
-    const char *expected = w->policy->simulated ? "simulated"
-                           : w->policy->sev_snp ? "sev-snp"
-                                                : "none";
-    char text[TEXT];
-
-    clo_vb_set(&w->vb, CLOISTER_CHECK_POLICY_TYPE,
-               admitted ? CLOISTER_CHECK_PASS : CLOISTER_CHECK_FAIL, expected, w->cpu.type,
-               admitted ? NULL : "the policy doesn't admit this kind of evidence");
-    (void)snprintf(text, sizeof text, "%zu", w->policy->measurements.count);
-    clo_vb_set(
-        &w->vb, CLOISTER_CHECK_POLICY_MEASUREMENTS,
-        w->policy->measurements.count > 0 ? CLOISTER_CHECK_PASS : CLOISTER_CHECK_FAIL, "at least 1",
-        text, w->policy->measurements.count > 0 ? NULL : "a policy that pins no image admits none");
-    return admitted;
-}
-
-/* ---- the report ---- */
-
-static int appraise(struct work *w, bool simulated, const struct cloister_roots *roots)
-{
-    uint8_t report_data[64];
     const struct clo_snp_input in = {
         .report = w->cpu.report,
         .report_n = w->cpu.report_n,
         .chain = w->cpu.chain,
         .chain_n = w->cpu.chain_n,
         .collateral = &w->collateral,
-        .simulated = simulated,
+        .simulated = w->kind == CLO_KIND_SIMULATED,
         .data_check = CLOISTER_CHECK_BINDING_REPORT_DATA,
         .report_data = report_data,
     };
-    struct clo_hw_result hw = {0};
+
+    return clo_snp_appraise(&in, w->policy, roots, w->now, &w->vb, hw);
+}
+
+static int appraise_tdx(struct work *w, const struct cloister_roots *roots,
+                        const uint8_t report_data[64], struct clo_hw_result *hw)
+{
+    const struct clo_quote_input in = {
+        .quote = w->cpu.quote.p,
+        .quote_n = w->cpu.quote.len,
+        .collateral = &w->collateral,
+        .event_log = w->cpu.event_log.p,
+        .event_log_n = w->cpu.event_log.len,
+        .data_check = CLOISTER_CHECK_BINDING_REPORT_DATA,
+        .report_data = report_data,
+    };
+
+    return clo_quote_appraise(&in, w->policy, roots, w->now, &w->vb, hw);
+}
+
+/* A vTPM's qualifying data are shorter than report data: their SHA-256 stands for them. */
+static int appraise_azure(struct work *w, const struct cloister_roots *roots,
+                          const uint8_t report_data[64], struct clo_hw_result *hw)
+{
+    const struct clo_cpu_section *c = &w->cpu;
+    uint8_t expected[32];
+    const struct clo_azure_input in = {
+        .hcl = c->hcl.p,
+        .hcl_n = c->hcl.len,
+        .quote = c->quote.p,
+        .quote_n = c->quote.len,
+        .chain = c->chain,
+        .chain_n = c->chain_n,
+        .tpm_quote = c->tpm_quote.p,
+        .tpm_quote_n = c->tpm_quote.len,
+        .tpm_signature = c->tpm_signature.p,
+        .tpm_signature_n = c->tpm_signature.len,
+        .pcrs = c->pcrs.p,
+        .pcrs_n = c->pcrs.len,
+        .event_log = c->event_log.p,
+        .event_log_n = c->event_log.len,
+        .collateral = &w->collateral,
+        .expected = expected,
+        .expected_n = sizeof expected,
+    };
+    int err = clo_sha256(report_data, 64, expected);
+
+    return err != 0 ? err : clo_azure_appraise(&in, w->policy, roots, w->now, &w->vb, hw);
+}
+
+static int appraise(struct work *w, const struct cloister_roots *roots)
+{
+    uint8_t report_data[64];
     int err;
 
     if ((err = clo_bind_cpu(w->batch.root, w->e->sec[CLO_SEC_KEYS].digest,
                             w->e->sec[CLO_SEC_MANIFEST].digest, w->e->sec[CLO_SEC_DEVICES].digest,
-                            report_data)) != 0 ||
-        (err = clo_snp_appraise(&in, w->policy, roots, w->now, &w->vb, &hw)) != 0)
+                            report_data)) != 0)
         return err;
-    w->bound = hw.bound;
-    w->measured = hw.bound && hw.measured;
-    return 0;
+    switch (w->kind) {
+    case CLO_KIND_SIMULATED:
+    case CLO_KIND_SNP: err = appraise_snp(w, roots, report_data, &w->hw); break;
+    case CLO_KIND_TDX: err = appraise_tdx(w, roots, report_data, &w->hw); break;
+    case CLO_KIND_SNP_AZURE:
+    case CLO_KIND_TDX_AZURE: err = appraise_azure(w, roots, report_data, &w->hw); break;
+    case CLO_KIND_SGX:
+    case CLO_KIND_NVIDIA:
+    case CLO_KIND_TPM:
+    case CLO_KIND_UNKNOWN:
+    case CLO_KINDS: break; /* no cpu section is of these: nothing is bound */
+    }
+    w->bound = err == 0 && w->hw.bound;
+    w->measured = w->bound && w->hw.measured;
+    return err;
 }
 
 /* ---- what the bound sections say ---- */
@@ -319,20 +369,39 @@ static void check_manifest(struct work *w)
     check_pinned(w);
 }
 
-static void check_devices(struct work *w)
+/*
+ * The devices are this machine's only as far as its report covers the section that lists them, and their own reports cover
+ * these keys and this manifest: genuine evidence of somebody else's GPU has another nonce.
+ */
+static int check_devices(struct work *w, const struct cloister_roots *roots)
 {
-    char expected[TEXT], actual[TEXT];
+    const enum cloister_check_id id = CLOISTER_CHECK_DEVICES_APPRAISED;
+    uint8_t nonce[32];
+    const struct clo_gpu_input in = {
+        .devices = &w->devices, .collateral = &w->collateral, .nonce = nonce};
+    size_t failed, judged, open;
+    char actual[TEXT];
+    int err;
 
-    (void)snprintf(expected, sizeof expected, "at least %" PRIu32, w->policy->devices.min);
+    if ((err = clo_bind_gpu(w->e->sec[CLO_SEC_KEYS].digest, w->e->sec[CLO_SEC_MANIFEST].digest,
+                            nonce)) != 0 ||
+        (err = clo_gpu_appraise(&in, w->policy, roots, w->now, &w->vb)) != 0)
+        return err;
+    failed = clo_vb_count(&w->vb, CLO_FAMILY_GPU, CLOISTER_CHECK_FAIL);
+    judged = clo_vb_count(&w->vb, CLO_FAMILY_GPU, CLOISTER_CHECK_PASS);
+    open = clo_vb_count(&w->vb, CLO_FAMILY_GPU, CLOISTER_CHECK_MISSING) +
+           clo_vb_count(&w->vb, CLO_FAMILY_GPU, CLOISTER_CHECK_NONE);
     (void)snprintf(actual, sizeof actual, "%zu", w->devices.count);
-    clo_vb_claim(&w->vb, CLOISTER_CHECK_DEVICES_COUNT, w->devices.count >= w->policy->devices.min,
-                 w->bound, expected, actual, "too few devices are listed");
-    if (w->devices.count == 0 && w->policy->devices.min == 0)
-        clo_vb_set(&w->vb, CLOISTER_CHECK_DEVICES_APPRAISED, CLOISTER_CHECK_NOT_APPLICABLE, NULL,
-                   NULL, "the policy asks for no device, and none is listed");
+    if (w->devices.count == 0 && failed + judged + open == 0)
+        clo_vb_set(&w->vb, id, CLOISTER_CHECK_NOT_APPLICABLE, NULL, NULL,
+                   "the policy asks for no device, and none is listed");
+    else if (failed == 0 && (open > 0 || clo_vb_status(&w->vb, CLOISTER_CHECK_GPU_SIGNATURE) !=
+                                             CLOISTER_CHECK_PASS))
+        clo_vb_set(&w->vb, id, CLOISTER_CHECK_MISSING, NULL, actual, "a device can't be judged");
     else
-        clo_vb_set(&w->vb, CLOISTER_CHECK_DEVICES_APPRAISED, CLOISTER_CHECK_MISSING, NULL, actual,
-                   "this version can't appraise devices");
+        clo_vb_claim(&w->vb, id, failed == 0, w->bound, NULL, actual,
+                     "a device isn't as it has to be");
+    return 0;
 }
 
 /* ---- the verdict ---- */
@@ -350,13 +419,8 @@ static int digests(const struct work *w, struct cloister_verdict *v)
 }
 
 /* What a channel needs is handed out together with "verified", and never otherwise. */
-static int hand_over(const struct work *w, struct cloister_verdict *v)
+static void hand_over(const struct work *w, struct cloister_verdict *v)
 {
-    struct clo_snp_report report = {0};
-    int err = clo_snp_report_parse(w->cpu.report, w->cpu.report_n, &report);
-
-    if (err != 0)
-        return err;
     memcpy(v->ohttp_keys, w->keys.ohttp_keys, w->keys.ohttp_keys_n);
     v->ohttp_keys_n = w->keys.ohttp_keys_n;
     memcpy(v->gateway, w->keys.gateway, sizeof w->keys.gateway);
@@ -366,8 +430,7 @@ static int hand_over(const struct work *w, struct cloister_verdict *v)
     v->allow_x25519 = w->policy->x25519 && w->manifest.x25519;
     memcpy(v->model, w->manifest.model, sizeof v->model);
     v->request_max = w->manifest.request_bytes;
-    memcpy(v->measurement, report.measurement, sizeof v->measurement);
-    return 0;
+    memcpy(v->measurement, w->hw.measurement, sizeof v->measurement);
 }
 
 static int judge(struct work *w, const struct cloister_roots *roots, struct cloister_verdict *v)
@@ -376,6 +439,7 @@ static int judge(struct work *w, const struct cloister_roots *roots, struct cloi
     int err;
 
     if (!complete(w)) {
+        clo_vb_keep_families(&w->vb, CLO_FAMILY_GPU);
         clo_vb_skip(&w->vb, FIRST_CHECK, LAST_CHECK, "not judged, because sections are missing");
         return 0;
     }
@@ -383,13 +447,13 @@ static int judge(struct work *w, const struct cloister_roots *roots, struct cloi
     memcpy(v->type, w->cpu.type, sizeof v->type);
     if (err != 0 || !ok)
         return err;
-    v->simulated = strcmp(w->cpu.type, "simulated") == 0;
-    if (!check_policy(w, v->simulated)) {
-        clo_vb_skip(&w->vb, CLOISTER_CHECK_SNP_FORMAT, CLOISTER_CHECK_SNP_GUEST_SVN,
-                    "not judged, because the policy doesn't admit this kind of evidence");
+    v->simulated = w->kind == CLO_KIND_SIMULATED;
+    clo_kind_check_pins(w->kind, w->policy, &w->vb);
+    if (!clo_kind_admit(w->kind, w->policy, &w->vb)) {
+        clo_vb_skip_families(&w->vb, clo_kind_families(w->kind), NOT_ADMITTED);
         clo_vb_skip(&w->vb, CLOISTER_CHECK_BINDING_REPORT_DATA, CLOISTER_CHECK_BINDING_REPORT_DATA,
-                    "not judged, because the policy doesn't admit this kind of evidence");
-    } else if ((err = appraise(w, v->simulated, roots)) != 0) {
+                    NOT_ADMITTED);
+    } else if ((err = appraise(w, roots)) != 0) {
         return err;
     }
     check_epoch(w);
@@ -397,20 +461,7 @@ static int judge(struct work *w, const struct cloister_roots *roots, struct cloi
         return err;
     check_suite(w);
     check_manifest(w);
-    check_devices(w);
-    return 0;
-}
-
-static int outcome_error(enum cloister_outcome o)
-{
-    switch (o) {
-    case CLOISTER_VERIFIED: return 0;
-    case CLOISTER_INDETERMINATE: return CLOISTER_E_INDETERMINATE;
-    case CLOISTER_MALFORMED: return CLOISTER_E_MALFORMED;
-    case CLOISTER_REFUSED:
-    case CLOISTER_NOT_VERIFIED: break;
-    }
-    return CLOISTER_E_REFUSED;
+    return check_devices(w, roots);
 }
 
 int cloister_evidence_verify(const struct cloister_evidence *e, const struct cloister_nonce *nonce,
@@ -434,7 +485,6 @@ int cloister_evidence_verify(const struct cloister_evidence *e, const struct clo
     w->policy = policy;
     w->now = now;
     clo_vb_init(&w->vb);
-    clo_vb_leave_out(&w->vb, 200, LAST_CHECK);
     ret->checked_at = now;
     if (nonce != NULL)
         ret->freshness = CLOISTER_NOT_FRESH;
@@ -443,11 +493,9 @@ int cloister_evidence_verify(const struct cloister_evidence *e, const struct clo
         goto out;
     }
     clo_vb_finish(&w->vb, ret);
-    if (ret->outcome == CLOISTER_VERIFIED && (err = hand_over(w, ret)) != 0) {
-        memset(ret, 0, sizeof *ret);
-        goto out;
-    }
-    err = outcome_error(ret->outcome);
+    if (ret->outcome == CLOISTER_VERIFIED)
+        hand_over(w, ret);
+    err = clo_outcome_error(ret->outcome);
 out:
     clo_cpu_section_clear(&w->cpu);
     clo_collateral_clear(&w->collateral);

@@ -293,7 +293,8 @@ static inline void lab_chain(const struct recipe *r, struct clo_buf chain[CLO_CH
     };
 
     for (size_t i = 0; i < r->exts; i++)
-        ext[i] = (struct clo_cert_ext_spec){r->ext[i].oid, r->ext[i].p, r->ext[i].n};
+        ext[i] = (struct clo_cert_ext_spec){
+            .oid = r->ext[i].oid, .p = r->ext[i].p, .n = r->ext[i].n};
     for (size_t i = 0; i < CLO_CHAIN_MAX; i++)
         chain[i] = clo_buf_init(CLO_CERT_MAX);
     assert_int_equal(clo_cert_make(&leaf, &chain[0]), 0);
