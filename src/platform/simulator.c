@@ -172,17 +172,17 @@ static int make_vcek(struct simulator *s, const struct clo_signer *ask, int64_t 
     static const char product[] = "\x16\x05"
                                   "Genoa";
     const struct clo_cert_ext_spec ext[] = {
-        {"1.3.6.1.4.1.3704.1.1", zero, 3},
-        {"1.3.6.1.4.1.3704.1.2", product, sizeof product - 1},
-        {"1.3.6.1.4.1.3704.1.3.1", bl, 3},
-        {"1.3.6.1.4.1.3704.1.3.2", tee, 3},
-        {"1.3.6.1.4.1.3704.1.3.4", zero, 3},
-        {"1.3.6.1.4.1.3704.1.3.5", zero, 3},
-        {"1.3.6.1.4.1.3704.1.3.6", zero, 3},
-        {"1.3.6.1.4.1.3704.1.3.7", zero, 3},
-        {"1.3.6.1.4.1.3704.1.3.3", snp, 3},
-        {"1.3.6.1.4.1.3704.1.3.8", ucode, 3},
-        {"1.3.6.1.4.1.3704.1.4", s->chip_id, sizeof s->chip_id},
+        {.oid = "1.3.6.1.4.1.3704.1.1", .p = zero, .n = 3},
+        {.oid = "1.3.6.1.4.1.3704.1.2", .p = product, .n = sizeof product - 1},
+        {.oid = "1.3.6.1.4.1.3704.1.3.1", .p = bl, .n = 3},
+        {.oid = "1.3.6.1.4.1.3704.1.3.2", .p = tee, .n = 3},
+        {.oid = "1.3.6.1.4.1.3704.1.3.4", .p = zero, .n = 3},
+        {.oid = "1.3.6.1.4.1.3704.1.3.5", .p = zero, .n = 3},
+        {.oid = "1.3.6.1.4.1.3704.1.3.6", .p = zero, .n = 3},
+        {.oid = "1.3.6.1.4.1.3704.1.3.7", .p = zero, .n = 3},
+        {.oid = "1.3.6.1.4.1.3704.1.3.3", .p = snp, .n = 3},
+        {.oid = "1.3.6.1.4.1.3704.1.3.8", .p = ucode, .n = 3},
+        {.oid = "1.3.6.1.4.1.3704.1.4", .p = s->chip_id, .n = sizeof s->chip_id},
     };
     const struct clo_cert_spec spec = {
         .subject_cn = VCEK_CN,
