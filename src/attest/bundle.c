@@ -8,16 +8,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "attest/collateral_intel.h"
 #include "attest/policy.h"
-#include "attest/sections.h"
 #include "base/enc.h"
 #include "codec/json.h"
+#include "crypto/ocsp.h"
 
 #define EXPECT_MAX 64
 
 static const char *const type_name[] = {
-    [CLOISTER_RAW_SEV_SNP] = "sev-snp", [CLOISTER_RAW_TDX] = "tdx",       [CLOISTER_RAW_SGX] = "sgx",
-    [CLOISTER_RAW_AZURE] = "azure",     [CLOISTER_RAW_NVIDIA] = "nvidia", [CLOISTER_RAW_TPM] = "tpm",
+    [CLOISTER_RAW_SEV_SNP] = "sev-snp", [CLOISTER_RAW_TDX] = "tdx",
+    [CLOISTER_RAW_SGX] = "sgx",         [CLOISTER_RAW_AZURE] = "azure",
+    [CLOISTER_RAW_NVIDIA] = "nvidia",   [CLOISTER_RAW_TPM] = "tpm",
 };
 static const char *const item_name[] = {
     [CLOISTER_ITEM_REPORT] = "report",
@@ -82,8 +84,8 @@ static int item_new(struct clo_bundle *b, enum cloister_raw_item item)
     if ((p = realloc(b->item, (b->items + 1) * sizeof *p)) == NULL)
         return CLOISTER_E_MEMORY;
     b->item = p;
-    b->item[b->items++] =
-        (struct clo_bundle_item){.item = item, .bytes = clo_buf_init(CLO_RAW_ITEM_MAX)};
+    b->item[b->items++] = (struct clo_bundle_item){.item = item,
+                                                   .bytes = clo_buf_init(CLO_RAW_ITEM_MAX)};
     return 0;
 }
 
@@ -272,5 +274,68 @@ int clo_bundle_write(const struct clo_bundle *b, struct clo_buf *out)
     if (err == 0)
         err = clo_json_write(doc, out);
     json_decref(doc);
+    return err;
+}
+
+/* ---- expiry ---- */
+
+static void earlier(int64_t *end, int64_t t)
+{
+    if (t < *end)
+        *end = t;
+}
+
+static int crl_end(const struct clo_buf *b, int64_t *end)
+{
+    struct clo_crl *crl = NULL;
+    int err = clo_crl_parse(b->p, b->len, &crl);
+
+    if (err == 0)
+        earlier(end, clo_crl_next_update(crl));
+    clo_crl_free(crl);
+    return err;
+}
+
+static int ocsp_end(const struct clo_buf *b, int64_t *end)
+{
+    struct clo_ocsp *o = NULL;
+    int err = clo_ocsp_parse(b->p, b->len, &o);
+
+    if (err == 0)
+        earlier(end, clo_ocsp_end(o));
+    clo_ocsp_free(o);
+    return err;
+}
+
+static int intel_end(const struct clo_collateral *c, int64_t *end)
+{
+    struct clo_tcb_info *info = calloc(1, sizeof *info);
+    struct clo_qe_identity *qe = calloc(1, sizeof *qe);
+    int err = info == NULL || qe == NULL ? CLOISTER_E_MEMORY : 0;
+
+    if (err == 0 && c->tcb_info.len != 0 &&
+        (err = clo_tcb_info_parse(c->tcb_info.p, c->tcb_info.len, info)) == 0)
+        earlier(end, info->from.next);
+    if (err == 0 && c->qe_identity.len != 0 &&
+        (err = clo_qe_identity_parse(c->qe_identity.p, c->qe_identity.len, qe)) == 0)
+        earlier(end, qe->from.next);
+    free(info);
+    free(qe);
+    return err;
+}
+
+int clo_collateral_end(const struct clo_collateral *c, int64_t *ret)
+{
+    int64_t end = INT64_MAX;
+    int err = 0;
+
+    for (size_t i = 0; i < c->crls && err == 0; i++)
+        err = crl_end(&c->crl[i], &end);
+    for (size_t i = 0; i < c->ocsps && err == 0; i++)
+        err = ocsp_end(&c->ocsp[i], &end);
+    if (err == 0)
+        err = intel_end(c, &end);
+    if (err == 0)
+        *ret = end;
     return err;
 }

@@ -15,7 +15,7 @@
 
 #include <cloister/verify.h>
 
-#include "base/rw.h"
+#include "attest/sections.h"
 
 #define CLO_BUNDLE_MAX   (8u << 20)
 #define CLO_BUNDLE_ITEMS 256
@@ -49,5 +49,10 @@ void clo_bundle_clear(struct clo_bundle *b);
 /* A copy of the bytes as the next item. */
 CLO_MUST_USE int clo_bundle_add(struct clo_bundle *b, enum cloister_raw_item item, const void *p,
                                 size_t n);
+/*
+ * Until when this collateral can be judged: the earliest nextUpdate of its CRLs, OCSP answers, TCB info and QE identity; INT64_MAX without
+ * any. Signatures aren't looked at.
+ */
+CLO_MUST_USE int clo_collateral_end(const struct clo_collateral *c, int64_t *ret);
 
 #endif

@@ -22,7 +22,12 @@ int clo_command_evidence(const struct clo_options *o);
 int clo_command_policy(const struct clo_options *o);
 int clo_command_demo(const struct clo_options *o);
 int clo_command_proxy(const struct clo_options *o);
+int clo_command_appraise(const struct clo_options *o);
+int clo_command_explain(const struct clo_options *o);
+int clo_command_bundle(const struct clo_options *o);
 
+/* The verdict on standard output, for people or as JSON; an error has been said. */
+CLO_MUST_USE int clo_print_outcome(const struct clo_options *o, const struct cloister_verdict *v);
 /* Where everything goes: the relay, the server or the default. */
 const char *clo_common_url(const struct clo_options *o);
 /* Each of these has said one sentence when it fails; *code is then the exit code. */
@@ -32,6 +37,9 @@ CLO_MUST_USE int clo_common_policy(const char *path, struct cloister_policy **re
 /* The same, and the policy's own text, appended to an empty buffer. */
 CLO_MUST_USE int clo_common_policy_text(const char *path, struct clo_buf *text,
                                         struct cloister_policy **ret, int *code);
+/* What --nonce says. */
+CLO_MUST_USE int clo_common_nonce(const struct clo_options *o, struct cloister_nonce *nonce,
+                                  bool *has_nonce, int *code);
 /*
  * Evidence: a live server's over a fresh nonce, or a saved file's; *has_nonce says whether there is a nonce. When it was sent is told
  * for a live server only.

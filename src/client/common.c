@@ -77,23 +77,32 @@ int clo_common_policy(const char *path, struct cloister_policy **ret, int *code)
 
 /* ---- evidence ---- */
 
+int clo_common_nonce(const struct clo_options *o, struct cloister_nonce *nonce, bool *has_nonce,
+                     int *code)
+{
+    size_t n = 0;
+    int err = 0;
+
+    *has_nonce = o->nonce != NULL;
+    if (o->nonce == NULL)
+        return 0;
+    err = clo_unb64(o->nonce, strlen(o->nonce), nonce->bytes, sizeof(nonce->bytes), &n);
+    if (err == 0 && n == sizeof(nonce->bytes))
+        return 0;
+    clo_say_problem("--nonce takes 32 bytes in base64url without padding, as `cloister "
+                    "evidence` told them");
+    *code = CLO_EXIT_ERROR;
+    return CLOISTER_E_ARGUMENT;
+}
+
 static int load(const struct clo_options *o, struct cloister_evidence **e,
                 struct cloister_nonce *nonce, bool *has_nonce, int *code)
 {
     struct clo_buf json = clo_buf_init(CLOISTER_EVIDENCE_MAX);
-    size_t n = 0;
     int err;
 
-    if (o->nonce != NULL) {
-        err = clo_unb64(o->nonce, strlen(o->nonce), nonce->bytes, sizeof(nonce->bytes), &n);
-        if (err != 0 || n != sizeof(nonce->bytes)) {
-            clo_say_problem("--nonce takes 32 bytes in base64url without padding, as `cloister "
-                            "evidence` told them");
-            err = CLOISTER_E_ARGUMENT;
-            goto out;
-        }
-        *has_nonce = true;
-    }
+    if ((err = clo_common_nonce(o, nonce, has_nonce, code)) != 0)
+        goto out;
     if ((err = clo_file_read(o->evidence, &json)) != 0) {
         clo_say_file(o->evidence, "read", err);
         if (err == CLOISTER_E_LIMIT)

@@ -38,6 +38,20 @@ static const struct command {
         {"proxy", clo_command_proxy, "[options] [-- COMMAND [ARG...]]",
          "let applications use a verified server through the OpenAI API",
          "With COMMAND: run it with OPENAI_BASE_URL and OPENAI_API_KEY set, and end with it.\n"},
+    [CLO_CMD_APPRAISE] =
+        {"appraise", clo_command_appraise, "TYPE REPORT [options] | --bundle FILE [options]",
+         "judge any hardware evidence, offline",
+         "TYPE is sev-snp, tdx, sgx, azure, nvidia or tpm. REPORT is the report, the quote, the HCL envelope or the "
+         "TPM's\nquote; of NVIDIA's there may be several, each followed by its --certificates.\n"},
+    [CLO_CMD_EXPLAIN] =
+        {"explain", clo_command_explain, "[options] FILE",
+         "say in plain language what evidence says, who signed it and what is unproven",
+         "FILE is saved evidence, a bundle, or a bare report or quote.\n"},
+    [CLO_CMD_BUNDLE] =
+        {"bundle", clo_command_bundle,
+         "[options] --evidence FILE --out FILE | TYPE REPORT [options] --out FILE",
+         "put evidence and all that judging it needs into one file",
+         "For a verifier without a network. Types and options are those of `cloister appraise`.\n"},
 };
 
 static void help(void)

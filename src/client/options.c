@@ -11,6 +11,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "attest/bundle.h"
 #include "attest/sections.h"
 #include "client/say.h"
 #include "platform/file.h"
@@ -20,12 +21,16 @@ enum kind {
     FLAG,
     NUMBER,
     REAL,
-    TIME
+    TIME,
+    ITEM, /* a file of raw evidence: the option's name is the item's */
+    ROOT
 };
 
 #define C(command) (1u << CLO_CMD_##command)
 #define ONLINE     (C(CHAT) | C(VERIFY) | C(EVIDENCE) | C(POLICY) | C(PROXY))
-#define ALL        (ONLINE | C(DEMO))
+#define OFFLINE    (C(APPRAISE) | C(EXPLAIN) | C(BUNDLE))
+#define ALL        (ONLINE | C(DEMO) | OFFLINE)
+#define RAW        (C(APPRAISE) | C(BUNDLE))
 #define AT(field)  offsetof(struct clo_options, field)
 
 static const struct opt {
@@ -90,6 +95,39 @@ static const struct opt {
      "write the token there, for you alone, until the end"},
     {"ready-fd", C(PROXY), NUMBER, AT(ready_fd), "N",
      "write one line of JSON with port and token there when ready"},
+    {"policy", RAW, TEXT, AT(policy), "FILE", "what you admit; for a bundle: what to put in"},
+    {"certificates", RAW, ITEM, 0, "FILE",
+     "certificates, DER or PEM, leaf first (NVIDIA: of the report before)"},
+    {"crl", RAW, ITEM, 0, "FILE", "a revocation list, DER or PEM"},
+    {"tcb-info", RAW, ITEM, 0, "FILE", "Intel's TCB info, as it was answered"},
+    {"qe-identity", RAW, ITEM, 0, "FILE", "Intel's identity of the quoting enclave"},
+    {"collateral-chain", RAW, ITEM, 0, "FILE", "the certificates that signed those two"},
+    {"collateral", RAW, TEXT, AT(collateral), "FILE",
+     "all of Intel's collateral in one JSON (QuoteCollateralV3)"},
+    {"ocsp", RAW, ITEM, 0, "FILE", "an OCSP response, DER"},
+    {"td-quote", RAW, ITEM, 0, "FILE", "azure: the TD's signed quote"},
+    {"tpm-quote", RAW, ITEM, 0, "FILE", "azure: what the vTPM signed (TPMS_ATTEST)"},
+    {"tpm-signature", RAW, ITEM, 0, "FILE", "the TPM's signature"},
+    {"tpm-key", RAW, ITEM, 0, "FILE", "tpm: the attestation key (TPMT_PUBLIC)"},
+    {"pcrs", RAW, ITEM, 0, "FILE", "the quoted PCRs' values, one after the other"},
+    {"event-log", RAW, ITEM, 0, "FILE", "the TCG event log, or the CCEL"},
+    {"expect", RAW, TEXT, AT(expect), "HEX", "what has to be covered: report data or nonce"},
+    {"expect-any", C(APPRAISE), FLAG, AT(expect_any), NULL,
+     "compare it with nothing: this may be old or somebody else's evidence"},
+    {"at", C(APPRAISE), TIME, AT(at), "TIME", "judge as of then: RFC 3339 in UTC, or Unix seconds"},
+    {"root", C(APPRAISE), ROOT, 0, "VENDOR=FILE",
+     "instead of the built-in roots: amd-milan, amd-genoa, amd-turin, intel, nvidia, tpm"},
+    {"bundle", C(APPRAISE) | C(VERIFY), TEXT, AT(bundle), "FILE",
+     "take everything out of a bundle (- for standard input)"},
+    {"bundle-policy", C(APPRAISE) | C(VERIFY), TEXT, AT(bundle_policy), "HEX",
+     "use the bundle's own policy, which has this SHA-256"},
+    {"evidence", C(BUNDLE), TEXT, AT(evidence), "FILE", "saved evidence of a Cloister server"},
+    {"nonce", C(BUNDLE), TEXT, AT(nonce), "B64", "the nonce that the saved evidence answers"},
+    {"expires", C(BUNDLE), TIME, AT(expires), "TIME",
+     "use it no longer than until then (default: until its collateral ends)"},
+    {"out", C(BUNDLE), TEXT, AT(out), "FILE", "where to (- for standard output)"},
+    {"json", C(APPRAISE) | C(EXPLAIN), FLAG, AT(json), NULL, "print JSON"},
+    {"verbose", C(APPRAISE), FLAG, AT(verbose), NULL, "say more (also -v)"},
     {"no-color", ALL, FLAG, AT(no_color), NULL, "no colours (as does NO_COLOR)"},
     {"help", ALL, FLAG, AT(help), NULL, "this text (also -h)"},
 };
@@ -140,6 +178,16 @@ static bool parse_time(const char *s, int64_t *ret)
     return *ret > 0;
 }
 
+static int add_item(struct clo_options *o, enum cloister_raw_item item, const char *path)
+{
+    if (o->items == CLO_ARRAY_LEN(o->item)) {
+        clo_say_problem("there are more than %zu files", CLO_ARRAY_LEN(o->item));
+        return CLOISTER_E_ARGUMENT;
+    }
+    o->item[o->items++] = (struct clo_option_item){item, path};
+    return 0;
+}
+
 static int set(struct clo_options *o, const struct opt *opt, const char *s)
 {
     void *at = (char *)o + opt->at;
@@ -151,6 +199,11 @@ static int set(struct clo_options *o, const struct opt *opt, const char *s)
     case NUMBER: ok = parse_number(s, at); break;
     case REAL: ok = parse_real(s, at); break;
     case TIME: ok = parse_time(s, at); break;
+    case ITEM: return add_item(o, clo_raw_item_find(opt->name), s);
+    case ROOT:
+        if ((ok = o->roots_n < CLO_ARRAY_LEN(o->roots)))
+            o->roots[o->roots_n++] = s;
+        break;
     }
     if (!ok)
         clo_say_problem(
@@ -267,10 +320,30 @@ out:
 
 /* ---- the command line ---- */
 
-/* A plus sign: what follows the first argument that is no option belongs to a command of the user's. */
+/* Do arguments that are no options name files of raw evidence, behind the type? Their order counts. */
+static bool takes_reports(enum clo_command c)
+{
+    return (RAW & 1u << c) != 0;
+}
+
+/*
+ * A plus sign: what follows the first argument that is no option belongs to a command of the user's. A minus sign: such
+ * arguments are told in their order among the options.
+ */
 static const char *letters(enum clo_command c)
 {
+    if (takes_reports(c))
+        return c == CLO_CMD_APPRAISE ? "-:hv" : "-:h";
     return c == CLO_CMD_VERIFY ? ":hv" : c == CLO_CMD_PROXY ? "+:h" : ":h";
+}
+
+/* The type first, then reports. */
+static int report(struct clo_options *o, const char *s)
+{
+    if (o->operands > 0)
+        return add_item(o, CLOISTER_ITEM_REPORT, s);
+    o->operand[o->operands++] = s;
+    return 0;
 }
 
 int clo_options_parse(enum clo_command c, int argc, char **argv, struct clo_options *ret)
@@ -296,6 +369,8 @@ int clo_options_parse(enum clo_command c, int argc, char **argv, struct clo_opti
             o.help = true;
         else if (got == 'v')
             o.verbose = true;
+        else if (got == 1)
+            err = report(&o, optarg);
         else {
             /* a letter that isn't known may be one of several in its argument */
             const char letter[] = {'-', (char)optopt, '\0'};
@@ -312,7 +387,9 @@ int clo_options_parse(enum clo_command c, int argc, char **argv, struct clo_opti
         optind = argc;
     }
     for (; err == 0 && optind < argc; optind++) {
-        if (o.operands == (int)CLO_ARRAY_LEN(o.operand)) {
+        if (takes_reports(c)) { /* what stands behind `--` */
+            err = report(&o, argv[optind]);
+        } else if (o.operands == (int)CLO_ARRAY_LEN(o.operand)) {
             clo_say_problem("too many arguments (a question of several words needs quotes): see "
                             "`cloister %s --help`",
                             argv[0]);

@@ -7,6 +7,8 @@
 #ifndef CLO_CLIENT_OPTIONS_H
 #define CLO_CLIENT_OPTIONS_H
 
+#include <cloister/verify.h>
+
 #include "base/base.h"
 
 enum clo_command {
@@ -16,8 +18,19 @@ enum clo_command {
     CLO_CMD_POLICY,
     CLO_CMD_DEMO,
     CLO_CMD_PROXY,
+    CLO_CMD_APPRAISE,
+    CLO_CMD_EXPLAIN,
+    CLO_CMD_BUNDLE,
     CLO_CMD_COUNT
 };
+
+/* A file of raw evidence, in the order of the command line. */
+struct clo_option_item {
+    enum cloister_raw_item item;
+    const char *path;
+};
+#define CLO_OPTION_ITEMS 256
+#define CLO_OPTION_ROOTS 12
 
 struct clo_options {
     const char *server, *relay, *policy, *key_file,
@@ -31,6 +44,13 @@ struct clo_options {
     bool accept, replace, yes;
     const char *listen, *allow_origin, *token_file;
     bool allow_remote;
+    struct clo_option_item item[CLO_OPTION_ITEMS]; /* appraise, bundle: type's files */
+    size_t items;
+    const char *roots[CLO_OPTION_ROOTS]; /* "VENDOR=FILE" */
+    size_t roots_n;
+    const char *expect, *bundle, *bundle_policy, *collateral;
+    bool expect_any;
+    int64_t expires;
     int64_t ready_fd;       /* -1: not given */
     char *const *command;   /* proxy: what stands behind `--`, up to a NULL; NULL for none */
     const char *operand[2]; /* what isn't an option */

@@ -465,3 +465,13 @@ int clo_ocsp_find(const struct clo_ocsp *o, const struct clo_cert *c, const stru
     *ret = found->answer;
     return 0;
 }
+
+int64_t clo_ocsp_end(const struct clo_ocsp *o)
+{
+    int64_t end = INT64_MAX;
+
+    for (size_t i = 0; i < o->singles; i++)
+        if (o->single[i].answer.next_update < end)
+            end = o->single[i].answer.next_update;
+    return end;
+}
