@@ -742,6 +742,9 @@ static void judge_switches(struct appraisal *a)
     else if (!asked)
         set(a, NULL, id, CLOISTER_CHECK_NOT_APPLICABLE, NULL, NULL,
             "the policy asks for no switch, and data passes none in clear");
+    else if (!gpus && a->policy != NULL && a->policy->devices.min == 0)
+        set(a, NULL, id, CLOISTER_CHECK_NOT_APPLICABLE, NULL, NULL,
+            "the policy asks for no GPU, and none is listed");
     else if (!gpus)
         missing(a, NULL, id, NULL, "no GPU is listed that could name its switches");
     else
