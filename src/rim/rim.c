@@ -508,10 +508,18 @@ static int check_link(struct reading *r, const struct clo_cert *c, const struct 
     return err;
 }
 
+static bool is_same(const struct clo_cert *a, const struct clo_cert *b)
+{
+    uint8_t x[32], y[32];
+
+    clo_cert_digest(a, x);
+    clo_cert_digest(b, y);
+    return memcmp(x, y, sizeof(x)) == 0;
+}
+
 /* Leaf first, each signed by the next, as NVIDIA sends them; the root may stand at the end or not. */
 static int chain(struct reading *r, const struct clo_cert *root, int64_t now)
 {
-    uint8_t last[32], pinned[32];
     int err;
 
     for (size_t i = 0; i < r->certs; i++) {
@@ -522,11 +530,13 @@ static int chain(struct reading *r, const struct clo_cert *root, int64_t now)
             return refuse(r, err, "has a certificate %zu that can't be read: %s", i + 1,
                           cloister_strerror(err));
     }
-    clo_cert_digest(r->cert[r->certs - 1], last);
-    clo_cert_digest(root, pinned);
-    if (memcmp(last, pinned, sizeof(last)) == 0) {
+    if (is_same(r->cert[r->certs - 1], root)) {
         clo_cert_free(r->cert[--r->certs]);
         r->cert[r->certs] = NULL;
+    }
+    for (size_t i = 0; i < r->certs; i++) {
+        if (is_same(r->cert[i], root))
+            return refuse(r, CLOISTER_E_AUTH, "has a wrong chain: the root is in the middle of it");
     }
     if (r->certs == 0 || !may_sign(r->cert[0]) || !clo_cert_is_p384(r->cert[0]))
         return refuse(r, CLOISTER_E_AUTH,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`cloister` at a pseudo-terminal of its own."""
+"""`cloister`, or another program, at a pseudo-terminal of its own."""
 import contextlib
 import os
 import pty
@@ -14,12 +14,12 @@ import harness
 class Terminal:
     """Started with its arguments; what it writes is read by expect()."""
 
-    def __init__(self, *args, env=None):
+    def __init__(self, *args, env=None, program=harness.CLOISTER):
         self.text = ""
         self.raw = ""  # everything that came, escape sequences included
         self.pid, self.fd = pty.fork()
         if self.pid == 0:
-            os.execve(harness.CLOISTER, [harness.CLOISTER, *args], {"TERM": "xterm", "LANG": "C.UTF-8", "HOME": "/nonexistent", **(env or {})})
+            os.execve(program, [program, *args], {"TERM": "xterm", "LANG": "C.UTF-8", "HOME": "/nonexistent", **(env or {})})
 
     def expect(self, pattern, bound=None):
         """Read until the pattern comes; returns what was read, escape sequences left out, and drops it."""
