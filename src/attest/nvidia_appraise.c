@@ -380,6 +380,12 @@ static int judge_identity(struct appraisal *a, struct device *d)
 
 /* ---- third step: what they claim ---- */
 
+/* Nothing claims a kind (raw evidence), and there are no certificates to tell it by. */
+static bool nameless(const struct device *d)
+{
+    return d->in->arch[0] == '\0' && d->in->chain_n == 0;
+}
+
 static const char *architecture_wrong(const struct appraisal *a, const struct device *d)
 {
     const enum clo_gpu_arch claimed = clo_gpu_arch_of(d->in->arch);
@@ -405,7 +411,9 @@ static void judge_architecture(struct appraisal *a, const struct device *d)
     const enum cloister_check_id id = CLOISTER_CHECK_GPU_ARCHITECTURE;
     const char *wrong = architecture_wrong(a, d);
 
-    if (wrong == NULL && a->policy == NULL)
+    if (nameless(d))
+        missing(a, d, id, NULL, "there is no certificate that says what kind of device this is");
+    else if (wrong == NULL && a->policy == NULL)
         no_policy(a, d, id, d->in->arch);
     else
         claim(a, d, id, wrong == NULL, d->authentic, d->in->arch, d->run.chip, wrong);
@@ -534,6 +542,12 @@ static void judge_measurements(struct appraisal *a, struct device *d)
     if (a->policy == NULL) {
         no_policy(a, d, ref, actual);
         no_policy(a, d, id, NULL);
+        return;
+    }
+    if (nameless(d)) {
+        missing(a, d, ref, actual,
+                "reference values are a kind of device's, and this one's isn't known");
+        missing(a, d, id, NULL, "there are no reference values to compare with");
         return;
     }
     found = find_reference(a, d, CLO_REFERENCE_VBIOS, &vbios);
