@@ -146,12 +146,17 @@ static void product_find(struct appraisal *a)
 /* Only a pinned root stays in a->root: AMD's by product, the simulator's by digest in the policy. */
 static int root_find(struct appraisal *a, const struct cloister_roots *roots)
 {
+    const struct clo_root *pin = &roots->amd[a->product];
     uint8_t digest[32];
     int err = 0;
 
     if (!a->in->simulated) {
-        a->root = roots->amd[a->product].cert;
-        return 0;
+        a->root = pin->cert;
+        /* The built-in ones are decoded when they are first wanted, and memory may have been short then. */
+        if (a->root == NULL && pin->der != NULL &&
+            (err = clo_cert_parse(pin->der, pin->n, &a->own[2])) == 0)
+            a->root = a->own[2];
+        return ours(err) ? err : 0;
     }
     if (a->root == NULL)
         return 0;
