@@ -235,7 +235,8 @@ static int crl_take(struct clo_quote_appraisal *a, const struct clo_buf *der)
         return 0;
     }
     clo_crl_free(c);
-    a->stray_crl = true;
+    /* Without both issuers nobody can say whose it is. */
+    a->stray_crl = a->stray_crl || (a->root != NULL && a->ca != NULL);
     return clo_quote_ours(err) ? err : 0;
 }
 

@@ -189,6 +189,7 @@ int clo_quote_parse(const void *p, size_t n, struct clo_quote *ret)
 
 /* ---- certification data ---- */
 
+/* Root first, as Intel's sample has it. */
 static int chain_der(const struct clo_quote *q, struct clo_buf *dst, size_t max, size_t *count)
 {
     struct clo_rd rd = clo_rd_init(q->certification, q->certification_n), inner;
@@ -199,9 +200,11 @@ static int chain_der(const struct clo_quote *q, struct clo_buf *dst, size_t max,
 
         if (*count == max)
             return CLOISTER_E_LIMIT;
-        dst[*count] = clo_buf_init(CLO_CERT_MAX);
-        if ((err = clo_der_read(&rd, DER_SEQUENCE, &inner)) != 0 ||
-            (err = clo_buf_append(&dst[*count], from, (size_t)(rd.p - from))) != 0)
+        if ((err = clo_der_read(&rd, DER_SEQUENCE, &inner)) != 0)
+            return err;
+        memmove(dst + 1, dst, *count * sizeof *dst);
+        dst[0] = clo_buf_init(CLO_CERT_MAX);
+        if ((err = clo_buf_append(dst, from, (size_t)(rd.p - from))) != 0)
             return err;
     }
     return 0;

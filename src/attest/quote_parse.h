@@ -89,7 +89,7 @@ struct clo_quote {
 CLO_MUST_USE int clo_quote_parse(const void *p, size_t n, struct clo_quote *ret);
 
 /*
- * The certificates in certification data of type 5, leaf first, as DER: PEM, or DER one behind the other. *count is how many, at
+ * The certificates in certification data of type 5, leaf first, as DER: they come as PEM, leaf first, or as DER, root first. *count is how many, at
  * most max; dst[] is empty before, and the caller's to clear whatever is returned. CLOISTER_E_LIMIT for more.
  */
 #define CLO_QUOTE_CHAIN_TYPE 5

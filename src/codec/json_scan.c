@@ -17,11 +17,22 @@ static int peek(const struct clo_scan *s)
     return s->rd.left == 0 ? -1 : s->rd.p[0];
 }
 
+/* n bytes that were looked at. */
+static void pass(struct clo_scan *s, size_t n)
+{
+    if (clo_rd_skip(&s->rd, n) != 0)
+        clo_scan_fail(s, CLOISTER_E_MALFORMED);
+}
+
 static void space(struct clo_scan *s)
 {
-    for (int c = peek(s); c == ' ' || c == '\t' || c == '\n' || c == '\r'; c = peek(s))
-        if (clo_rd_skip(&s->rd, 1) != 0)
-            return;
+    size_t n = 0;
+
+    while (n < s->rd.left &&
+           (s->rd.p[n] == ' ' || s->rd.p[n] == '\t' || s->rd.p[n] == '\n' || s->rd.p[n] == '\r'))
+        n++;
+    if (n > 0)
+        pass(s, n);
 }
 
 /* Take the byte if it is this one. */
@@ -74,15 +85,15 @@ static bool more(struct clo_scan *s, char bracket, size_t before)
 struct clo_scan_text clo_scan_string(struct clo_scan *s)
 {
     const uint8_t *from;
-    size_t n;
+    size_t n = 0;
 
     space(s);
     expect(s, '"');
     from = s->rd.p;
-    for (int c = peek(s); c >= 0x20 && c <= 0x7e && c != '"' && c != '\\'; c = peek(s))
-        if (clo_rd_skip(&s->rd, 1) != 0)
-            break;
-    n = (size_t)(s->rd.p - from);
+    while (n < s->rd.left && from[n] >= 0x20 && from[n] <= 0x7e && from[n] != '"' &&
+           from[n] != '\\')
+        n++;
+    pass(s, n);
     expect(s, '"');
     return s->err == 0 ? (struct clo_scan_text){(const char *)from, n} : (struct clo_scan_text){0};
 }
