@@ -29,8 +29,10 @@ static const struct command {
                         "judge a server's or a saved file's evidence", ""},
     [CLO_CMD_EVIDENCE] = {"evidence", clo_command_evidence, "[options] --out FILE",
                           "save a server's evidence", ""},
-    [CLO_CMD_POLICY] = {"policy", clo_command_policy, "init [options] | show FILE | diff [options]",
-                        "write a policy, say what one admits, or how a server differs from it", ""},
+    [CLO_CMD_POLICY] =
+        {"policy", clo_command_policy,
+         "init [options] | from-evidence FILE [options] | show FILE | diff [options]",
+         "write a policy, say what one admits, or how a server differs from it", ""},
     [CLO_CMD_DEMO] = {"demo", clo_command_demo, "[options] --engine FILE --model FILE [QUESTION]",
                       "try it all on this machine with a simulated TEE, which protects nothing",
                       ""},

@@ -85,6 +85,11 @@ static const struct opt {
      "diff: with --accept, drop what was pinned before"},
     {"yes", C(POLICY), FLAG, AT(yes), NULL, "diff: with --accept, don't ask"},
     {"json", C(POLICY), FLAG, AT(json), NULL, "diff: print the differences as JSON"},
+    {"pin-chip", C(POLICY), FLAG, AT(pin_chip), NULL,
+     "init --from-server, from-evidence: admit this very machine only"},
+    {"at", C(POLICY), TIME, AT(at), "TIME", "from-evidence: judge it as of then"},
+    {"root", C(POLICY), ROOT, 0, "VENDOR=FILE",
+     "from-evidence: instead of the built-in roots (as appraise takes them)"},
     {"listen", C(PROXY), TEXT, AT(listen), "HOST:PORT",
      "where applications connect (default " CLO_DEFAULT_LISTEN ")"},
     {"allow-remote", C(PROXY), FLAG, AT(allow_remote), NULL,
@@ -360,7 +365,7 @@ int clo_options_parse(enum clo_command c, int argc, char **argv, struct clo_opti
     }
     opterr = 0;
     optind = 1;
-    if (c != CLO_CMD_DEMO && (err = read_config(&o)) != 0)
+    if ((1u << c & (C(DEMO) | OFFLINE)) == 0 && (err = read_config(&o)) != 0)
         goto out;
     while (err == 0 && (got = getopt_long(argc, argv, letters(c), longs, NULL)) != -1) {
         if (got >= LETTER_BASE)

@@ -41,7 +41,7 @@ struct clo_options {
     double temperature;       /* -1: not given */
     int64_t at;               /* 0: now */
     bool json, verbose, no_freshness, no_color, from_server, help;
-    bool accept, replace, yes;
+    bool accept, replace, yes, pin_chip;
     const char *listen, *allow_origin, *token_file;
     bool allow_remote;
     struct clo_option_item item[CLO_OPTION_ITEMS]; /* appraise, bundle: type's files */

@@ -378,11 +378,6 @@ int clo_bundle_policy(const struct clo_options *o, const struct clo_bundle *b, b
                       struct cloister_policy **ret, int *code)
 {
     *ret = NULL;
-    if (o->bundle_policy != NULL && o->policy != NULL) {
-        clo_say_problem("--policy or --bundle-policy, not both");
-        *code = CLO_EXIT_ERROR;
-        return CLOISTER_E_ARGUMENT;
-    }
     if (o->bundle_policy != NULL)
         return own_policy(o, b, ret, code);
     if (o->policy == NULL && optional)

@@ -270,8 +270,19 @@ static const struct cloister_check *find(const struct cloister_verdict *v,
 static void tee_name(const struct cloister_verdict *v, char *dst, size_t cap)
 {
     static const char *const products[] = {"Milan", "Genoa", "Turin"};
+    static const struct {
+        const char *type, *name;
+    } types[] = {
+        {"sev-snp", "AMD SEV-SNP"},
+        {"sev-snp-azure", "Azure, AMD SEV-SNP"},
+        {"tdx", "Intel TDX"},
+        {"tdx-azure", "Azure, Intel TDX"},
+        {"sgx", "Intel SGX"},
+        {"nvidia", "NVIDIA"},
+        {"tpm", "TPM"},
+    };
     const struct cloister_check *c = find(v, CLOISTER_CHECK_SNP_PRODUCT);
-    const char *product = "";
+    const char *product = "", *name = v->type[0] != '\0' ? v->type : "unknown evidence";
 
     if (v->simulated) {
         (void)snprintf(dst, cap, "a simulated machine");
@@ -281,8 +292,10 @@ static void tee_name(const struct cloister_verdict *v, char *dst, size_t cap)
         if (strstr(c->actual, products[i]) != NULL)
             product = products[i];
     }
-    (void)snprintf(dst, cap, "%s%s%s", strcmp(v->type, "sev-snp") == 0 ? "AMD SEV-SNP" : v->type,
-                   product[0] != '\0' ? " " : "", product);
+    for (size_t i = 0; i < CLO_ARRAY_LEN(types); i++)
+        if (strcmp(v->type, types[i].type) == 0)
+            name = types[i].name;
+    (void)snprintf(dst, cap, "%s%s%s", name, product[0] != '\0' ? " " : "", product);
 }
 
 static void clock_text(int64_t at, bool brief, char *dst, size_t cap)
@@ -339,6 +352,17 @@ static void print_check(FILE *f, const struct cloister_check *c, bool verbose)
                       c->expected, c->actual, clo_style(f, CLO_PLAIN));
 }
 
+/* Raw evidence has no keys, and perhaps no policy: zeros. */
+static void print_digest(FILE *f, const char *name, const uint8_t digest[32])
+{
+    static const uint8_t none[32];
+    char hex[65];
+
+    clo_hex(digest, 32, hex);
+    if (memcmp(digest, none, sizeof none) != 0)
+        (void)fprintf(f, "%-10s %s\n", name, hex);
+}
+
 void clo_print_verdict(FILE *f, const struct cloister_verdict *v, bool verbose)
 {
     static const char *const outcomes[] = {
@@ -352,7 +376,7 @@ void clo_print_verdict(FILE *f, const struct cloister_verdict *v, bool verbose)
         [CLOISTER_NOT_FRESH] = "NOT made for this nonce",
     };
     const bool ok = v->outcome == CLOISTER_VERIFIED;
-    char tee[64], until[64], hex[65], safe[3 * sizeof(v->model) + 1];
+    char tee[64], until[64], safe[3 * sizeof(v->model) + 1];
     size_t count[CLOISTER_CHECK_MISSING + 1] = {0}, used = 0;
 
     for (size_t i = 0; i < v->checks; i++) {
@@ -378,12 +402,11 @@ void clo_print_verdict(FILE *f, const struct cloister_verdict *v, bool verbose)
     if (ok) {
         (void)clo_text_sanitise(v->model, strnlen(v->model, sizeof(v->model)), true, safe, &used);
         clock_text(v->valid_until, false, until, sizeof(until));
-        (void)fprintf(f, "model      %s\nvalid to   %s\n", safe, until);
+        if (safe[0] != '\0')
+            (void)fprintf(f, "model      %s\n", safe);
+        (void)fprintf(f, "valid to   %s\n", until);
     }
-    clo_hex(v->evidence_digest, 32, hex);
-    (void)fprintf(f, "evidence   %s\n", hex);
-    clo_hex(v->keys_digest, 32, hex);
-    (void)fprintf(f, "keys       %s\n", hex);
-    clo_hex(v->policy_digest, 32, hex);
-    (void)fprintf(f, "policy     %s\n", hex);
+    print_digest(f, "evidence", v->evidence_digest);
+    print_digest(f, "keys", v->keys_digest);
+    print_digest(f, "policy", v->policy_digest);
 }
