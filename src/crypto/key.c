@@ -349,13 +349,11 @@ int clo_key_new_ec(unsigned bits, const uint8_t *x, const uint8_t *y, struct clo
 
 int clo_key_of_cert(const struct clo_cert *c, struct clo_key **ret)
 {
-    EVP_PKEY *key = X509_get0_pubkey(c->x);
-
-    if (key == NULL || !key_admitted(key, c->kind))
+    if (c->key == NULL || !key_admitted(c->key, c->kind))
         return CLOISTER_E_UNSUPPORTED;
-    if (EVP_PKEY_up_ref(key) != 1)
+    if (EVP_PKEY_up_ref(c->key) != 1)
         return CLOISTER_E_CRYPTO;
-    return key_new(key, c->kind, ret);
+    return key_new(c->key, c->kind, ret);
 }
 
 /* A SubjectPublicKeyInfo and nothing behind it. */
@@ -446,12 +444,12 @@ static int verify_ecdsa(EVP_PKEY *key, enum clo_key_kind kind, enum clo_key_kind
 int clo_cert_verify_p384(const struct clo_cert *c, const void *msg, size_t n, const uint8_t r[48],
                          const uint8_t s[48])
 {
-    return verify_ecdsa(X509_get0_pubkey(c->x), c->kind, CLO_KIND_P384, msg, n, r, s);
+    return verify_ecdsa(c->key, c->kind, CLO_KIND_P384, msg, n, r, s);
 }
 
 int clo_cert_verify_p256(const struct clo_cert *c, const void *msg, size_t n, const uint8_t rs[64])
 {
-    return verify_ecdsa(X509_get0_pubkey(c->x), c->kind, CLO_KIND_P256, msg, n, rs, rs + 32);
+    return verify_ecdsa(c->key, c->kind, CLO_KIND_P256, msg, n, rs, rs + 32);
 }
 
 int clo_p256_verify(const uint8_t xy[64], const void *msg, size_t n, const uint8_t rs[64])

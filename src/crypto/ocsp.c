@@ -326,13 +326,12 @@ static int is_responder(const struct clo_ocsp *o, const struct clo_cert *c, bool
 static int signature_check(const struct clo_rd *id, const struct clo_cert *signer,
                            const struct clo_rd *msg, const struct clo_rd *sig)
 {
-    EVP_PKEY *key = X509_get0_pubkey(signer->x);
     struct clo_sig_alg alg;
 
     if (clo_sig_alg_read(id, &alg) != 0 || alg.scheme == CLO_KEY_RSAPSS ||
-        !clo_sig_alg_fits(&alg, key, signer->kind))
+        !clo_sig_alg_fits(&alg, signer->key, signer->kind))
         return CLOISTER_E_AUTH;
-    return clo_sig_verify(&alg, key, msg->p, msg->left, sig->p, sig->left);
+    return clo_sig_verify(&alg, signer->key, msg->p, msg->left, sig->p, sig->left);
 }
 
 /*
@@ -341,11 +340,9 @@ static int signature_check(const struct clo_rd *id, const struct clo_cert *signe
  */
 static bool may_respond(const struct clo_cert *c, const struct clo_cert *issuer, int64_t now)
 {
-    const uint32_t flags = X509_get_extension_flags(c->x);
-
-    return (flags & (EXFLAG_INVALID | EXFLAG_V1)) == 0 && (flags & EXFLAG_XKUSAGE) != 0 &&
+    return (c->flags & (EXFLAG_INVALID | EXFLAG_V1)) == 0 && (c->flags & EXFLAG_XKUSAGE) != 0 &&
            (X509_get_extended_key_usage(c->x) & XKU_OCSP_SIGN) != 0 &&
-           (X509_get_key_usage(c->x) & KU_DIGITAL_SIGNATURE) != 0 && c->same_alg &&
+           (c->key_usage & KU_DIGITAL_SIGNATURE) != 0 && c->same_alg &&
            X509_NAME_cmp(X509_get_issuer_name(c->x), X509_get_subject_name(issuer->x)) == 0 &&
            c->not_before <= now && now < c->not_after;
 }

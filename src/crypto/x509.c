@@ -192,10 +192,16 @@ static int cert_parse(const void *der, size_t n, bool eku, struct clo_cert **ret
              (err = unix_time(X509_get0_notAfter(c->x), &c->not_after)) == 0 &&
              (err = clo_sha256(der, n, c->digest)) == 0 && !critical_known(c->x, eku))
         err = CLOISTER_E_UNSUPPORTED;
+    if (err ==
+        0) { /* all that libcrypto would work out later: a certificate doesn't change, and threads may share it */
+        c->der_n = n;
+        c->key = X509_get0_pubkey(c->x);
+        c->kind = clo_key_kind_of(X509_get_X509_PUBKEY(c->x));
+        c->flags = X509_get_extension_flags(c->x);
+        c->key_usage = X509_get_key_usage(c->x);
+    }
     (void)ERR_pop_to_mark();
     if (err == 0) {
-        c->der_n = n;
-        c->kind = clo_key_kind_of(X509_get_X509_PUBKEY(c->x));
         *ret = c;
         c = NULL;
     }
@@ -318,10 +324,9 @@ int clo_cert_spki_digest(const struct clo_cert *c, uint8_t ret[CLO_SHA256_LEN])
 bool clo_cert_is_ca(const struct clo_cert *c)
 {
     const uint32_t bad = EXFLAG_INVALID | EXFLAG_V1;
-    uint32_t flags = X509_get_extension_flags(c->x);
 
-    return (flags & bad) == 0 && (flags & EXFLAG_CA) != 0 && (flags & EXFLAG_KUSAGE) != 0 &&
-           (X509_get_key_usage(c->x) & KU_KEY_CERT_SIGN) != 0;
+    return (c->flags & bad) == 0 && (c->flags & EXFLAG_CA) != 0 &&
+           (c->flags & EXFLAG_KUSAGE) != 0 && (c->key_usage & KU_KEY_CERT_SIGN) != 0;
 }
 
 bool clo_cert_is_p384(const struct clo_cert *c)
@@ -331,9 +336,7 @@ bool clo_cert_is_p384(const struct clo_cert *c)
 
 unsigned clo_cert_rsa_bits(const struct clo_cert *c)
 {
-    const EVP_PKEY *key = X509_get0_pubkey(c->x);
-
-    return key != NULL && c->kind == CLO_KIND_RSA ? (unsigned)EVP_PKEY_get_bits(key) : 0;
+    return c->key != NULL && c->kind == CLO_KIND_RSA ? (unsigned)EVP_PKEY_get_bits(c->key) : 0;
 }
 
 /* ---- signatures ---- */
@@ -358,7 +361,7 @@ static int profile_read(enum clo_sig_profile profile, const struct clo_rd *id,
         return CLOISTER_E_ARGUMENT;
     if (clo_sig_alg_read(id, &alg) != 0 || alg.scheme != table[profile].alg.scheme ||
         alg.hash != table[profile].alg.hash || issuer->kind != table[profile].kind ||
-        !clo_sig_alg_fits(&alg, X509_get0_pubkey(issuer->x), issuer->kind))
+        !clo_sig_alg_fits(&alg, issuer->key, issuer->kind))
         return CLOISTER_E_UNSUPPORTED;
     *ret = alg;
     return 0;
@@ -376,8 +379,7 @@ int clo_cert_signed_by(const struct clo_cert *c, const struct clo_cert *issuer,
         return CLOISTER_E_UNSUPPORTED;
     if (X509_NAME_cmp(X509_get_issuer_name(c->x), X509_get_subject_name(issuer->x)) != 0)
         return CLOISTER_E_AUTH;
-    return clo_sig_verify(&alg, X509_get0_pubkey(issuer->x), c->tbs.p, c->tbs.left, c->sig.p,
-                          c->sig.left);
+    return clo_sig_verify(&alg, issuer->key, c->tbs.p, c->tbs.left, c->sig.p, c->sig.left);
 }
 
 /* ---- CRLs ---- */
@@ -477,10 +479,9 @@ int clo_crl_signed_by(const struct clo_crl *crl, const struct clo_cert *issuer,
     if ((err = profile_read(profile, &crl->alg, issuer, &alg)) != 0)
         return err;
     if (X509_NAME_cmp(X509_CRL_get_issuer(crl->x), X509_get_subject_name(issuer->x)) != 0 ||
-        (X509_get_key_usage(issuer->x) & KU_CRL_SIGN) == 0) /* RFC 5280 section 6.3.3 (f) */
+        (issuer->key_usage & KU_CRL_SIGN) == 0) /* RFC 5280 section 6.3.3 (f) */
         return CLOISTER_E_AUTH;
-    return clo_sig_verify(&alg, X509_get0_pubkey(issuer->x), crl->tbs.p, crl->tbs.left, crl->sig.p,
-                          crl->sig.left);
+    return clo_sig_verify(&alg, issuer->key, crl->tbs.p, crl->tbs.left, crl->sig.p, crl->sig.left);
 }
 
 bool clo_crl_revokes(const struct clo_crl *crl, const struct clo_cert *c)

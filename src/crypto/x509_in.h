@@ -48,7 +48,9 @@ struct clo_cert {
     struct clo_rd issuer, subject, spki; /* with their headers */
     struct clo_rd key_bits;              /* subjectPublicKey */
     bool same_alg;                       /* the signed part names the same algorithm */
+    EVP_PKEY *key; /* x's; NULL: none that can be read */
     enum clo_key_kind kind;
+    uint32_t flags, key_usage; /* libcrypto's EXFLAG_* and KU_* */
     uint8_t digest[CLO_SHA256_LEN];
     int64_t not_before, not_after;
 };
