@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * `cloister policy`: say in plain language what a policy admits (show), or write one (init): from values that the user knows, or from
- * what a live server shows now, which trusts that server on first use. How a server differs from a policy (diff) is policy_diff.c's.
+ * `cloister policy`: write one, from values that the user knows (init), from what a live server shows now, which trusts that server on first
+ * use (init --from-server), or from evidence that the user chose to trust (from-evidence). What a policy admits (show) is policy_show.c's, how
+ * a server differs from one (diff) policy_diff.c's.
  */
 #include "client/commands.h"
 
@@ -12,149 +13,14 @@
 
 #include "attest/policy.h"
 #include "base/enc.h"
-#include "base/secret.h"
 #include "client/policy_diff.h"
+#include "client/policy_propose.h"
+#include "client/policy_show.h"
 #include "client/policy_text.h"
+#include "client/raw_input.h"
 #include "client/say.h"
 #include "platform/file.h"
 #include "platform/process.h"
-
-/* ---- show ---- */
-
-static void show_list(const char *what, const struct clo_policy_list *l)
-{
-    char hex[129];
-
-    for (size_t i = 0; i < l->count; i++) {
-        clo_hex(l->item + i * l->width, l->width, hex);
-        printf("  %s %s\n", what, hex);
-    }
-}
-
-static void show_tcb(const char *what, const struct clo_snp_tcb *t, bool fmc)
-{
-    printf("    %s: bootloader %u, TEE %u, SNP %u, microcode %u", what, t->bl, t->tee, t->snp,
-           t->ucode);
-    if (fmc)
-        printf(", FMC %u", t->fmc);
-    putchar('\n');
-}
-
-static void show_snp(const struct clo_policy_snp *s)
-{
-    for (enum clo_snp_product p = CLO_SNP_MILAN; p < CLO_SNP_PRODUCTS; p++) {
-        const struct clo_policy_product *q = &s->product[p];
-
-        if (!q->admitted)
-            continue;
-        printf("  AMD %s, firmware %u.%u.%u or later\n", clo_snp_product_name(p),
-               q->min_firmware.major, q->min_firmware.minor, q->min_firmware.build);
-        show_tcb("at least", &q->min_tcb, p == CLO_SNP_TURIN);
-        show_tcb("at launch at least", &q->min_launch_tcb, p == CLO_SNP_TURIN);
-    }
-    printf("  report from privilege level VMPL %u; signed by%s%s keys\n", s->vmpl,
-           s->vcek ? " chip (VCEK)" : "", s->vlek ? " provider (VLEK)" : "");
-    for (size_t i = 0; i < s->csp_ids.count; i++)
-        printf("  provider %s\n", s->csp_ids.text[i]);
-    printf("  hyperthreading %s; CXL memory %s; provisional firmware %s; hidden chip id %s\n",
-           s->allow_smt ? "allowed" : "refused", s->allow_cxl ? "allowed" : "refused",
-           s->allow_provisional ? "allowed" : "refused",
-           s->allow_masked_chip ? "allowed" : "refused");
-    show_list("chip", &s->chip_ids);
-    show_list("host data", &s->host_data);
-    show_list("image owner's key", &s->id_keys);
-    show_list("author's key", &s->author_keys);
-    if (s->min_guest_svn > 0)
-        printf("  guest security version %u or later\n", s->min_guest_svn);
-}
-
-static void show_manifest(const struct clo_pinned *p)
-{
-    struct clo_manifest_member m[CLO_MANIFEST_MEMBERS];
-    char hex[65];
-
-    clo_hex(p->digest, sizeof(p->digest), hex);
-    printf("  manifest %s\n", hex);
-    clo_manifest_members(&p->manifest, m);
-    for (size_t i = 0; i < CLO_MANIFEST_MEMBERS; i++)
-        printf("    %-34s %s\n", m[i].title, m[i].value);
-}
-
-static int show_manifests(const struct cloister_policy *p, const struct clo_buf *text)
-{
-    struct clo_pinned *pinned = calloc(CLO_POLICY_MANIFESTS_MAX, sizeof(*pinned));
-    json_t *doc = NULL;
-    size_t n = 0;
-    int err = CLOISTER_E_MEMORY;
-
-    if (pinned == NULL || (err = clo_json_parse(text->p, text->len, text->len, &doc)) != 0 ||
-        (err = clo_policy_pinned(doc, pinned, &n)) != 0)
-        goto out;
-    for (size_t i = 0; i < n; i++)
-        show_manifest(&pinned[i]);
-    if (!p->manifests.given)
-        puts("  any manifest: what the measured code says of itself is taken");
-    else if (n == 0)
-        puts("  NO manifest, so nothing is admitted");
-out:
-    json_decref(doc);
-    free(pinned);
-    return err;
-}
-
-static int show(const char *path)
-{
-    struct clo_buf text = clo_buf_init(CLO_POLICY_MAX);
-    struct cloister_policy *p = NULL;
-    char hex[65];
-    int code = CLO_EXIT_ERROR;
-
-    if (clo_common_policy_text(path, &text, &p, &code) != 0)
-        goto out;
-    code = CLO_EXIT_OK;
-    clo_hex(p->digest, sizeof(p->digest), hex);
-    printf("policy \"%s\"\n  sha256 %s\n\n", p->name, hex);
-    if (p->measurements.count == 0 || (!p->sev_snp && !p->simulated)) {
-        puts("admits NOTHING: it names no kind of machine, or pins no measurement");
-        goto out;
-    }
-    if (p->simulated) {
-        puts("admits SIMULATED machines, which protect nothing, with");
-        show_list("root certificate", &p->roots);
-    } else {
-        puts("admits AMD SEV-SNP machines, with");
-        show_snp(&p->snp);
-    }
-    puts("that started exactly");
-    show_list("measurement", &p->measurements);
-    if (p->devices.min > 0)
-        printf("  at least %u verified GPU(s)\n", p->devices.min);
-    else
-        puts("  GPUs: none asked for");
-    puts("\nand of what runs there");
-    show_list("model", &p->models);
-    if (!p->models.given)
-        puts("  any model that the measured image runs");
-    if (show_manifests(p, &text) != 0) {
-        clo_say_problem("not enough memory");
-        code = CLO_EXIT_ERROR;
-        goto out;
-    }
-    for (size_t i = 0; i < p->releases.count; i++)
-        printf("  release %s\n", p->releases.text[i]);
-    if (!p->releases.given)
-        puts("  any release of Cloister");
-    printf("  an engine that the measured code did not start itself: %s\n",
-           p->allow_unmanaged ? "allowed" : "refused");
-    printf("  X25519 without ML-KEM: %s; evidence at most %lld s old\n",
-           p->x25519 ? "allowed" : "refused", (long long)p->max_age_s);
-    for (size_t i = 0; cloister_policy_replica(p, i) != NULL; i++)
-        printf("%s  %s\n", i == 0 ? "\nserved by\n" : "", cloister_policy_replica(p, i));
-out:
-    clo_buf_clear(&text);
-    cloister_policy_free(p);
-    return code;
-}
 
 /* ---- init ---- */
 
@@ -200,7 +66,7 @@ static size_t dotted(const char *s, uint8_t *ret, size_t cap)
 
 static int init_snp(const struct clo_options *o, json_t **ret)
 {
-    struct clo_policy_want w = {.vmpl = 0, .no_devices = true};
+    struct clo_policy_want w = {0};
     uint8_t tcb[5] = {0}, firmware[3] = {0};
     const size_t levels = o->min_tcb != NULL ? dotted(o->min_tcb, tcb, 5) : 0;
 
@@ -220,118 +86,267 @@ static int init_snp(const struct clo_options *o, json_t **ret)
         .bl = tcb[0], .tee = tcb[1], .snp = tcb[2], .ucode = tcb[3], .fmc = tcb[4]};
     w.firmware = (struct clo_snp_firmware){firmware[0], firmware[1], firmware[2]};
     w.measurement = o->measurement;
-    clo_say_note("GPUs are not asked for (\"devices\": {\"min\": 0}): this version appraises none");
+    clo_say_note("GPUs are not asked for, and none is admitted (\"devices\": {\"min\": 0})");
     return clo_policy_text(&w, ret);
 }
 
-/* ---- init from what a server shows ---- */
+/* ---- from what evidence shows ---- */
 
-static int shown_policy(const struct clo_shown *s, json_t **ret)
+/*
+ * Not a matter of what is shown: what a policy admits only if its owner writes it in, because it makes the machine weaker, or because it
+ * comes from elsewhere.
+ */
+static const struct {
+    enum cloister_check_id id;
+    const char *member;
+} by_hand[] = {
+    {CLOISTER_CHECK_SNP_TCB_PROVISIONAL, "sev_snp.allow_provisional"},
+    {CLOISTER_CHECK_SNP_PLATFORM, "sev_snp.require_platform"},
+    {CLOISTER_CHECK_QUOTE_QE_TCB, "tcb.statuses"},
+    {CLOISTER_CHECK_QUOTE_TCB, "tcb.statuses"},
+    {CLOISTER_CHECK_TDX_MODULE_TCB, "tcb.statuses"},
+    {CLOISTER_CHECK_GPU_REFERENCE, "devices.reference_values"},
+    {CLOISTER_CHECK_GPU_MEASUREMENTS, "devices.reference_values"},
+    {CLOISTER_CHECK_GPU_DEBUG, "devices.reference_values"},
+    {CLOISTER_CHECK_GPU_MODE, "devices.reference_values"},
+    {CLOISTER_CHECK_DEVICES_APPRAISED, "devices.reference_values"},
+};
+
+static const char *member_of(enum cloister_check_id id)
 {
-    static const uint8_t zero[48];
-    struct clo_policy_want w = {
-        .measurement = s->measurement,
-        .manifest = s->manifest_b64,
-        .allow_unmanaged = !s->manifest.managed,
-        .no_devices = true,
-    };
-    char root[65], host_data[65], id_key[97], author_key[97];
-    uint8_t digest[32];
-    int err;
+    for (size_t i = 0; i < CLO_ARRAY_LEN(by_hand); i++)
+        if (by_hand[i].id == id)
+            return by_hand[i].member;
+    return NULL;
+}
 
-    if (s->manifest_b64[0] == '\0')
-        return CLOISTER_E_LIMIT;
-    if (strcmp(s->cpu.type, "simulated") == 0) {
-        if (s->cpu.chain_n == 0)
-            return CLOISTER_E_MALFORMED;
-        if ((err = clo_sha256(s->cpu.chain[s->cpu.chain_n - 1].p,
-                              s->cpu.chain[s->cpu.chain_n - 1].len, digest)) != 0)
-            return err;
-        clo_hex(digest, sizeof(digest), root);
-        w.root = root;
-        return clo_policy_text(&w, ret);
+static bool is_open(const struct cloister_check *c)
+{
+    return c->status == CLOISTER_CHECK_FAIL || c->status == CLOISTER_CHECK_MISSING;
+}
+
+/* Saved evidence may lack what judging it needs; a server has to have it, and wrong it may not be in either. */
+static bool is_final(const struct cloister_check *c, bool saved)
+{
+    return is_open(c) && member_of(c->id) == NULL && (c->status == CLOISTER_CHECK_FAIL || !saved);
+}
+
+static void say_open(const struct cloister_check *c)
+{
+    const char *member = member_of(c->id);
+
+    clo_say_note("  %s %s: %s%s%s%s", c->status == CLOISTER_CHECK_FAIL ? "\u2717" : "?",
+                 cloister_check_name(c->id), c->reason, member != NULL ? " (" : "",
+                 member != NULL ? member : "", member != NULL ? ")" : "");
+}
+
+/* The evidence under the policy that pins what it shows: *code is the program's, and 0 is returned if the policy may be written. */
+static int judge(const struct cloister_verdict *v, bool saved, int *code)
+{
+    bool told = false;
+
+    for (size_t i = 0; i < v->checks; i++) {
+        if (!is_final(&v->check[i], saved))
+            continue;
+        clo_say_problem("even a policy that pins what is shown does not admit it:");
+        clo_print_verdict(stderr, v, false);
+        *code = cloister_verdict_exit(v);
+        return CLOISTER_E_REFUSED;
     }
-    w.product = clo_snp_report_product(&s->report);
-    w.vmpl = s->report.vmpl;
-    w.allow_smt = (s->report.policy & CLO_SNP_POLICY_SMT) != 0;
-    w.firmware = s->report.committed;
-    if (w.product == CLO_SNP_UNKNOWN)
-        return CLOISTER_E_UNSUPPORTED;
-    if ((err = clo_snp_tcb_decode(w.product, s->report.reported_tcb, &w.tcb)) != 0)
-        return err;
-    if (memcmp(s->report.host_data, zero, sizeof(s->report.host_data)) != 0) {
-        clo_hex(s->report.host_data, sizeof(s->report.host_data), host_data);
-        w.host_data = host_data;
+    for (size_t i = 0; i < v->checks; i++) {
+        if (!is_open(&v->check[i]))
+            continue;
+        if (!told)
+            clo_say_problem(
+                "WARNING: this policy does not admit that very evidence yet, because of");
+        told = true;
+        say_open(&v->check[i]);
     }
-    if (memcmp(s->report.id_key_digest, zero, sizeof(zero)) != 0) {
-        clo_hex(s->report.id_key_digest, sizeof(zero), id_key);
-        w.id_key = id_key;
-    }
-    if (memcmp(s->report.author_key_digest, zero, sizeof(zero)) != 0) {
-        clo_hex(s->report.author_key_digest, sizeof(zero), author_key);
-        w.author_key = author_key;
-    }
-    return clo_policy_text(&w, ret);
+    return 0;
+}
+
+/* What is looked at: a server's or saved evidence, or a bundle of raw evidence. */
+struct source {
+    const struct clo_options *o;
+    bool saved, has_nonce;
+    struct cloister_evidence *evidence; /* NULL: raw */
+    struct cloister_nonce nonce;
+    struct clo_bundle bundle;
+    const struct cloister_roots *roots;
+    struct cloister_roots *own_roots;
+    struct clo_shown shown;
+};
+
+static int appraise(const struct source *s, const struct cloister_policy *p,
+                    struct cloister_verdict *v, int *code)
+{
+    const int64_t now = s->o->at != 0 ? s->o->at : clo_clock_now();
+    struct cloister_nonce nonce = s->nonce;
+    struct cloister_raw *raw = NULL;
+    int err = 0;
+
+    if (s->saved)
+        nonce.sent_at = now;
+    if (s->evidence != NULL)
+        err = cloister_evidence_verify(s->evidence, s->has_nonce ? &nonce : NULL, p, s->roots, now,
+                                       v);
+    else if ((err = clo_raw_build(&s->bundle, s->bundle.expect.len == 0, &raw, code)) == 0)
+        err = cloister_raw_appraise(raw, p, s->roots, now, v);
+    cloister_raw_free(raw);
+    return v->outcome == CLOISTER_NOT_VERIFIED ? err : 0;
 }
 
 /* Pin what is shown, then hold the evidence against that: everything but the pinned values is checked even on first use. */
-static int verify_shown(const struct cloister_evidence *e, const struct cloister_nonce *nonce,
-                        const json_t *doc, int *code)
+static int propose(struct source *s, const char *name, int *code)
 {
     struct clo_buf text = clo_buf_init(CLO_POLICY_MAX);
     struct cloister_verdict *v = calloc(1, sizeof(*v));
     struct cloister_policy *p = NULL;
+    json_t *doc = NULL;
+    char why[256] = {0};
     int err = CLOISTER_E_MEMORY;
 
-    if (v != NULL && (err = clo_json_write_text(doc, &text)) == 0 &&
-        (err = cloister_policy_parse(text.p, text.len, &p)) == 0)
-        err = cloister_evidence_verify(e, nonce, p, cloister_roots_builtin(), clo_clock_now(), v);
-    if (err != 0) {
-        clo_say_problem("even a policy that pins what this server shows does not admit it:");
-        if (v != NULL) {
-            clo_print_verdict(stderr, v, false);
-            *code = cloister_verdict_exit(v);
-        }
+    *code = CLO_EXIT_ERROR;
+    if (v == NULL)
+        goto out;
+    if ((err = clo_policy_propose(&s->shown, name, s->o->pin_chip, &doc)) != 0) {
+        clo_say_problem("no policy can be made of this evidence: %s", cloister_strerror(err));
+        *code = err == CLOISTER_E_UNSUPPORTED ? CLO_EXIT_UNSUPPORTED : CLO_EXIT_MALFORMED;
+        goto out;
     }
+    if ((err = clo_json_write_text(doc, &text)) != 0)
+        goto out;
+    if (cloister_policy_check(text.p, text.len, why, sizeof(why)) != 0) {
+        clo_say_problem("no policy comes of what is shown: %s", why);
+        *code = CLO_EXIT_MALFORMED;
+        err = CLOISTER_E_MALFORMED;
+        goto out;
+    }
+    if ((err = cloister_policy_parse(text.p, text.len, &p)) != 0 ||
+        (err = appraise(s, p, v, code)) != 0 || (err = judge(v, s->saved, code)) != 0)
+        goto out;
+    clo_policy_propose_notes(&s->shown, s->o->pin_chip);
+    *code = emit(doc);
+out:
+    if (err == CLOISTER_E_MEMORY || err == CLOISTER_E_CRYPTO)
+        clo_say_problem("%s", cloister_strerror(err));
+    json_decref(doc);
     cloister_policy_free(p);
     clo_buf_clear(&text);
     free(v);
     return err;
 }
 
+static void source_clear(struct source *s)
+{
+    clo_shown_clear(&s->shown);
+    clo_bundle_clear(&s->bundle);
+    cloister_evidence_free(s->evidence);
+    cloister_roots_free(s->own_roots);
+    free(s);
+}
+
+static int unreadable(const char *what, int err)
+{
+    clo_say_problem("no policy can be made of %s: %s", what, cloister_strerror(err));
+    return err == CLOISTER_E_UNSUPPORTED ? CLO_EXIT_UNSUPPORTED : CLO_EXIT_MALFORMED;
+}
+
 static int init_from_server(const struct clo_options *o)
 {
-    struct cloister_evidence *e = NULL;
-    struct cloister_nonce nonce = {0};
-    struct clo_shown s = {0};
-    json_t *doc = NULL;
-    bool has_nonce = false;
+    struct source *s = calloc(1, sizeof(*s));
     int code = CLO_EXIT_ERROR, err;
 
-    if (clo_common_evidence(o, &e, &nonce, &has_nonce, &code) != 0)
+    if (s == NULL) {
+        clo_say_problem("not enough memory");
         return code;
-    if ((err = clo_shown_read(e, &s)) != 0 || (err = shown_policy(&s, &doc)) != 0) {
-        clo_say_problem("no policy can be made of this server's evidence: %s",
-                        cloister_strerror(err));
-        code = err == CLOISTER_E_UNSUPPORTED ? CLO_EXIT_UNSUPPORTED : CLO_EXIT_MALFORMED;
+    }
+    s->o = o;
+    s->roots = cloister_roots_builtin();
+    if (clo_common_evidence(o, &s->evidence, &s->nonce, &s->has_nonce, &code) != 0)
+        goto out;
+    if ((err = clo_shown_read(s->evidence, &s->shown)) != 0) {
+        code = unreadable("this server's evidence", err);
         goto out;
     }
-    if (verify_shown(e, &nonce, doc, &code) != 0)
-        goto out;
-    clo_say_problem(
-        "WARNING: this policy trusts what %s shows now. It notices later changes (`cloister policy diff` "
-        "tells them), but can't tell whether this image is a good one: compare the measurement with "
-        "a source you trust",
-        clo_common_url(o));
-    if (strcmp(s.cpu.type, "simulated") == 0)
-        clo_say_problem("WARNING: " CLO_SIMULATED_WARNING);
-    code = emit(doc);
+    if (propose(s, "written by cloister policy init", &code) == 0 && code == CLO_EXIT_OK)
+        clo_say_problem(
+            "WARNING: this policy trusts what %s shows now. It notices later changes (`cloister policy diff` "
+            "tells them), but can't tell whether this image is a good one: compare the measurement with "
+            "a source you trust",
+            clo_common_url(o));
 out:
-    json_decref(doc);
-    clo_shown_clear(&s);
-    cloister_evidence_free(e);
+    source_clear(s);
     return code;
 }
+
+/* ---- from saved evidence ---- */
+
+/* A saved evidence document, or a bundle with one or with raw evidence inside. */
+static int load(struct source *s, const char *path, int *code)
+{
+    struct clo_buf text = clo_buf_init(CLO_BUNDLE_MAX);
+    int err;
+
+    *code = CLO_EXIT_ERROR;
+    if ((err = clo_file_read(path, &text)) != 0) {
+        clo_say_file(path, "read", err);
+        goto out;
+    }
+    *code = CLO_EXIT_MALFORMED;
+    if (cloister_evidence_parse(text.p, text.len, &s->evidence) == 0)
+        goto out;
+    if ((err = clo_bundle_parse(text.p, text.len, &s->bundle)) != 0) {
+        clo_say_problem(
+            "%s is neither saved evidence nor a bundle (`cloister bundle` makes one of raw "
+            "reports and quotes)",
+            path);
+        goto out;
+    }
+    if (s->bundle.evidence.len == 0)
+        goto out;
+    s->has_nonce = s->bundle.has_nonce;
+    memcpy(s->nonce.bytes, s->bundle.nonce, sizeof(s->nonce.bytes));
+    if ((err = cloister_evidence_parse(s->bundle.evidence.p, s->bundle.evidence.len,
+                                       &s->evidence)) != 0)
+        clo_say_problem("what %s holds is not evidence: %s", path, cloister_strerror(err));
+out:
+    clo_buf_clear(&text);
+    return err;
+}
+
+static int from_evidence(const struct clo_options *o, const char *path)
+{
+    struct source *s = calloc(1, sizeof(*s));
+    int code = CLO_EXIT_ERROR, err;
+
+    if (s == NULL) {
+        clo_say_problem("not enough memory");
+        return code;
+    }
+    s->o = o;
+    s->saved = true;
+    if (clo_common_roots(o, &s->roots, &s->own_roots, &code) != 0 || load(s, path, &code) != 0)
+        goto out;
+    err = s->evidence != NULL ? clo_shown_read(s->evidence, &s->shown)
+                              : clo_shown_read_raw(&s->bundle, &s->shown);
+    if (err != 0) {
+        code = unreadable(path, err);
+        goto out;
+    }
+    if (propose(s, "written by cloister policy from-evidence", &code) == 0 && code == CLO_EXIT_OK)
+        clo_say_problem(
+            "WARNING: this policy trusts what %s shows, and nothing tells whether that is good: "
+            "compare what was started with a source you trust",
+            path);
+    else if (code == CLO_EXIT_REFUSED && o->at == 0)
+        clo_say_note("saved evidence is judged as of now unless --at TIME says another time");
+out:
+    source_clear(s);
+    return code;
+}
+
+/* ---- the command ---- */
 
 static int init(const struct clo_options *o)
 {
@@ -367,7 +382,7 @@ static int init(const struct clo_options *o)
 int clo_command_policy(const struct clo_options *o)
 {
     const char *what = o->operands > 0 ? o->operand[0] : "";
-    const bool diff = strcmp(what, "diff") == 0;
+    const bool diff = strcmp(what, "diff") == 0, from = strcmp(what, "from-evidence") == 0;
 
     if (!diff &&
         (o->evidence != NULL || o->nonce != NULL || o->json || o->accept || o->replace || o->yes)) {
@@ -375,13 +390,21 @@ int clo_command_policy(const struct clo_options *o)
             "--evidence, --nonce, --json, --accept, --replace and --yes go with `policy diff`");
         return CLO_EXIT_ERROR;
     }
+    if (!from && (o->pin_chip || o->at != 0 || o->roots_n > 0) &&
+        !(o->from_server && o->at == 0 && o->roots_n == 0)) {
+        clo_say_problem("--at and --root go with `policy from-evidence`, --pin-chip with that and "
+                        "with --from-server");
+        return CLO_EXIT_ERROR;
+    }
     if (strcmp(what, "show") == 0 && o->operands == 2)
-        return show(o->operand[1]);
+        return clo_policy_show(o->operand[1]);
+    if (from && o->operands == 2)
+        return from_evidence(o, o->operand[1]);
     if (strcmp(what, "init") == 0 && o->operands == 1)
         return init(o);
     if (diff && o->operands == 1)
         return clo_policy_diff(o);
     clo_say_problem(
-        "policy takes `init` with options, `show FILE`, or `diff` with options: see `cloister policy --help`");
+        "policy takes `init` with options, `from-evidence FILE`, `show FILE`, or `diff` with options: see `cloister policy --help`");
     return CLO_EXIT_ERROR;
 }

@@ -15,6 +15,7 @@
 
 #include "base/secret.h"
 #include "client/commands.h"
+#include "client/policy_propose.h"
 #include "client/policy_text.h"
 #include "client/say.h"
 #include "client/stop.h"
@@ -39,7 +40,10 @@ struct diff {
 
     bool readable; /* `shown` is set */
     struct clo_shown shown;
-    bool new_measurement, new_manifest;
+    char measurement[97]; /* SEV-SNP and simulated */
+    /* What is shown is of a kind that the policy pins; and it isn't pinned. */
+    bool has_measurement, has_image, has_pcrs;
+    bool new_measurement, new_image, new_pcrs, new_manifest;
 
     struct clo_buf wanted; /* the policy that pins what is shown; empty if that is the same one */
     char why[256];         /* it is none */
@@ -70,14 +74,119 @@ static int pin(json_t *doc, const char *name, const char *value, bool replace)
     return json_array_append_new(list, json_string(value)) == 0 ? 0 : CLOISTER_E_MEMORY;
 }
 
+/* Takes the value over. */
+static int pin_value(json_t *list, json_t *value, bool replace)
+{
+    if (value == NULL || (replace && json_array_clear(list) != 0))
+        return CLOISTER_E_MEMORY;
+    return json_array_append_new(list, value) == 0 ? 0 : CLOISTER_E_MEMORY;
+}
+
+/* How many of the pinned PCRs have the value that is shown. */
+static size_t same_pcrs(const struct clo_policy_pcrs *p, const struct clo_shown_tpm *t)
+{
+    size_t same = 0;
+
+    for (unsigned i = 0; i < CLO_POLICY_PCRS; i++)
+        same += (p->pinned >> i & 1) != 0 && memcmp(p->value[i], t->value[i], 48) == 0;
+    return same;
+}
+
+/* The pinned alternative that most PCRs are the same in; NULL if none is pinned. */
+static const struct clo_policy_pcrs *nearest_pcrs(const struct diff *d)
+{
+    const struct clo_policy_tpm *t = &d->policy->tpm;
+    const struct clo_policy_pcrs *best = NULL;
+
+    for (size_t i = 0; i < t->pcrs_n; i++)
+        if (best == NULL || same_pcrs(&t->pcrs[i], &d->shown.tpm) >= same_pcrs(best, &d->shown.tpm))
+            best = &t->pcrs[i];
+    return best;
+}
+
+static const uint8_t *register_of(const struct clo_policy_td *td, size_t i)
+{
+    return i == 0 ? td->mrtd : td->rtmr[i - 1];
+}
+
+static const uint8_t *shown_register(const struct diff *d, size_t i)
+{
+    return i == 0 ? d->shown.td.mrtd : d->shown.td.rtmr[i - 1];
+}
+
+#define REGISTERS 5
+static const char *const register_name[REGISTERS] = {"MRTD", "RTMR0", "RTMR1", "RTMR2", "RTMR3"};
+
+static size_t same_registers(const struct diff *d, const struct clo_policy_td *td)
+{
+    size_t same = 0;
+
+    for (size_t i = 0; i < REGISTERS; i++)
+        same += memcmp(register_of(td, i), shown_register(d, i), 48) == 0;
+    return same;
+}
+
+/* The pinned image that most registers are the same in; NULL if none is pinned. */
+static const struct clo_policy_td *nearest_image(const struct diff *d)
+{
+    const struct clo_policy_tdx *t = &d->policy->tdx;
+    const struct clo_policy_td *best = NULL;
+
+    for (size_t i = 0; i < t->tds; i++)
+        if (best == NULL || same_registers(d, &t->td[i]) >= same_registers(d, best))
+            best = &t->td[i];
+    return best;
+}
+
+/* The PCRs that a policy which pins what is shown pins: those that it pins already, or all that were quoted. */
+static uint32_t wanted_pcrs(const struct diff *d)
+{
+    const struct clo_policy_pcrs *near = nearest_pcrs(d);
+
+    return near != NULL ? near->pinned & d->shown.tpm.selection : d->shown.tpm.selection;
+}
+
+static void find_new(struct diff *d)
+{
+    const struct cloister_policy *p = d->policy;
+    const struct clo_shown *s = &d->shown;
+    const struct clo_policy_tpm *t = &p->tpm;
+
+    d->has_measurement = (s->kind == CLO_KIND_SIMULATED && p->simulated) ||
+                         (s->kind == CLO_KIND_SNP && p->sev_snp) ||
+                         (s->kind == CLO_KIND_SNP_AZURE && p->sev_snp_azure);
+    d->has_image = (s->kind == CLO_KIND_TDX && p->tdx_plain) ||
+                   (s->kind == CLO_KIND_TDX_AZURE && p->tdx_azure);
+    /* Other PCRs or another bank are no matter of values. */
+    d->has_pcrs = s->tpm.there && t->given && s->tpm.bank == t->bank &&
+                  s->tpm.selection == t->selection;
+    clo_hex(s->report.measurement, sizeof(s->report.measurement), d->measurement);
+    d->new_measurement = d->has_measurement &&
+                         !clo_policy_list_has(&p->measurements, s->report.measurement);
+    d->new_image = d->has_image &&
+                   (p->tdx.tds == 0 || same_registers(d, nearest_image(d)) < REGISTERS);
+    d->new_pcrs = d->has_pcrs;
+    for (size_t i = 0; d->new_pcrs && i < t->pcrs_n; i++)
+        d->new_pcrs = same_pcrs(&t->pcrs[i], &s->tpm) <
+                      (size_t)__builtin_popcount(t->pcrs[i].pinned);
+    d->new_manifest = s->has_manifest && p->manifests.given &&
+                      !clo_policy_list_has(&p->manifests, s->manifest_digest);
+}
+
 /* A policy that pins no manifest is one of somebody who trusts measured code with it: it gets none. */
 static int make_wanted(struct diff *d)
 {
     json_t *doc = json_deep_copy(d->doc);
     int err = doc != NULL ? 0 : CLOISTER_E_MEMORY;
 
-    if (err == 0)
-        err = pin(doc, "measurements", d->shown.measurement, d->o->replace);
+    if (err == 0 && d->has_measurement)
+        err = pin(doc, "measurements", d->measurement, d->o->replace);
+    if (err == 0 && (d->new_image || (d->has_image && d->o->replace)))
+        err = pin_value(json_object_get(json_object_get(doc, "tdx"), "images"),
+                        clo_shown_image(&d->shown), d->o->replace);
+    if (err == 0 && (d->new_pcrs || (d->has_pcrs && d->o->replace)))
+        err = pin_value(json_object_get(json_object_get(doc, "tpm"), "pcrs"),
+                        clo_shown_pcrs(&d->shown, wanted_pcrs(d)), d->o->replace);
     if (err == 0 && d->policy->manifests.given && d->shown.manifest_b64[0] != '\0')
         err = pin(doc, "manifests", d->shown.manifest_b64, d->o->replace);
     if (err == 0 && json_equal(doc, d->doc) == 0)
@@ -127,10 +236,7 @@ static int compare(struct diff *d)
         d->judged = d->verdict;
         return err == CLOISTER_E_MEMORY || err == CLOISTER_E_CRYPTO ? err : 0;
     }
-    d->new_measurement = !clo_policy_list_has(&d->policy->measurements,
-                                              d->shown.report.measurement);
-    d->new_manifest = d->policy->manifests.given &&
-                      !clo_policy_list_has(&d->policy->manifests, d->shown.manifest_digest);
+    find_new(d);
     err = make_wanted(d);
     return err != 0 ? err : judge_wanted(d);
 }
@@ -182,7 +288,114 @@ static void print_measurement(const struct diff *d)
     puts("measurement of what was started");
     for (size_t i = 0; i < json_array_size(list); i++)
         print_old(json_string_value(json_array_get(list, i)));
-    print_new(d->shown.measurement);
+    print_new(d->measurement);
+}
+
+static void print_value(void (*print)(const char *text), const uint8_t *p, size_t n)
+{
+    char hex[97];
+
+    clo_hex(p, n, hex);
+    print(hex);
+}
+
+/* Register by register, against the nearest image that is pinned. */
+static void print_image(const struct diff *d)
+{
+    const struct clo_policy_td *near = nearest_image(d);
+
+    for (size_t i = 0; i < REGISTERS; i++) {
+        if (near != NULL && memcmp(register_of(near, i), shown_register(d, i), 48) == 0)
+            continue;
+        printf("%s of the TD that was started\n", register_name[i]);
+        if (near != NULL)
+            print_value(print_old, register_of(near, i), 48);
+        print_value(print_new, shown_register(d, i), 48);
+    }
+}
+
+static void print_pcrs(const struct diff *d)
+{
+    const struct clo_policy_pcrs *near = nearest_pcrs(d);
+    const struct clo_shown_tpm *t = &d->shown.tpm;
+    const size_t len = t->bank == CLO_POLICY_BANK_SHA384 ? 48 : 32;
+    const uint32_t wanted = wanted_pcrs(d);
+
+    for (unsigned i = 0; i < CLO_POLICY_PCRS; i++) {
+        if ((wanted >> i & 1) == 0 ||
+            (near != NULL && memcmp(near->value[i], t->value[i], len) == 0))
+            continue;
+        printf("PCR %u of what was started\n", i);
+        if (near != NULL)
+            print_value(print_old, near->value[i], len);
+        print_value(print_new, t->value[i], len);
+    }
+}
+
+/* ---- devices: what runs there has reference values, or it hasn't ---- */
+
+static bool has_reference(const struct diff *d, enum clo_reference_kind kind,
+                          const struct clo_gpu_running *run)
+{
+    bool ambiguous = false;
+
+    if (kind == CLO_REFERENCE_DRIVER && run->arch == CLO_GPU_LS10)
+        return true; /* a switch has no driver */
+    return clo_gpu_reference_find(&d->policy->devices, kind, run, &ambiguous) != NULL || ambiguous;
+}
+
+static const char *version_of(enum clo_reference_kind kind, const struct clo_gpu_running *run)
+{
+    return kind == CLO_REFERENCE_DRIVER ? run->driver : run->vbios;
+}
+
+/* Is device i the first one that runs this? */
+static bool is_first(const struct diff *d, size_t i, enum clo_reference_kind kind)
+{
+    const struct clo_gpu_running *run = &d->shown.device[i].run;
+
+    for (size_t k = 0; k < i; k++) {
+        const struct clo_gpu_running *other = &d->shown.device[k].run;
+
+        if (other->arch == run->arch &&
+            strcmp(version_of(kind, other), version_of(kind, run)) == 0 &&
+            (kind == CLO_REFERENCE_DRIVER || (strcmp(other->project, run->project) == 0 &&
+                                              strcmp(other->project_sku, run->project_sku) == 0 &&
+                                              strcmp(other->chip_sku, run->chip_sku) == 0)))
+            return false;
+    }
+    return true;
+}
+
+/* Calls what for each driver and VBIOS that runs without a reference value. */
+static void each_without_reference(const struct diff *d,
+                                   void (*what)(const struct diff *d, enum clo_reference_kind kind,
+                                                const struct clo_gpu_running *run, void *arg),
+                                   void *arg)
+{
+    static const enum clo_reference_kind kinds[] = {CLO_REFERENCE_DRIVER, CLO_REFERENCE_VBIOS};
+
+    for (size_t k = 0; k < CLO_ARRAY_LEN(kinds); k++)
+        for (size_t i = 0; i < d->shown.devices; i++)
+            if (is_first(d, i, kinds[k]) && !has_reference(d, kinds[k], &d->shown.device[i].run))
+                what(d, kinds[k], &d->shown.device[i].run, arg);
+}
+
+static void print_device(const struct diff *d, enum clo_reference_kind kind,
+                         const struct clo_gpu_running *run, void *arg)
+{
+    const struct clo_policy_devices *p = &d->policy->devices;
+    char id[128];
+
+    (void)arg;
+    printf("%s of a %s device (reference values)\n",
+           kind == CLO_REFERENCE_DRIVER ? "driver" : "VBIOS", clo_gpu_arch_name(run->arch));
+    for (size_t i = 0; i < p->references; i++)
+        if (p->reference[i].kind == kind && p->reference[i].arch == run->arch)
+            print_old(p->reference[i].version);
+    print_new(version_of(kind, run));
+    clo_gpu_rim_id(kind, run, id, sizeof(id));
+    printf("  its reference values are in the RIM %s: `cloister-rim import` takes them out\n", id);
 }
 
 static void print_manifest(const struct diff *d)
@@ -268,11 +481,17 @@ static void print_text(const struct diff *d)
 
     if (d->new_measurement)
         print_measurement(d);
+    if (d->new_image)
+        print_image(d);
+    if (d->new_pcrs)
+        print_pcrs(d);
     if (d->new_manifest)
         print_manifest(d);
+    if (d->readable)
+        each_without_reference(d, print_device, NULL);
     if (!acceptable(d))
         print_wrong(d);
-    else if (d->new_measurement)
+    else if (d->new_measurement || d->new_image || d->new_pcrs)
         printf("%s%s%s\n", clo_style(stdout, CLO_YELLOW), another_image,
                clo_style(stdout, CLO_PLAIN));
     printf("%s%s%s\n", clo_style(stdout, ok ? CLO_GREEN : CLO_RED), conclusion(d),
@@ -310,8 +529,55 @@ static json_t *measurement_json(const struct diff *d, int *err)
     json_t *o = json_object(), *list = json_object_get(d->doc, "measurements");
 
     put(o, "pinned", list != NULL ? json_incref(list) : json_array(), err);
-    put(o, "shown", json_string(d->shown.measurement), err);
+    put(o, "shown", json_string(d->measurement), err);
     put(o, "differs", json_boolean(d->new_measurement), err);
+    return o;
+}
+
+/* The member's list as it stands in the policy, beside what is shown. */
+static json_t *pinned_json(const struct diff *d, const char *member, const char *list,
+                           json_t *shown, bool differs, int *err)
+{
+    json_t *o = json_object();
+    json_t *pinned = json_object_get(json_object_get(d->doc, member), list);
+
+    put(o, "pinned", pinned != NULL ? json_incref(pinned) : json_array(), err);
+    put(o, "shown", shown, err);
+    put(o, "differs", json_boolean(differs), err);
+    return o;
+}
+
+struct wanting {
+    json_t *list;
+    int err;
+};
+
+static void add_device(const struct diff *d, enum clo_reference_kind kind,
+                       const struct clo_gpu_running *run, void *arg)
+{
+    struct wanting *w = arg;
+    json_t *o = json_object();
+    char id[128];
+
+    (void)d;
+    clo_gpu_rim_id(kind, run, id, sizeof(id));
+    put(o, "kind", json_string(kind == CLO_REFERENCE_DRIVER ? "driver" : "vbios"), &w->err);
+    put(o, "arch", json_string(clo_gpu_arch_name(run->arch)), &w->err);
+    put(o, "version", json_string(version_of(kind, run)), &w->err);
+    put(o, "rim", json_string(id), &w->err);
+    append(w->list, o, &w->err);
+}
+
+static json_t *devices_json(const struct diff *d, int *err)
+{
+    struct wanting w = {.list = json_array()};
+    json_t *o = json_object();
+
+    each_without_reference(d, add_device, &w);
+    put(o, "shown", json_integer((json_int_t)d->shown.devices), err);
+    put(o, "without_reference_values", w.list, err);
+    if (w.err != 0)
+        *err = w.err;
     return o;
 }
 
@@ -389,7 +655,19 @@ static int print_json(const struct diff *d)
     put(o, "evidence_sha256", hex_json(d->verdict.evidence_digest), &err);
     put(o, "policy_sha256", hex_json(d->verdict.policy_digest), &err);
     if (d->readable) {
-        put(o, "measurement", measurement_json(d, &err), &err);
+        if (clo_shown_is_snp(&d->shown))
+            put(o, "measurement", measurement_json(d, &err), &err);
+        if (clo_shown_is_tdx(&d->shown))
+            put(o, "tdx_image",
+                pinned_json(d, "tdx", "images", clo_shown_image(&d->shown), d->new_image, &err),
+                &err);
+        if (d->shown.tpm.there)
+            put(o, "pcrs",
+                pinned_json(d, "tpm", "pcrs", clo_shown_pcrs(&d->shown, wanted_pcrs(d)),
+                            d->new_pcrs, &err),
+                &err);
+        if (d->shown.devices > 0)
+            put(o, "devices", devices_json(d, &err), &err);
         put(o, "manifest", manifest_json(d, &err), &err);
     }
     put(o, "wrong", wrong_json(d, &err), &err);

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/enc.h"
+
 /* Adding to an object takes the value over; whatever failed on the way is remembered. */
 static void add(json_t *o, const char *name, json_t *v, int *err)
 {
@@ -20,9 +22,23 @@ static json_t *list_of(const char *text)
     return json_pack("[s]", text);
 }
 
-static json_t *snp(const struct clo_policy_want *w, int *err)
+static json_t *tcb_json(const struct clo_snp_tcb *t, bool fmc, int *err)
 {
-    json_t *o = json_object(), *tcb = json_object(), *product = json_object();
+    json_t *o = json_object();
+
+    add(o, "bl", json_integer(t->bl), err);
+    add(o, "tee", json_integer(t->tee), err);
+    add(o, "snp", json_integer(t->snp), err);
+    add(o, "ucode", json_integer(t->ucode), err);
+    if (fmc)
+        add(o, "fmc", json_integer(t->fmc), err);
+    return o;
+}
+
+json_t *clo_policy_snp_json(const struct clo_policy_want *w, int *err)
+{
+    const bool fmc = w->product == CLO_SNP_TURIN;
+    json_t *o = json_object(), *product = json_object();
     char name[16] = {0}, firmware[16];
     const char *proper = clo_snp_product_name(w->product);
 
@@ -30,25 +46,15 @@ static json_t *snp(const struct clo_policy_want *w, int *err)
         name[i] = (char)tolower((unsigned char)proper[i]);
     (void)snprintf(firmware, sizeof(firmware), "%u.%u.%u", w->firmware.major, w->firmware.minor,
                    w->firmware.build);
-    add(tcb, "bl", json_integer(w->tcb.bl), err);
-    add(tcb, "tee", json_integer(w->tcb.tee), err);
-    add(tcb, "snp", json_integer(w->tcb.snp), err);
-    add(tcb, "ucode", json_integer(w->tcb.ucode), err);
-    if (w->product == CLO_SNP_TURIN)
-        add(tcb, "fmc", json_integer(w->tcb.fmc), err);
-    add(product, "min_tcb", tcb, err);
+    add(product, "min_tcb", tcb_json(&w->tcb, fmc, err), err);
+    if (w->launch != NULL)
+        add(product, "min_launch_tcb", tcb_json(w->launch, fmc, err), err);
     add(product, "min_firmware", json_string(firmware), err);
     add(o, "products", json_pack("{s:o}", name, product), err);
     if (w->vmpl != 0)
         add(o, "vmpl", json_integer(w->vmpl), err);
     if (w->allow_smt)
         add(o, "allow_smt", json_true(), err);
-    if (w->host_data != NULL)
-        add(o, "host_data", list_of(w->host_data), err);
-    if (w->id_key != NULL)
-        add(o, "id_keys", list_of(w->id_key), err);
-    if (w->author_key != NULL)
-        add(o, "author_keys", list_of(w->author_key), err);
     return o;
 }
 
@@ -67,51 +73,15 @@ int clo_policy_text(const struct clo_policy_want *w, json_t **ret)
     if (simulated)
         add(o, "simulated", json_pack("{s:[s]}", "roots", w->root), &err);
     else
-        add(o, "sev_snp", snp(w, &err), &err);
-    if (w->no_devices && !simulated)
+        add(o, "sev_snp", clo_policy_snp_json(w, &err), &err);
+    if (!simulated) /* that no GPU is asked for has to be said */
         add(o, "devices", json_pack("{s:i}", "min", 0), &err);
-    if (w->manifest != NULL)
-        add(o, "manifests", list_of(w->manifest), &err);
-    if (w->allow_unmanaged)
-        add(o, "allow_unmanaged", json_true(), &err);
     if (err != 0) {
         json_decref(o);
         return err;
     }
     *ret = o;
     return 0;
-}
-
-/* ---- what evidence shows ---- */
-
-int clo_shown_read(const struct cloister_evidence *e, struct clo_shown *ret)
-{
-    const uint8_t *cpu = NULL, *manifest = NULL;
-    size_t cpu_n = 0, manifest_n = 0;
-    struct clo_shown s = {0};
-    int err;
-
-    if (!cloister_evidence_section(e, "cpu", &cpu, &cpu_n) ||
-        !cloister_evidence_section(e, "manifest", &manifest, &manifest_n))
-        return CLOISTER_E_STATE;
-    if ((err = clo_cpu_section_parse(cpu, cpu_n, &s.cpu)) != 0 ||
-        (err = clo_snp_report_parse(s.cpu.report, s.cpu.report_n, &s.report)) != 0 ||
-        (err = clo_manifest_parse(manifest, manifest_n, &s.manifest)) != 0 ||
-        (err = clo_sha256(manifest, manifest_n, s.manifest_digest)) != 0)
-        goto out;
-    if (manifest_n <= CLO_POLICY_MANIFEST_MAX)
-        clo_b64(manifest, manifest_n, s.manifest_b64);
-    clo_hex(s.report.measurement, sizeof(s.report.measurement), s.measurement);
-    *ret = s;
-    s.cpu.chain_n = 0; /* handed over */
-out:
-    clo_cpu_section_clear(&s.cpu);
-    return err;
-}
-
-void clo_shown_clear(struct clo_shown *s)
-{
-    clo_cpu_section_clear(&s->cpu);
 }
 
 /* ---- what a policy pins ---- */

@@ -323,7 +323,8 @@ def a_forged_signature_can_not_be_accepted():
 def what_the_policy_lists_by_hand_is_left_to_the_hand():
     with served() as s:
         for changes, check in (({"models": ["0" * 64]}, "manifest.model"), ({"releases": ["9"]}, "manifest.release"),
-                               ({"allow_unmanaged": None}, "manifest.managed"), ({"devices": {"min": 1}}, "devices.count")):
+                               ({"allow_unmanaged": None}, "manifest.managed"),
+                               ({"devices": {"min": 1, "architectures": ["hopper"], "min_driver": "550.90.07"}}, "devices.count")):
             s.write(measurements=[OTHER_IMAGE], **changes)
             before = s.text()
             has(status(s.diff("--accept", "--yes"), 10)[0], "can't be accepted:", check)
