@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Writes the seeds of the evidence, report and certificate harnesses under the folder given (fuzz/corpus), from the
- * simulator. Its keys are new each time: run it again when a format changes, not otherwise.
+ * Writes the seeds of the evidence, report, certificate and raw harnesses under the folder given (fuzz/corpus), from the
+ * simulator and from tests/support/synthetic.h. Keys are new each time: run it again when a format changes, not otherwise.
  */
 #include <stdio.h>
 #include <string.h>
@@ -11,6 +11,7 @@
 #include "codec/ohttp.h"
 #include "fuzz.h"
 #include "platform/maker.h"
+#include "support/synthetic.h"
 
 enum {
     NOW = 1795000000
@@ -112,6 +113,105 @@ static void save_evidence(const struct clo_buf sec[CLO_SEC_COUNT])
     clo_buf_clear(&framed);
 }
 
+/* ---- machines with GPUs ---- */
+
+static void frame(struct clo_buf *out, int what, const void *p, size_t n)
+{
+    const uint8_t head[3] = {(uint8_t)what, (uint8_t)(n >> 8), (uint8_t)n};
+
+    FUZZ_CHECK(n <= UINT16_MAX);
+    FUZZ_CHECK(clo_buf_append(out, what < 0 ? head + 1 : head, what < 0 ? 2 : 3) == 0);
+    FUZZ_CHECK(clo_buf_append(out, p, n) == 0);
+}
+
+/* As fuzz_evidence.c reads it: policy, roots, sections. */
+static void save_combined(const struct synthetic *y, const struct synthetic_scene *s,
+                          const char *name)
+{
+    struct clo_buf out = clo_buf_init(1 << 20);
+
+    frame(&out, -1, s->policy.p, s->policy.len);
+    frame(&out, -1, synthetic_amd_root(y)->p, synthetic_amd_root(y)->len);
+    frame(&out, -1, synthetic_nvidia_root(y)->p, synthetic_nvidia_root(y)->len);
+    for (size_t i = 0; i < CLO_SEC_COUNT; i++)
+        frame(&out, -1, s->sec[i].p, s->sec[i].len);
+    save("evidence", name, 8, out.p, out.len);
+    clo_buf_clear(&out);
+}
+
+/* As fuzz_raw.c reads it. */
+static void save_raw_gpus(const struct synthetic *y, const struct synthetic_scene *s,
+                          const char *name)
+{
+    struct clo_buf out = clo_buf_init(1 << 20);
+
+    frame(&out, 102, synthetic_nvidia_root(y)->p, synthetic_nvidia_root(y)->len);
+    frame(&out, 104, s->policy.p, s->policy.len);
+    for (size_t i = 0; i < s->devices.count; i++) {
+        const struct clo_device *d = &s->devices.device[i];
+
+        frame(&out, CLOISTER_ITEM_REPORT, d->report.p, d->report.len);
+        for (size_t k = 0; k < d->chain_n; k++)
+            frame(&out, CLOISTER_ITEM_CERTIFICATES, d->chain[k].p, d->chain[k].len);
+        if (i == 0)
+            frame(&out, 105, d->report.p + 4, 32);
+    }
+    for (size_t i = 0; i < s->collateral.ocsps; i++)
+        frame(&out, CLOISTER_ITEM_OCSP, s->collateral.ocsp[i].p, s->collateral.ocsp[i].len);
+    save("raw", name, CLOISTER_RAW_NVIDIA, out.p, out.len);
+    clo_buf_clear(&out);
+}
+
+static void save_raw_snp(const struct synthetic *y, const struct synthetic_scene *s,
+                         const char *name)
+{
+    const struct clo_buf *sec = &s->sec[CLO_SEC_CPU];
+    struct clo_buf out = clo_buf_init(1 << 20);
+    struct clo_cpu_section cpu = {0};
+
+    FUZZ_CHECK(clo_cpu_section_parse(sec->p, sec->len, &cpu) == 0);
+    frame(&out, 100, synthetic_amd_root(y)->p, synthetic_amd_root(y)->len);
+    frame(&out, 104, s->policy.p, s->policy.len);
+    frame(&out, CLOISTER_ITEM_REPORT, cpu.report, cpu.report_n);
+    for (size_t k = 0; k < cpu.chain_n; k++)
+        frame(&out, CLOISTER_ITEM_CERTIFICATES, cpu.chain[k].p, cpu.chain[k].len);
+    frame(&out, CLOISTER_ITEM_CRL, s->collateral.crl[0].p, s->collateral.crl[0].len);
+    frame(&out, 105, cpu.report + 0x50, 64);
+    save("raw", name, CLOISTER_RAW_SEV_SNP, out.p, out.len);
+    clo_buf_clear(&out);
+    clo_cpu_section_clear(&cpu);
+}
+
+static void save_machines(void)
+{
+    static const struct {
+        const char *name;
+        size_t gpus, switches;
+        enum synthetic_defect defect;
+    } machine[] = {
+        {"gpu", 1, 0, SYNTHETIC_SOUND},
+        {"gpu-switch", 1, 1, SYNTHETIC_SOUND},
+        {"gpu-hold", 1, 0, SYNTHETIC_ON_HOLD},
+    };
+    struct synthetic *y = NULL;
+
+    FUZZ_CHECK(synthetic_new(NOW, &y) == 0);
+    for (size_t i = 0; i < CLO_ARRAY_LEN(machine); i++) {
+        static struct synthetic_scene s;
+
+        synthetic_good(y, machine[i].gpus, machine[i].switches, &s);
+        s.defect = machine[i].defect;
+        s.delegated = i == 1;
+        FUZZ_CHECK(synthetic_make(y, &s) == 0);
+        save_combined(y, &s, machine[i].name);
+        save_raw_gpus(y, &s, machine[i].name);
+        if (i == 0)
+            save_raw_snp(y, &s, "snp");
+        synthetic_clear(&s);
+    }
+    synthetic_free(y);
+}
+
 int main(int argc, char **argv)
 {
     struct clo_buf sec[CLO_SEC_COUNT], other = clo_buf_init(CLO_SECTION_MAX);
@@ -127,6 +227,7 @@ int main(int argc, char **argv)
     FUZZ_CHECK(clo_maker_simulated_new(clo_rng_system(), NOW, &maker) == 0);
     make_sections(maker, &cpu, &crls, sec);
     save_evidence(sec);
+    save_machines();
     make_manifest(false, &other);
     save("evidence", "manifest-unmanaged", CLO_SEC_MANIFEST + 1, other.p, other.len);
     save("snp_report", "simulated", -1, cpu.report, cpu.report_n);
