@@ -431,9 +431,19 @@ static bool is_wrong(const struct cloister_check *c)
     return c->status != CLOISTER_CHECK_PASS && c->status != CLOISTER_CHECK_NOT_APPLICABLE;
 }
 
+/* Of another kind of machine than the policy's nothing else is judged, and saying so a check at a time helps nobody. */
+static bool is_other_kind(const struct cloister_verdict *v)
+{
+    for (size_t i = 0; i < v->checks; i++)
+        if (v->check[i].id == CLOISTER_CHECK_POLICY_TYPE)
+            return v->check[i].status == CLOISTER_CHECK_FAIL;
+    return false;
+}
+
 static void print_wrong(const struct diff *d)
 {
     const struct cloister_verdict *v = &d->judged;
+    const bool other_kind = is_other_kind(v);
 
     if (d->why[0] != '\0') {
         printf("can't be accepted, because the policy would be none: %s%s\n", d->why,
@@ -444,7 +454,7 @@ static void print_wrong(const struct diff *d)
     for (size_t i = 0; i < v->checks; i++) {
         const struct cloister_check *c = &v->check[i];
 
-        if (!is_wrong(c))
+        if (!is_wrong(c) || (other_kind && c->status == CLOISTER_CHECK_MISSING))
             continue;
         printf("  %s%s%s %s: %s\n", clo_style(stdout, CLO_RED),
                c->status == CLOISTER_CHECK_FAIL ? "✗" : "?", clo_style(stdout, CLO_PLAIN),

@@ -346,22 +346,40 @@ def a_policy_that_can_pin_no_more_says_so():
 
 
 @test
-def malformed_evidence_ends_with_30_and_an_unknown_kind_with_20():
+def malformed_evidence_ends_with_30_and_what_a_later_version_promises_with_20():
     with served() as s:
         saved = os.path.join(s.folder, "e")
         status(cloister("evidence", "--server", s.url, "--out", saved), 0)
         with open(saved) as f:
             evidence = json.load(f)
         before = s.text()
-        for cpu, code in (({"v": 1}, 30), ({"v": 1, "type": "tdx", "quote": "AAAA"}, 20)):
-            evidence["sections"]["cpu"]["bytes"] = b64(json.dumps(cpu).encode())
+        later = {**json.loads(s.manifest), "shape": [1]}
+        for section, value, code in (("cpu", {"v": 1}, 30), ("cpu", {"v": 1, "type": "unheard-of", "token": "AAAA"}, 30), ("manifest", later, 20)):
+            sections = {**evidence["sections"], section: {"bytes": b64(json.dumps(value).encode())}}
             with open(saved, "w") as f:
-                json.dump(evidence, f)
+                json.dump({**evidence, "sections": sections}, f)
             args = ["policy", "diff", "--policy", s.policy, "--evidence", saved, "--nonce", "A" * 43]
             has(status(cloister(*args, "--accept", "--yes"), code)[0], "can't be accepted:", "evidence.format")
             doc = json.loads(status(cloister(*args, "--json"), code)[0])
             same(("measurement" in doc, doc["acceptable"]), (False, False))
         status(cloister("policy", "diff", "--policy", s.policy, "--evidence", "-", "--nonce", "A" * 43, stdin=b"{}"), 30)
+        same(s.text(), before)
+
+
+@test
+def another_kind_of_machine_is_named_and_never_accepted():
+    with served() as s:
+        saved = os.path.join(s.folder, "e")
+        status(cloister("evidence", "--server", s.url, "--out", saved), 0)
+        with open(saved) as f:
+            evidence = json.load(f)
+        evidence["sections"]["cpu"]["bytes"] = b64(json.dumps({"v": 1, "type": "tdx", "quote": "AAAA"}).encode())
+        with open(saved, "w") as f:
+            json.dump(evidence, f)
+        before = s.text()
+        out, _ = status(cloister("policy", "diff", "--policy", s.policy, "--evidence", saved, "--nonce", "A" * 43, "--accept", "--yes"), 10)
+        has(out, "policy.type", "can't be accepted:")
+        lacks(out, "quote.signature")  # nobody asked
         same(s.text(), before)
 
 
