@@ -17,6 +17,36 @@ static void check_text(int err, const char *s, size_t cap)
         FUZZ_CHECK(*s >= 0x20 && *s <= 0x7e);
 }
 
+/* At most one profile is a certificate's own, and fits its key. */
+static void keys(const struct clo_cert *c)
+{
+    const uint8_t rs[64] = {1}, *serial = NULL;
+    uint8_t digest[32];
+    struct clo_key *k = NULL;
+    size_t n = 0, fit = 0;
+
+    for (int p = CLO_SIG_RSA_PSS_SHA384; p <= CLO_SIG_RSA_SHA384; p++) {
+        const bool rsa = p != CLO_SIG_ECDSA_P256_SHA256 && p != CLO_SIG_ECDSA_P384_SHA384;
+
+        if (clo_cert_signed_by(c, c, (enum clo_sig_profile)p) != 0)
+            continue;
+        fit++;
+        FUZZ_CHECK((clo_cert_rsa_bits(c) != 0) == rsa);
+        FUZZ_CHECK(clo_cert_is_p384(c) == (p == CLO_SIG_ECDSA_P384_SHA384));
+    }
+    FUZZ_CHECK(fit <= 1);
+    if (clo_cert_serial(c, &serial, &n) == 0)
+        FUZZ_CHECK(n == 0 || serial[0] != 0);
+    FUZZ_CHECK(clo_cert_spki_digest(c, digest) == 0);
+    FUZZ_CHECK(clo_cert_verify_p256(c, "x", 1, rs) == CLOISTER_E_AUTH);
+    if (clo_key_of_cert(c, &k) == 0) {
+        FUZZ_CHECK(clo_key_digest(k, digest) == 0);
+        FUZZ_CHECK(clo_key_verify(k, CLO_KEY_RSASSA, CLO_SHA256, "x", 1, rs, 64) ==
+                   CLOISTER_E_AUTH);
+        clo_key_free(k);
+    }
+}
+
 static void certificate(const uint8_t *p, size_t n)
 {
     const uint8_t r[48] = {1}, s[48] = {1};
@@ -35,8 +65,7 @@ static void certificate(const uint8_t *p, size_t n)
     FUZZ_CHECK(e.hwid_err != 0 || e.hwid_n == 64 || e.hwid_n == 8);
     FUZZ_CHECK(!(clo_cert_is_p384(c) && clo_cert_rsa_bits(c) != 0));
     FUZZ_CHECK(clo_cert_verify_p384(c, "x", 1, r, s) != 0);
-    if (clo_cert_signed_by(c, c, CLO_SIG_RSA_PSS_SHA384) == 0)
-        FUZZ_CHECK(clo_cert_rsa_bits(c) != 0);
+    keys(c);
     (void)clo_cert_is_ca(c);
     clo_cert_free(c);
 }
