@@ -119,6 +119,8 @@ def count(results, allowed, label, test):
 
 def build(results, folder, options, env):
     """Sets up a build folder and builds it. What fails to build is one failed test."""
+    if not env.get("CLOISTER_NO_PACKAGES"):
+        options = options + ["-Drim=enabled"]       # scripts/bootstrap has seen to what it needs
     done = subprocess.run(["scripts/build", "-C", folder] + options, env=env, check=False)
     if done.returncode != 0:
         results.failed.append(("building " + folder, "above"))
