@@ -140,11 +140,54 @@ static void say_open(const struct cloister_check *c)
                  member != NULL ? member : "", member != NULL ? ")" : "");
 }
 
-/* The evidence under the policy that pins what it shows: *code is the program's, and 0 is returned if the policy may be written. */
-static int judge(const struct cloister_verdict *v, bool saved, int *code)
+/* The names of what wasn't judged, for lack of something that isn't a matter of the policy. */
+static void say_unjudged(const struct cloister_verdict *v, bool all)
 {
-    bool told = false;
+    char names[2048] = "";
+    size_t n = 0;
 
+    for (size_t i = 0; i < v->checks && n < sizeof(names); i++)
+        if (v->check[i].status == CLOISTER_CHECK_MISSING &&
+            (all || member_of(v->check[i].id) == NULL))
+            n += (size_t)snprintf(names + n, sizeof(names) - n, "%s%s", n == 0 ? "" : ", ",
+                                  cloister_check_name(v->check[i].id));
+    if (n > 0)
+        clo_say_note("  ? not judged: %s", names);
+}
+
+/* Signed by what it should be, as far as its own kind goes? */
+static bool is_genuine(const struct cloister_verdict *v)
+{
+    static const enum cloister_check_id signatures[] = {
+        CLOISTER_CHECK_SNP_SIGNATURE, CLOISTER_CHECK_QUOTE_SIGNATURE, CLOISTER_CHECK_TPM_SIGNATURE,
+        CLOISTER_CHECK_GPU_SIGNATURE};
+
+    for (size_t i = 0; i < v->checks; i++)
+        for (size_t k = 0; k < CLO_ARRAY_LEN(signatures); k++)
+            if (v->check[i].id == signatures[k] && is_open(&v->check[i]))
+                return false;
+    return true;
+}
+
+/* bare: judged without the policy, so that no reason is worth its line. */
+static void say_all_open(const struct cloister_verdict *v, bool bare)
+{
+    if (v->outcome == CLOISTER_VERIFIED)
+        return;
+    clo_say_problem("WARNING: this policy does not admit that very evidence yet, because of");
+    for (size_t i = 0; i < v->checks && !bare; i++)
+        if (is_open(&v->check[i]) && member_of(v->check[i].id) != NULL)
+            say_open(&v->check[i]);
+    say_unjudged(v, bare);
+    if (!is_genuine(v))
+        clo_say_problem(
+            "WARNING: nothing shows that this evidence is genuine: certificates are missing, or "
+            "what they need");
+}
+
+/* The evidence under the policy that pins what it shows: *code is the program's, and 0 is returned if the policy may be written. */
+static int judge(const struct cloister_verdict *v, bool saved, bool bare, int *code)
+{
     for (size_t i = 0; i < v->checks; i++) {
         if (!is_final(&v->check[i], saved))
             continue;
@@ -153,15 +196,7 @@ static int judge(const struct cloister_verdict *v, bool saved, int *code)
         *code = cloister_verdict_exit(v);
         return CLOISTER_E_REFUSED;
     }
-    for (size_t i = 0; i < v->checks; i++) {
-        if (!is_open(&v->check[i]))
-            continue;
-        if (!told)
-            clo_say_problem(
-                "WARNING: this policy does not admit that very evidence yet, because of");
-        told = true;
-        say_open(&v->check[i]);
-    }
+    say_all_open(v, bare);
     return 0;
 }
 
@@ -196,6 +231,15 @@ static int appraise(const struct source *s, const struct cloister_policy *p,
     return v->outcome == CLOISTER_NOT_VERIFIED ? err : 0;
 }
 
+/*
+ * GPUs by themselves are admitted by reference values, of which a proposal has none: without a policy what can be judged is.
+ */
+static const struct cloister_policy *judged_by(const struct source *s,
+                                               const struct cloister_policy *p)
+{
+    return s->shown.kind == CLO_KIND_NVIDIA ? NULL : p;
+}
+
 /* Pin what is shown, then hold the evidence against that: everything but the pinned values is checked even on first use. */
 static int propose(struct source *s, const char *name, int *code)
 {
@@ -223,7 +267,8 @@ static int propose(struct source *s, const char *name, int *code)
         goto out;
     }
     if ((err = cloister_policy_parse(text.p, text.len, &p)) != 0 ||
-        (err = appraise(s, p, v, code)) != 0 || (err = judge(v, s->saved, code)) != 0)
+        (err = appraise(s, judged_by(s, p), v, code)) != 0 ||
+        (err = judge(v, s->saved, judged_by(s, p) == NULL, code)) != 0)
         goto out;
     clo_policy_propose_notes(&s->shown, s->o->pin_chip);
     *code = emit(doc);
