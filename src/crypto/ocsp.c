@@ -340,7 +340,7 @@ static int signature_check(const struct clo_rd *id, const struct clo_cert *signe
  */
 static bool may_respond(const struct clo_cert *c, const struct clo_cert *issuer, int64_t now)
 {
-    return (c->flags & (EXFLAG_INVALID | EXFLAG_V1)) == 0 && (c->flags & EXFLAG_XKUSAGE) != 0 &&
+    return (c->flags & EXFLAG_V1) == 0 && (c->flags & EXFLAG_XKUSAGE) != 0 &&
            (X509_get_extended_key_usage(c->x) & XKU_OCSP_SIGN) != 0 &&
            (c->key_usage & KU_DIGITAL_SIGNATURE) != 0 && c->same_alg &&
            X509_NAME_cmp(X509_get_issuer_name(c->x), X509_get_subject_name(issuer->x)) == 0 &&

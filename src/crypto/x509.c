@@ -199,6 +199,9 @@ static int cert_parse(const void *der, size_t n, bool eku, struct clo_cert **ret
         c->kind = clo_key_kind_of(X509_get_X509_PUBKEY(c->x));
         c->flags = X509_get_extension_flags(c->x);
         c->key_usage = X509_get_key_usage(c->x);
+        if ((c->flags & EXFLAG_INVALID) !=
+            0) /* an extension that libcrypto knows makes no sense, or is there twice */
+            err = CLOISTER_E_MALFORMED;
     }
     (void)ERR_pop_to_mark();
     if (err == 0) {
@@ -323,9 +326,7 @@ int clo_cert_spki_digest(const struct clo_cert *c, uint8_t ret[CLO_SHA256_LEN])
 
 bool clo_cert_is_ca(const struct clo_cert *c)
 {
-    const uint32_t bad = EXFLAG_INVALID | EXFLAG_V1;
-
-    return (c->flags & bad) == 0 && (c->flags & EXFLAG_CA) != 0 &&
+    return (c->flags & EXFLAG_V1) == 0 && (c->flags & EXFLAG_CA) != 0 &&
            (c->flags & EXFLAG_KUSAGE) != 0 && (c->key_usage & KU_KEY_CERT_SIGN) != 0;
 }
 
