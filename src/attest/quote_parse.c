@@ -210,21 +210,36 @@ static int chain_der(const struct clo_quote *q, struct clo_buf *dst, size_t max,
     return 0;
 }
 
+static void skip_space(const char **p, size_t *n)
+{
+    while (*n > 0 && (**p == '\0' || **p == ' ' || (**p >= '\t' && **p <= '\r'))) {
+        ++*p;
+        --*n;
+    }
+}
+
+/* Certificates and white space (and zero bytes: C strings end so). Any other text would hide a certificate, or itself. */
 static int chain_pem(const struct clo_quote *q, struct clo_buf *dst, size_t max, size_t *count)
 {
+    static const char begin[] = "-----BEGIN CERTIFICATE-----";
     const char *p = (const char *)q->certification;
     size_t n = q->certification_n;
 
     for (;; ++*count) {
         struct clo_buf der = clo_buf_init(CLO_CERT_MAX);
-        int err = clo_pem_next(&p, &n, "CERTIFICATE", &der);
+        int err;
 
-        if (err == 0 && *count < max) {
+        skip_space(&p, &n);
+        if (n == 0)
+            return 0;
+        if (n < sizeof begin - 1 || memcmp(p, begin, sizeof begin - 1) != 0)
+            return CLOISTER_E_MALFORMED;
+        if ((err = clo_pem_next(&p, &n, "CERTIFICATE", &der)) == 0 && *count < max) {
             dst[*count] = der;
             continue;
         }
         clo_buf_clear(&der);
-        return err == CLOISTER_E_NOT_FOUND ? 0 : err == 0 ? CLOISTER_E_LIMIT : err;
+        return err == 0 ? CLOISTER_E_LIMIT : err;
     }
 }
 
