@@ -144,8 +144,11 @@ static int cert(const char *name, const char *issuer_name, int argc, char **argv
 static int sign(const char *key)
 {
     static char text[1 << 20];
+    static xmlSecByte key_text[8192];
     const size_t n = fread(text, 1, sizeof(text), stdin);
     xmlSecDSigCtx *ctx = NULL;
+    size_t key_n = 0;
+    FILE *f = NULL;
     xmlBuffer *out = xmlBufferCreate();
     xmlNode *node = NULL;
     xmlDoc *doc = NULL;
@@ -157,7 +160,11 @@ static int sign(const char *key)
     node = xmlSecFindNode(xmlDocGetRootElement(doc), xmlSecNodeSignature, xmlSecDSigNs);
     ctx = xmlSecDSigCtxCreate(NULL);
     need(node != NULL && ctx != NULL, "the template has no Signature");
-    ctx->signKey = xmlSecOpenSSLAppKeyLoad(key, xmlSecKeyDataFormatPem, NULL, NULL, NULL);
+    f = file(key, "", "r");
+    key_n = fread(key_text, 1, sizeof(key_text), f);
+    (void)fclose(f);
+    ctx->signKey = xmlSecOpenSSLAppKeyLoadMemory(key_text, (xmlSecSize)key_n,
+                                                 xmlSecKeyDataFormatPem, NULL, NULL, NULL);
     need(ctx->signKey != NULL && xmlSecDSigCtxSign(ctx, node) == 0, "it can't be signed");
     /* As it was signed: no declaration, no other white space. */
     need(out != NULL && xmlNodeDump(out, doc, xmlDocGetRootElement(doc), 0, 0) > 0 &&

@@ -20,6 +20,7 @@ import harness  # noqa: E402
 from harness import CLOISTER, CLOISTERD, ROOT, Daemon, Engine, cloister  # noqa: E402
 
 test = harness.Tap()
+CLOISTER_RIM = os.path.join(harness.BUILD, "src", "rim", "cloister-rim")
 
 
 def source(*path):
@@ -294,6 +295,21 @@ def each_member_of_what_the_programs_print_as_json_stands_in_their_pages():
     assert have <= literals(section(text, "DESCRIPTION")), have
     have = named(source("src", "daemon", "parent", "keys.c"), r'clo_json_obj_\w+\(&\w+, "(\w+)"') | {"v"}
     assert have <= literals(page("cloister-keys.5")), have - literals(page("cloister-keys.5"))
+
+
+@test
+def all_that_cloister_rim_has_stands_in_its_page_and_the_other_way_round():
+    if not os.path.exists(CLOISTER_RIM):
+        raise harness.Skip("cloister-rim is not built")
+    text, have = page("cloister-rim.1"), told(CLOISTER_RIM)
+    assert page_options(text) == told_options(have), set(page_options(text).items()) ^ set(told_options(have).items())
+    commands_told = set(re.findall(r"^  cloister-rim ([a-z]+) ", have, re.M))
+    assert commands_told == set(re.findall(r"^\.Nm\n\.Cm ([a-z]+)", section(text, "SYNOPSIS"), re.M)), commands_told
+    printed = set(re.findall(r'\bput\(\w+, "(\w+)"', source("src", "rim", "main.c"))) | set(re.findall(r'= "([a-z]+)"[,}]', source("src", "rim", "main.c")))
+    assert {"v", "measurements", "replaced"} <= printed <= literals(item(text, "json")), printed - literals(item(text, "json"))
+    codes = sorted(int(x) for x in re.findall(r"RIM_EXIT_\w+ = ([0-9]+)", source("src", "rim", "main.c")))
+    assert codes == sorted(int(x) for x in re.findall(r"^\.It ([0-9]+)$", section(text, "EXIT STATUS"), re.M)), codes
+    assert codes == sorted(int(x) for x in re.findall(r"\b([0-9]+) ", have.split("exit status:")[1])), have
 
 
 @test
