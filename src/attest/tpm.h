@@ -24,7 +24,8 @@ struct clo_tpm_input {
     size_t event_log_n;
     const struct clo_key *key; /* NULL: none is there */
     bool key_restricted;       /* known to sign nothing but what the TPM made */
-    enum cloister_check_status key_trust; /* PASS: something authentic names it; MISSING: nothing does; FAIL: what is there is wrong */
+    enum cloister_check_status
+        key_trust; /* PASS: something authentic names it; MISSING: nothing does; FAIL: what is there is wrong */
     const char *key_trust_reason;
     const uint8_t *expected; /* the whole of the qualifying data; NULL: the caller has none */
     size_t expected_n;
@@ -69,9 +70,11 @@ enum clo_event_log_alg {
 };
 #define CLO_EVENT_REGISTERS 24
 struct clo_event_replay {
-    uint8_t value[CLO_EVENT_REGISTERS][48]; /* hash length's bytes used; registers start as zeros (StartupLocality is honoured) */
-    uint32_t extended;                      /* bit i: register i was extended */
-    size_t events;                          /* measured ones */
+    uint8_t value
+        [CLO_EVENT_REGISTERS]
+        [48]; /* hash length's bytes used; registers start as zeros (StartupLocality is honoured) */
+    uint32_t extended; /* bit i: register i was extended */
+    size_t events;     /* measured ones */
 };
 /*
  * Replay the log's digests of one algorithm. Events of type EV_NO_ACTION are skipped, all-0xff or all-zero padding ends the log.

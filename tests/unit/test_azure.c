@@ -35,7 +35,7 @@ struct made {
     struct clo_collateral collateral;
     struct cloister_roots *roots;
     struct cloister_policy *policy;
-    uint8_t hcl[CLO_HCL_MAX + 64];
+    uint8_t hcl[3 * CLO_HCL_MAX];
     size_t hcl_n, json_n;
     struct tl_quote q;
 };
