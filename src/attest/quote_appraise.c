@@ -370,7 +370,7 @@ static void check_crl(struct clo_quote_appraisal *a)
             to = clo_crl_next_update(list[i]);
     }
     if (whole)
-        clo_vb_claim(a->vb, id, true, a->root_ok, NULL, NULL, NULL);
+        clo_vb_claim(a->vb, id, true, a->platform_ok, NULL, NULL, NULL);
     else if (a->stray_crl)
         clo_quote_fact(a, id, false, NULL, NULL, "a list that came isn't signed by its issuer");
     else
@@ -393,7 +393,7 @@ static void check_crl(struct clo_quote_appraisal *a)
     else if (!whole)
         set(a, gone, absent, NULL, NULL, why);
     else
-        clo_vb_claim(a->vb, gone, true, a->root_ok, NULL, NULL, NULL);
+        clo_vb_claim(a->vb, gone, true, a->platform_ok, NULL, NULL, NULL);
 }
 
 static void check_pck(struct clo_quote_appraisal *a)
