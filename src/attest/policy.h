@@ -105,8 +105,9 @@ struct clo_policy_tdx {
 };
 struct clo_policy_sgx {
     struct clo_policy_tcb tcb;
-    struct clo_policy_list enclaves; /* MRENCLAVE, 32; or, not given: */
-    struct clo_policy_list signers;  /* MRSIGNER, 32, with the next two. Neither admits nothing */
+    /* Each list that is given has to hold; neither given admits nothing. */
+    struct clo_policy_list enclaves; /* MRENCLAVE, 32 */
+    struct clo_policy_list signers;  /* MRSIGNER, 32, with the next two */
     uint16_t product_id, min_svn;
     uint64_t allow_attributes; /* CLO_SGX_*, beyond INIT and MODE64BIT; DEBUG never */
 };

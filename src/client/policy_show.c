@@ -202,11 +202,13 @@ static void show_sgx(const struct clo_policy_sgx *s)
 
     show_level(&s->tcb);
     show_bits("attributes allowed", s->allow_attributes, attributes, CLO_ARRAY_LEN(attributes));
-    show_list("enclave (MRENCLAVE)", &s->enclaves);
-    show_list("signer (MRSIGNER)", &s->signers);
-    if (s->signers.count > 0)
-        printf("    of product %u, version %u or later\n", s->product_id, s->min_svn);
-    if (s->enclaves.count == 0 && s->signers.count == 0)
+    show_choice("enclave (MRENCLAVE)", &s->enclaves, NULL);
+    if (s->enclaves.given && s->signers.given)
+        puts("  and only if it is signed by");
+    show_choice("signer (MRSIGNER)", &s->signers, NULL);
+    if (s->signers.given)
+        printf("    as product %u, version %u or later\n", s->product_id, s->min_svn);
+    if (!s->enclaves.given && !s->signers.given)
         puts("  NO enclave and no signer, so none is admitted");
 }
 
@@ -461,7 +463,7 @@ static void open_all(const struct cloister_policy *p)
     }
     if (p->sgx_quote) {
         open_level("SGX", &p->sgx.tcb, &n);
-        open_if(&n, p->sgx.signers.count > 0,
+        open_if(&n, p->sgx.signers.count > 0 && !p->sgx.enclaves.given,
                 "SGX: whatever the signer signs as this product (signers)");
     }
     if (p->sev_snp_azure || p->tdx_azure) {
