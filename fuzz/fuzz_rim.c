@@ -78,8 +78,10 @@ static void base64(const uint8_t *p, size_t n, char *dst)
     size_t len = CLO_B64_LEN(n);
 
     clo_b64(p, n, dst);
-    for (size_t i = 0; i < len; i++)
-        dst[i] = dst[i] == '-' ? '+' : dst[i] == '_' ? '/' : dst[i];
+    for (size_t i = 0; i < len; i++) {
+        if (dst[i] == '-' || dst[i] == '_')
+            dst[i] = dst[i] == '-' ? '+' : '/';
+    }
     for (; len % 4 != 0; len++)
         dst[len] = '=';
     dst[len] = '\0';
@@ -112,21 +114,6 @@ static int in_signed_info(void *of, xmlNode *node, xmlNode *parent)
     return 0;
 }
 
-/* The last element of this name below a node, in document order. */
-static xmlNode *last_named(xmlNode *at, const char *name)
-{
-    xmlNode *found = NULL;
-
-    for (xmlNode *n = at; n != NULL; n = n->next) {
-        xmlNode *below = n->type == XML_ELEMENT_NODE ? last_named(n->children, name) : NULL;
-
-        if (n->type == XML_ELEMENT_NODE && strcmp((const char *)n->name, name) == 0)
-            found = n;
-        found = below != NULL ? below : found;
-    }
-    return found;
-}
-
 static bool digest(const struct clo_buf *text, char ret[68])
 {
     xmlDoc *doc = parse(text);
@@ -149,7 +136,9 @@ static bool sign_info(const struct clo_buf *text, char ret[132])
 {
     xmlDoc *doc = parse(text);
     xmlOutputBuffer *out = xmlAllocOutputBuffer(NULL);
-    xmlNode *of = doc == NULL ? NULL : last_named(xmlDocGetRootElement(doc), "SignedInfo");
+    /* The Signature is the last element, and the SignedInfo its first. */
+    xmlNode *last = doc == NULL ? NULL : xmlLastElementChild(xmlDocGetRootElement(doc));
+    xmlNode *of = last == NULL ? NULL : xmlFirstElementChild(last);
     uint8_t rs[96];
     bool ok = of != NULL && out != NULL &&
               xmlC14NExecute(doc, in_signed_info, of, XML_C14N_1_1, NULL, 0, out) >= 0;

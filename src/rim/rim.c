@@ -53,16 +53,17 @@ struct reading {
     int64_t until;
 };
 
-__attribute__((format(printf, 3, 4))) static int refuse(const struct reading *r, int err,
-                                                        const char *fmt, ...)
+__attribute__((format(printf, 2, 3))) static void say_why(const struct reading *r, const char *fmt,
+                                                          ...)
 {
     va_list args;
 
     va_start(args, fmt);
     (void)vsnprintf(r->why, CLO_RIM_WHY, fmt, args);
     va_end(args);
-    return err;
 }
+/* The error, with its reason. A macro, so that analysers see that it isn't 0. */
+#define refuse(r, err, ...) (say_why(r, __VA_ARGS__), (err))
 
 /* ---- the libraries ---- */
 
@@ -374,7 +375,7 @@ static int unb64_xml(const char *s, struct clo_buf *out)
     int err = 0;
 
     for (; *s != '\0' && err == 0; s++) {
-        const char c = *s == '+' ? '-' : *s == '/' ? '_' : *s;
+        const char *c = *s == '+' ? "-" : *s == '/' ? "_" : s;
 
         if (strchr(" \t\r\n", *s) != NULL)
             continue;
@@ -383,7 +384,7 @@ static int unb64_xml(const char *s, struct clo_buf *out)
         else if (pads > 0 || *s == '-' || *s == '_')
             err = CLOISTER_E_MALFORMED;
         else
-            err = clo_buf_append(&text, &c, 1);
+            err = clo_buf_append(&text, c, 1);
     }
     if (err == 0 && (pads > 2 || (text.len + pads) % 4 != 0))
         err = CLOISTER_E_MALFORMED;
@@ -607,7 +608,8 @@ out:
 
 /* ---- what it says ---- */
 
-static const char hex_upper[] = "0123456789ABCDEF";
+/* The letters of hexadecimal digits. */
+static const char upper[] = "ABCDEF", lower[] = "abcdef";
 
 /* "96.00.5E.00.01": five pairs of hexadecimal digits. */
 static bool is_vbios(const char *s)
@@ -659,9 +661,8 @@ static enum clo_gpu_arch arch_of(const char *product)
  */
 static int read_meta(const struct reading *r, const xmlNode *root, struct clo_reference *ref)
 {
-    const char *id = NULL, *name = NULL, *product = NULL, *version = NULL, *edition = NULL,
-               *payload = NULL, *patch = attr(root, "patch"),
-               *supplemental = attr(root, "supplemental");
+    const char *id = "", *name = "", *product = "", *version = "", *edition = "", *payload = "",
+               *patch = attr(root, "patch"), *supplemental = attr(root, "supplemental");
     int err;
 
     if ((err = need(r, root, "tagId", &id)) != 0 || (err = need(r, root, "name", &name)) != 0 ||
@@ -691,8 +692,14 @@ static int read_meta(const struct reading *r, const xmlNode *root, struct clo_re
     else
         return refuse(r, CLOISTER_E_UNSUPPORTED,
                       "is for a version that neither drivers nor VBIOSes have: \"%.64s\"", version);
-    for (size_t i = 0; version[i] != '\0'; i++) /* both forms are shorter than ref->version */
-        ref->version[i] = (char)(version[i] >= 'a' ? version[i] - 'a' + 'A' : version[i]);
+    memcpy(ref->version, version,
+           strlen(version) + 1); /* both forms are shorter than ref->version */
+    for (char *v = ref->version; *v != '\0'; v++) {
+        const char *letter = strchr(lower, *v);
+
+        if (letter != NULL)
+            *v = upper[letter - lower];
+    }
     if (strlen(id) >= sizeof(ref->id) || !clo_text_is_printable(id, strlen(id)))
         return refuse(r, CLOISTER_E_LIMIT, "has a tagId that is too long");
     memcpy(ref->id, id, strlen(id) + 1);
@@ -723,10 +730,12 @@ static bool read_hash(const char *s, uint8_t ret[48])
 
     if (s == NULL || strlen(s) != 96)
         return false;
-    for (size_t i = 0; i < sizeof(low); i++) {
-        const char *upper = s[i] != '\0' ? strchr(hex_upper + 10, s[i]) : NULL;
+    memcpy(low, s, sizeof(low));
+    for (size_t i = 0; i < 96; i++) {
+        const char *letter = strchr(upper, low[i]);
 
-        low[i] = upper != NULL ? (char)(*upper - 'A' + 'a') : s[i];
+        if (letter != NULL)
+            low[i] = lower[letter - upper];
     }
     return clo_unhex(low, 96, ret, 48) == 0;
 }
@@ -876,7 +885,7 @@ int clo_rim_read(const void *xml, size_t n, const struct clo_cert *root, int64_t
     *ret = *rim;
 out:
     if (err != 0 && why[0] == '\0')
-        (void)refuse(&r, err, "can't be read: %s", cloister_strerror(err));
+        say_why(&r, "can't be read: %s", cloister_strerror(err));
     for (size_t i = 0; i < CLO_RIM_CERTS_MAX; i++) {
         clo_cert_free(r.cert[i]);
         clo_buf_clear(&r.der[i]);
