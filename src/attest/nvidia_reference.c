@@ -9,22 +9,29 @@
 #define COMPONENTS_MAX 8
 #define COMPONENT_MAX  1000000000u
 
+/* 16 for what isn't a digit. */
+static unsigned digit(char c)
+{
+    if (c >= '0' && c <= '9')
+        return (unsigned)(c - '0');
+    if (c >= 'A' && c <= 'F')
+        return (unsigned)(c - 'A') + 10;
+    if (c >= 'a' && c <= 'f')
+        return (unsigned)(c - 'a') + 10;
+    return 16;
+}
+
 /* Dotted numbers; false if it isn't that. */
 static bool components(const char *s, unsigned base, uint32_t ret[COMPONENTS_MAX])
 {
-    static const char digits[] = "0123456789abcdef";
-
     for (size_t i = 0; i < COMPONENTS_MAX; i++) {
         size_t n = 0;
         uint32_t v = 0;
 
         for (; *s != '\0' && *s != '.'; s++, n++) {
-            const char c = *s >= 'A' && *s <= 'F' ? (char)(*s - 'A' + 'a') : *s;
-            const char *at = strchr(digits, c);
-
-            if (at == NULL || (unsigned)(at - digits) >= base || v >= COMPONENT_MAX / base)
+            if (digit(*s) >= base || v >= COMPONENT_MAX / base)
                 return false;
-            v = v * base + (uint32_t)(at - digits);
+            v = v * base + digit(*s);
         }
         if (n == 0)
             return false;

@@ -521,7 +521,9 @@ static inline void gpu_lab_certs(const struct gpu_recipe *r, const struct gpu_la
     gpu_lab_authority(&spec, &cert[GPU_LAB_BROM]);
     spec.subject_cn = ica;
     spec.issuer_cn = "NVIDIA GH100 Identity";
-    spec.serial = (uint64_t)(uint8_t)d->brom_chip[0] << 8 | (uint8_t)d->brom_chip[1];
+    spec.serial = 3; /* one of each name */
+    for (const char *c = d->brom_chip; *c != '\0'; c++)
+        spec.serial = spec.serial * 31 + (uint8_t)*c;
     spec.ca = true;
     spec.subject = gpu_lab.ica;
     spec.issuer = gpu_lab.identity;
