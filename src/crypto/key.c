@@ -14,8 +14,9 @@
 #include <openssl/params.h>
 #include <openssl/rsa.h>
 
-#define RSA_BITS_MAX 4096
-#define SCALAR_MAX   48
+#define RSA_BITS_MAX  4096 /* of a key that signs quotes */
+#define RSA_BITS_READ 8192 /* of any */
+#define SCALAR_MAX    48
 
 struct clo_key {
     EVP_PKEY *key;
@@ -134,34 +135,6 @@ int clo_sig_alg_read(const struct clo_rd *alg, struct clo_sig_alg *ret)
 }
 
 /* ---- keys ---- */
-
-/*
- * By the algorithm's identifier: curves by name only (RFC 5480 section 2.1.1), so that one with a generator of the sender's
- * choosing, as in CVE-2020-0601, is of no kind that we know.
- */
-enum clo_key_kind clo_key_kind_of(const X509_PUBKEY *pub)
-{
-    X509_ALGOR *alg = NULL;
-    const ASN1_OBJECT *oid = NULL;
-    const void *value = NULL;
-    int type = V_ASN1_UNDEF;
-
-    if (pub == NULL || X509_PUBKEY_get0_param(NULL, NULL, NULL, &alg, pub) != 1)
-        return CLO_KIND_OTHER;
-    X509_ALGOR_get0(&oid, &type, &value, alg);
-    switch (OBJ_obj2nid(oid)) {
-    case NID_rsaEncryption: return CLO_KIND_RSA;
-    case NID_X9_62_id_ecPublicKey:
-        if (type != V_ASN1_OBJECT)
-            return CLO_KIND_OTHER;
-        switch (OBJ_obj2nid(value)) {
-        case NID_X9_62_prime256v1: return CLO_KIND_P256;
-        case NID_secp384r1: return CLO_KIND_P384;
-        default: return CLO_KIND_OTHER;
-        }
-    default: return CLO_KIND_OTHER;
-    }
-}
 
 bool clo_sig_alg_fits(const struct clo_sig_alg *alg, EVP_PKEY *key, enum clo_key_kind kind)
 {
@@ -286,20 +259,14 @@ static EVP_PKEY *key_from(const char *type, OSSL_PARAM *params)
     return key;
 }
 
-int clo_key_new_rsa(const uint8_t *modulus, size_t n, uint32_t exponent, struct clo_key **ret)
+/* modulus without leading zeros; NULL for what is no key. */
+static EVP_PKEY *rsa_make(const uint8_t *modulus, size_t n, uint64_t exponent)
 {
-    uint8_t native[RSA_BITS_MAX / 8]; /* OSSL_PARAM's integers are in the machine's order */
+    uint8_t native[RSA_BITS_READ / 8]; /* OSSL_PARAM's integers are in the machine's order */
     OSSL_PARAM params[3];
-    EVP_PKEY *key = NULL;
 
-    while (n > 0 && modulus[0] == 0) {
-        modulus++;
-        n--;
-    }
-    if (n > sizeof native || n < CLO_RSA_BITS_MIN / 8)
-        return CLOISTER_E_UNSUPPORTED;
-    if (exponent < 3 || exponent % 2 == 0 || modulus[n - 1] % 2 == 0)
-        return CLOISTER_E_MALFORMED;
+    if (n == 0 || n > sizeof native || modulus[n - 1] % 2 == 0 || exponent < 3 || exponent % 2 == 0)
+        return NULL;
     for (size_t i = 0; i < n; i++)
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
         native[i] = modulus[n - 1 - i];
@@ -307,10 +274,23 @@ int clo_key_new_rsa(const uint8_t *modulus, size_t n, uint32_t exponent, struct 
         native[i] = modulus[i];
 #endif
     params[0] = OSSL_PARAM_construct_BN(OSSL_PKEY_PARAM_RSA_N, native, n);
-    params[1] = OSSL_PARAM_construct_uint32(OSSL_PKEY_PARAM_RSA_E, &exponent);
+    params[1] = OSSL_PARAM_construct_uint64(OSSL_PKEY_PARAM_RSA_E, &exponent);
     params[2] = OSSL_PARAM_construct_end();
-    if ((key = key_from("RSA", params)) == NULL)
-        return CLOISTER_E_CRYPTO;
+    return key_from("RSA", params);
+}
+
+int clo_key_new_rsa(const uint8_t *modulus, size_t n, uint32_t exponent, struct clo_key **ret)
+{
+    EVP_PKEY *key = NULL;
+
+    while (n > 0 && modulus[0] == 0) {
+        modulus++;
+        n--;
+    }
+    if (n > RSA_BITS_MAX / 8 || n < CLO_RSA_BITS_MIN / 8)
+        return CLOISTER_E_UNSUPPORTED;
+    if ((key = rsa_make(modulus, n, exponent)) == NULL)
+        return CLOISTER_E_MALFORMED;
     if (!key_admitted(key, CLO_KIND_RSA)) {
         EVP_PKEY_free(key);
         return CLOISTER_E_UNSUPPORTED;
@@ -356,26 +336,67 @@ int clo_key_of_cert(const struct clo_cert *c, struct clo_key **ret)
     return key_new(c->key, c->kind, ret);
 }
 
-/* A SubjectPublicKeyInfo and nothing behind it. */
+/* RSAPublicKey ::= SEQUENCE { modulus, publicExponent } (RFC 8017 appendix A.1.1); NULL for none. */
+static EVP_PKEY *rsa_key(struct clo_rd bits)
+{
+    struct clo_rd body, n, e;
+    uint64_t exponent = 0;
+
+    if (clo_der_read(&bits, CLO_DER_SEQUENCE, &body) != 0 || clo_rd_end(&bits) != 0 ||
+        clo_der_integer(&body, &n) != 0 || clo_der_integer(&body, &e) != 0 ||
+        clo_rd_end(&body) != 0 || (n.p[0] & 0x80) != 0 || (e.p[0] & 0x80) != 0 || e.left > 8)
+        return NULL;
+    for (size_t i = 0; i < e.left; i++)
+        exponent = exponent << 8 | e.p[i];
+    return rsa_make(n.p + (n.p[0] == 0), n.left - (n.p[0] == 0), exponent);
+}
+
+/*
+ * Kinds are told by the algorithm's identifier, whole: curves by name only (RFC 5480 section 2.1.1), so that one with a
+ * generator of the sender's choosing, as in CVE-2020-0601, is of no kind that we know; and points uncompressed.
+ */
+int clo_spki_read(const struct clo_rd *spki, struct clo_rd *ret_bits, EVP_PKEY **ret,
+                  enum clo_key_kind *ret_kind)
+{
+    static const uint8_t p256[] = {0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06,
+                                   0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07};
+    static const uint8_t p384[] = {0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02,
+                                   0x01, 0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x22};
+    static const uint8_t rsa[] = {0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7,
+                                  0x0d, 0x01, 0x01, 0x01, 0x05, 0x00};
+    const struct clo_rd is_p256 = clo_rd_init(p256, sizeof p256);
+    const struct clo_rd is_p384 = clo_rd_init(p384, sizeof p384);
+    const struct clo_rd is_rsa = clo_rd_init(rsa, sizeof rsa);
+    struct clo_rd rd = *spki, body, alg, bits;
+    enum clo_key_kind kind = CLO_KIND_OTHER;
+    EVP_PKEY *key = NULL;
+
+    if (clo_der_read(&rd, CLO_DER_SEQUENCE, &body) != 0 || clo_rd_end(&rd) != 0 ||
+        clo_der_read(&body, CLO_DER_SEQUENCE, &alg) != 0 || clo_der_bits(&body, &bits) != 0 ||
+        clo_rd_end(&body) != 0)
+        return CLOISTER_E_MALFORMED;
+    if (clo_der_same(&alg, &is_rsa))
+        kind = CLO_KIND_RSA;
+    else if (clo_der_same(&alg, &is_p256) && bits.left == 65 && bits.p[0] == 4)
+        kind = CLO_KIND_P256;
+    else if (clo_der_same(&alg, &is_p384) && bits.left == 97 && bits.p[0] == 4)
+        kind = CLO_KIND_P384;
+    if (kind == CLO_KIND_RSA)
+        key = rsa_key(bits);
+    else if (kind != CLO_KIND_OTHER)
+        key = ec_key(kind, bits.p + 1, bits.p + 1 + (bits.left - 1) / 2);
+    *ret_bits = bits;
+    *ret_kind = key != NULL ? kind : CLO_KIND_OTHER;
+    *ret = key;
+    return 0;
+}
+
 static int spki_read(const void *spki, size_t n, EVP_PKEY **ret, enum clo_key_kind *ret_kind)
 {
-    const uint8_t *p = spki;
-    X509_PUBKEY *pub = NULL;
-    EVP_PKEY *key = NULL;
-    int err = CLOISTER_E_MALFORMED;
+    const struct clo_rd rd = clo_rd_init(spki, n);
+    struct clo_rd bits;
 
-    if (n > CLO_CERT_MAX)
-        return CLOISTER_E_MALFORMED;
-    (void)ERR_set_mark();
-    if ((pub = d2i_X509_PUBKEY(NULL, &p, (long)n)) != NULL && p == (const uint8_t *)spki + n &&
-        (key = X509_PUBKEY_get(pub)) != NULL) {
-        *ret = key;
-        *ret_kind = clo_key_kind_of(pub);
-        err = 0;
-    }
-    X509_PUBKEY_free(pub);
-    (void)ERR_pop_to_mark();
-    return err;
+    return clo_spki_read(&rd, &bits, ret, ret_kind);
 }
 
 int clo_key_of_spki(const void *der, size_t n, struct clo_key **ret)

@@ -8,10 +8,8 @@
  */
 #include "crypto/ocsp.h"
 
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include <openssl/x509v3.h>
 
 #include "crypto/x509_in.h"
 
@@ -40,79 +38,15 @@ struct clo_ocsp {
 
 static const uint8_t basic_oid[] = {0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x30, 0x01, 0x01};
 
-static bool next_is(const struct clo_rd *rd, uint8_t tag)
-{
-    return rd->left > 0 && rd->p[0] == tag;
-}
-
-static int digits(struct clo_rd *rd, size_t n, int *ret)
-{
-    int v = 0;
-
-    for (; n > 0; n--) {
-        uint8_t b = 0;
-        int err = clo_rd_u8(rd, &b);
-
-        if (err != 0)
-            return err;
-        if (b < '0' || b > '9')
-            return CLOISTER_E_MALFORMED;
-        v = v * 10 + (b - '0');
-    }
-    *ret = v;
-    return 0;
-}
-
-/* GeneralizedTime as RFC 5280 section 4.1.2.5.2 wants it: YYYYMMDDHHMMSSZ. */
-static int time_read(struct clo_rd *rd, int64_t *ret)
-{
-    static const int days[] = {31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
-    struct clo_rd t;
-    int year, month, day, hour, minute, second, err;
-    uint8_t zone = 0;
-    bool leap;
-
-    if ((err = clo_der_read(rd, CLO_DER_GENERALIZED, &t)) != 0 ||
-        (err = digits(&t, 4, &year)) != 0 || (err = digits(&t, 2, &month)) != 0 ||
-        (err = digits(&t, 2, &day)) != 0 || (err = digits(&t, 2, &hour)) != 0 ||
-        (err = digits(&t, 2, &minute)) != 0 || (err = digits(&t, 2, &second)) != 0 ||
-        (err = clo_rd_u8(&t, &zone)) != 0 || (err = clo_rd_end(&t)) != 0)
-        return err;
-    leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-    if (zone != 'Z' || month < 1 || month > 12 || day < 1 || day > days[month - 1] ||
-        (month == 2 && day == 29 && !leap) || hour > 23 || minute > 59 || second > 59)
-        return CLOISTER_E_MALFORMED;
-    *ret = clo_unix_seconds(year, month, day, hour, minute, second);
-    return 0;
-}
-
-/* [tag] EXPLICIT Extensions: none that is critical is known (RFC 6960 section 4.4). Absent is fine. */
+/* None that is critical is known (RFC 6960 section 4.4). */
 static int extensions_read(struct clo_rd *rd, uint8_t tag)
 {
-    struct clo_rd outer, list, ext, skip, critical;
+    struct clo_rd list;
     int err;
 
-    if (!next_is(rd, tag))
-        return 0;
-    if ((err = clo_der_read(rd, tag, &outer)) != 0 ||
-        (err = clo_der_read(&outer, CLO_DER_SEQUENCE, &list)) != 0 ||
-        (err = clo_rd_end(&outer)) != 0)
+    if ((err = clo_der_exts(rd, tag, &list)) != 0)
         return err;
-    while (list.left > 0) {
-        if ((err = clo_der_read(&list, CLO_DER_SEQUENCE, &ext)) != 0 ||
-            (err = clo_der_read(&ext, CLO_DER_OID, &skip)) != 0)
-            return err;
-        if (next_is(&ext, CLO_DER_BOOLEAN)) {
-            if ((err = clo_der_read(&ext, CLO_DER_BOOLEAN, &critical)) != 0)
-                return err;
-            /* DER leaves a default out, so that the only value is TRUE */
-            return critical.left == 1 && critical.p[0] == 0xff ? CLOISTER_E_UNSUPPORTED
-                                                               : CLOISTER_E_MALFORMED;
-        }
-        if ((err = clo_der_read(&ext, CLO_DER_OCTETS, &skip)) != 0 || (err = clo_rd_end(&ext)) != 0)
-            return err;
-    }
-    return 0;
+    return clo_der_any_critical(list) ? CLOISTER_E_UNSUPPORTED : 0;
 }
 
 /* certStatus: good [0] NULL, revoked [1] { time, reason [0] OPTIONAL }, unknown [2] NULL, all tags implicit. */
@@ -122,7 +56,7 @@ static int status_read(struct clo_rd *rd, struct clo_ocsp_answer *ret)
     int64_t when;
     int err;
 
-    if (next_is(rd, 0x80) || next_is(rd, 0x82)) {
+    if (clo_der_next_is(rd, 0x80) || clo_der_next_is(rd, 0x82)) {
         ret->status = rd->p[0] == 0x80 ? CLO_OCSP_GOOD : CLO_OCSP_UNKNOWN;
         if ((err = clo_der_read(rd, rd->p[0], &body)) != 0)
             return err;
@@ -130,7 +64,7 @@ static int status_read(struct clo_rd *rd, struct clo_ocsp_answer *ret)
     }
     ret->status = CLO_OCSP_REVOKED;
     if ((err = clo_der_read(rd, CLO_DER_CONTEXT(1), &body)) != 0 ||
-        (err = time_read(&body, &when)) != 0)
+        (err = clo_der_generalized_time(&body, &when)) != 0)
         return err;
     if (body.left == 0)
         return 0;
@@ -156,13 +90,14 @@ static int single_read(struct clo_rd *rd, struct single *ret)
         (err = clo_der_read(&id, CLO_DER_SEQUENCE, &s.hash_alg)) != 0 ||
         (err = clo_der_read(&id, CLO_DER_OCTETS, &s.name_hash)) != 0 ||
         (err = clo_der_read(&id, CLO_DER_OCTETS, &s.key_hash)) != 0 ||
-        (err = clo_der_read(&id, CLO_DER_INTEGER, &s.serial)) != 0 ||
-        (err = clo_rd_end(&id)) != 0 || (err = status_read(&body, &s.answer)) != 0 ||
-        (err = time_read(&body, &s.answer.this_update)) != 0)
+        (err = clo_der_integer(&id, &s.serial)) != 0 || (err = clo_rd_end(&id)) != 0 ||
+        (err = status_read(&body, &s.answer)) != 0 ||
+        (err = clo_der_generalized_time(&body, &s.answer.this_update)) != 0)
         return err;
-    if (next_is(&body, CLO_DER_CONTEXT(0)) &&
+    if (clo_der_next_is(&body, CLO_DER_CONTEXT(0)) &&
         ((err = clo_der_read(&body, CLO_DER_CONTEXT(0), &next)) != 0 ||
-         (err = time_read(&next, &s.answer.next_update)) != 0 || (err = clo_rd_end(&next)) != 0))
+         (err = clo_der_generalized_time(&next, &s.answer.next_update)) != 0 ||
+         (err = clo_rd_end(&next)) != 0))
         return err;
     if ((err = extensions_read(&body, CLO_DER_CONTEXT(1))) != 0 || (err = clo_rd_end(&body)) != 0)
         return err;
@@ -176,7 +111,7 @@ static int responder_read(struct clo_rd *rd, struct clo_ocsp *o)
     struct clo_rd body, skip;
     int err;
 
-    o->by_name = next_is(rd, CLO_DER_CONTEXT(1));
+    o->by_name = clo_der_next_is(rd, CLO_DER_CONTEXT(1));
     if (o->by_name) {
         if ((err = clo_der_read(rd, CLO_DER_CONTEXT(1), &body)) != 0 ||
             (err = clo_der_whole(&body, CLO_DER_SEQUENCE, &skip, &o->responder)) != 0)
@@ -196,7 +131,8 @@ static int data_read(struct clo_rd *rd, struct clo_ocsp *o)
     int err;
 
     if ((err = clo_der_whole(rd, CLO_DER_SEQUENCE, &body, &o->tbs)) != 0 ||
-        (err = responder_read(&body, o)) != 0 || (err = time_read(&body, &produced_at)) != 0 ||
+        (err = responder_read(&body, o)) != 0 ||
+        (err = clo_der_generalized_time(&body, &produced_at)) != 0 ||
         (err = clo_der_read(&body, CLO_DER_SEQUENCE, &list)) != 0)
         return err;
     while (list.left > 0) {
@@ -216,7 +152,7 @@ static int certs_read(struct clo_rd *rd, struct clo_ocsp *o)
     struct clo_rd outer, list, skip;
     int err;
 
-    if (!next_is(rd, CLO_DER_CONTEXT(0)))
+    if (!clo_der_next_is(rd, CLO_DER_CONTEXT(0)))
         return 0;
     if ((err = clo_der_read(rd, CLO_DER_CONTEXT(0), &outer)) != 0 ||
         (err = clo_der_read(&outer, CLO_DER_SEQUENCE, &list)) != 0 ||
@@ -340,11 +276,9 @@ static int signature_check(const struct clo_rd *id, const struct clo_cert *signe
  */
 static bool may_respond(const struct clo_cert *c, const struct clo_cert *issuer, int64_t now)
 {
-    return (c->flags & EXFLAG_V1) == 0 && (c->flags & EXFLAG_XKUSAGE) != 0 &&
-           (X509_get_extended_key_usage(c->x) & XKU_OCSP_SIGN) != 0 &&
-           (c->key_usage & KU_DIGITAL_SIGNATURE) != 0 && c->same_alg &&
-           X509_NAME_cmp(X509_get_issuer_name(c->x), X509_get_subject_name(issuer->x)) == 0 &&
-           c->not_before <= now && now < c->not_after;
+    return c->ocsp_signing && (c->key_usage & CLO_KU_DIGITAL_SIGNATURE) != 0 && c->same_alg &&
+           clo_name_same(&c->issuer, &issuer->subject) && c->not_before <= now &&
+           now < c->not_after;
 }
 
 static int delegated_check(const struct clo_ocsp *o, const struct clo_cert *c,

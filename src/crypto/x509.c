@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Certificates and CRLs over libcrypto's parsers. Chains are walked by the callers, one signature at a time:
- * libcrypto's own path building knows nothing of AMD's profile (a CRL that the root issues and not the
- * intermediate, leaves without key identifiers), and would look into a system store.
+ * Certificates and revocation lists (RFC 5280 sections 4.1 and 5.1), read as strict DER by our own reader: what is compared and
+ * verified is what was received, and a list of some kilobytes costs less than a signature. libcrypto makes keys and verifies. Chains
+ * are walked by the callers, one signature at a time: libcrypto's own path building knows nothing of AMD's profile (a CRL that
+ * the root issues and not the intermediate, leaves without key identifiers), and would look into a system store.
  *
- * What decides is compared exactly: the signature algorithm with all its parameters, and libcrypto's
- * results with 1. An extension that is critical and unknown here makes a certificate or CRL unsupported
- * (RFC 5280 sections 4.2 and 5.2).
+ * What decides is compared exactly: the signature algorithm with all its parameters, and libcrypto's results with 1. An extension
+ * that is critical and unknown here makes a certificate or list unsupported (RFC 5280 sections 4.2 and 5.2).
  *
  * Limits: CLO_CERT_MAX, CLO_CRL_MAX. Fuzzed by fuzz/fuzz_cert_ext.c.
  */
@@ -15,103 +15,29 @@
 #include <stdlib.h>
 #include <string.h>
 #include <openssl/err.h>
-#include <openssl/objects.h>
-#include <openssl/x509v3.h>
+
+#define OID_MAX 32
 
 struct clo_crl {
-    X509_CRL *x;
     uint8_t *der;                /* as received; what follows points into it */
     struct clo_rd tbs, alg, sig; /* as in struct clo_cert */
+    struct clo_rd issuer;        /* with its header */
+    struct clo_rd revoked;       /* list of entries */
     int64_t this_update, next_update;
 };
 
-int clo_der_read(struct clo_rd *rd, uint8_t tag, struct clo_rd *ret)
+/* id-ce (RFC 5280 section 4.2.1): two bytes, and one of these */
+enum {
+    CE_KEY_USAGE = 15,
+    CE_SUBJECT_ALT_NAME = 17,
+    CE_BASIC_CONSTRAINTS = 19,
+    CE_EXT_KEY_USAGE = 37
+};
+
+/* The last byte of an id-ce; 0 for any other OID. */
+static unsigned ce_id(const struct clo_rd *oid)
 {
-    struct clo_rd r = *rd;
-    const uint8_t *p = NULL;
-    uint8_t t = 0, b = 0;
-    size_t n = 0;
-    int err;
-
-    if ((err = clo_rd_u8(&r, &t)) != 0 || (err = clo_rd_u8(&r, &b)) != 0)
-        return err;
-    if (t != tag)
-        return CLOISTER_E_MALFORMED;
-    n = b;
-    if (b >= 0x80) { /* long form: one to three bytes of length, more than any element here has */
-        size_t octets = b & 0x7f;
-
-        if (octets < 1 || octets > 3)
-            return CLOISTER_E_MALFORMED;
-        for (n = 0; octets > 0; octets--) {
-            if ((err = clo_rd_u8(&r, &b)) != 0)
-                return err;
-            if (n == 0 && b == 0)
-                return CLOISTER_E_MALFORMED;
-            n = n << 8 | b;
-        }
-        if (n < 0x80)
-            return CLOISTER_E_MALFORMED;
-    }
-    if ((err = clo_rd_view(&r, n, &p)) != 0)
-        return err;
-    *rd = r;
-    *ret = clo_rd_init(p, n);
-    return 0;
-}
-
-int clo_der_whole(struct clo_rd *rd, uint8_t tag, struct clo_rd *ret, struct clo_rd *ret_whole)
-{
-    const uint8_t *from = rd->p;
-    int err;
-
-    if ((err = clo_der_read(rd, tag, ret)) != 0)
-        return err;
-    *ret_whole = clo_rd_init(from, (size_t)(ret->p + ret->left - from));
-    return 0;
-}
-
-int clo_der_bits(struct clo_rd *rd, struct clo_rd *ret)
-{
-    struct clo_rd r = *rd, bits;
-    uint8_t unused = 0;
-    int err;
-
-    if ((err = clo_der_read(&r, CLO_DER_BIT_STRING, &bits)) != 0 ||
-        (err = clo_rd_u8(&bits, &unused)) != 0)
-        return err;
-    if (unused != 0)
-        return CLOISTER_E_MALFORMED;
-    *rd = r;
-    *ret = bits;
-    return 0;
-}
-
-bool clo_der_same(const struct clo_rd *a, const struct clo_rd *b)
-{
-    return a->left == b->left && (a->left == 0 || memcmp(a->p, b->p, a->left) == 0);
-}
-
-int64_t clo_unix_seconds(int64_t year, int month, int day, int hour, int minute, int second)
-{
-    /* Days since 1970-01-01 of a year that starts in March, so that leap days come last. */
-    const int64_t y = year - (month < 3);
-    const int m = (month + 9) % 12;
-    const int64_t days = 365 * y + y / 4 - y / 100 + y / 400 + (153 * m + 2) / 5 + day - 719469;
-
-    return days * 86400 + hour * 3600 + minute * 60 + second;
-}
-
-/* ASN1_TIME_to_tm gives the proleptic Gregorian date in UTC; no C library time zone is asked. */
-static int unix_time(const ASN1_TIME *t, int64_t *ret)
-{
-    struct tm tm = {0};
-
-    if (t == NULL || ASN1_TIME_to_tm(t, &tm) != 1)
-        return CLOISTER_E_MALFORMED;
-    *ret = clo_unix_seconds(tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min,
-                            tm.tm_sec);
-    return 0;
+    return oid->left == 3 && oid->p[0] == 0x55 && oid->p[1] == 0x1d ? oid->p[2] : 0;
 }
 
 /* A copy of n bytes; NULL when there is no memory. */
@@ -124,92 +50,279 @@ static uint8_t *copy_of(const void *p, size_t n)
     return copy;
 }
 
-/* ---- certificates ---- */
-
-/*
- * Known: basicConstraints and keyUsage, which clo_cert_is_ca reads; subjectAltName, which is critical where the subject is empty
- * (RFC 5280 section 4.2.1.6; attestation keys' certificates have it) and names no restriction; extKeyUsage for one who asks for it.
- */
-static bool critical_known(X509 *x, bool eku)
+/* Certificate and CertificateList alike: SEQUENCE { signed part, AlgorithmIdentifier, BIT STRING }. */
+static int signed_read(struct clo_rd rd, struct clo_rd *ret_body, struct clo_rd *tbs,
+                       struct clo_rd *alg, struct clo_rd *sig)
 {
-    for (int i = -1; (i = X509_get_ext_by_critical(x, 1, i)) >= 0;) {
-        int nid = OBJ_obj2nid(X509_EXTENSION_get_object(X509_get_ext(x, i)));
-
-        if (nid != NID_basic_constraints && nid != NID_key_usage && nid != NID_subject_alt_name &&
-            !(eku && nid == NID_ext_key_usage))
-            return false;
-    }
-    return true;
-}
-
-/* Where things stand in a Certificate (RFC 5280 section 4.1), strictly DER: what is verified and compared is what was received. */
-static int cert_walk(struct clo_cert *c, size_t n)
-{
-    struct clo_rd rd = clo_rd_init(c->der, n), body, tbs, alg, skip;
+    struct clo_rd all;
     int err;
 
-    if ((err = clo_der_read(&rd, CLO_DER_SEQUENCE, &body)) != 0 ||
-        (err = clo_der_whole(&body, CLO_DER_SEQUENCE, &tbs, &c->tbs)) != 0 ||
-        (err = clo_der_read(&body, CLO_DER_SEQUENCE, &c->alg)) != 0 ||
-        (err = clo_der_bits(&body, &c->sig)) != 0 || (err = clo_rd_end(&body)) != 0)
+    if ((err = clo_der_read(&rd, CLO_DER_SEQUENCE, &all)) != 0)
         return err;
-    if (tbs.left > 0 && tbs.p[0] == CLO_DER_CONTEXT(0) &&
-        (err = clo_der_read(&tbs, CLO_DER_CONTEXT(0), &skip)) != 0) /* version */
+    if (clo_rd_end(&rd) != 0)
+        return CLOISTER_E_TRAILING;
+    if ((err = clo_der_whole(&all, CLO_DER_SEQUENCE, ret_body, tbs)) != 0 ||
+        (err = clo_der_read(&all, CLO_DER_SEQUENCE, alg)) != 0 ||
+        (err = clo_der_bits(&all, sig)) != 0)
         return err;
-    if ((err = clo_der_read(&tbs, CLO_DER_INTEGER, &c->serial)) != 0 ||
+    return clo_rd_end(&all) == 0 ? 0 : CLOISTER_E_MALFORMED;
+}
+
+/* Certificates and lists don't come from streams: what ends too early is simply not one. */
+static int as_malformed(int err)
+{
+    return err == CLOISTER_E_TRUNCATED ? CLOISTER_E_MALFORMED : err;
+}
+
+/* ---- names ---- */
+
+/* The next AttributeTypeAndValue of a Name's content; `set` is where it is inside an RDN. Both empty at the end. */
+static int attribute_next(struct clo_rd *name, struct clo_rd *set, struct clo_rd *oid,
+                          struct clo_rd *value)
+{
+    struct clo_rd pair;
+    int err;
+
+    if (set->left == 0 &&
+        (err = clo_der_read(name, 0x31, set)) != 0) /* RelativeDistinguishedName */
+        return err;
+    if ((err = clo_der_read(set, CLO_DER_SEQUENCE, &pair)) != 0 ||
+        (err = clo_der_read(&pair, CLO_DER_OID, oid)) != 0)
+        return err;
+    if (pair.left == 0)
+        return CLOISTER_E_MALFORMED;
+    if ((err = clo_der_read(&pair, pair.p[0], value)) != 0) /* one of several types of string */
+        return err;
+    return clo_rd_end(&pair);
+}
+
+static int name_check(struct clo_rd name)
+{
+    struct clo_rd set = clo_rd_init(NULL, 0), oid, value;
+    int err = 0;
+
+    while (err == 0 && (name.left > 0 || set.left > 0))
+        err = attribute_next(&name, &set, &oid, &value);
+    return err;
+}
+
+static int common_name(const struct clo_rd *whole, char *dst, size_t cap)
+{
+    struct clo_rd rd = *whole, name, set = clo_rd_init(NULL, 0), oid, value, found;
+    bool have = false;
+    int err;
+
+    if ((err = clo_der_read(&rd, CLO_DER_SEQUENCE, &name)) != 0)
+        return err;
+    while (name.left > 0 || set.left > 0) {
+        if ((err = attribute_next(&name, &set, &oid, &value)) != 0)
+            return err;
+        if (oid.left != 3 || memcmp(oid.p, "\x55\x04\x03", 3) != 0) /* id-at-commonName */
+            continue;
+        if (have)
+            return CLOISTER_E_DUPLICATE;
+        found = value;
+        have = true;
+    }
+    if (!have)
+        return CLOISTER_E_NOT_FOUND;
+    if (found.left >= cap)
+        return CLOISTER_E_LIMIT;
+    for (size_t i = 0; i < found.left; i++)
+        if (found.p[i] < 0x20 || found.p[i] > 0x7e)
+            return CLOISTER_E_MALFORMED;
+    if (found.left != 0)
+        memcpy(dst, found.p, found.left);
+    dst[found.left] = '\0';
+    return 0;
+}
+
+/* Vendors copy the issuer's name byte for byte; where one didn't, libcrypto knows about case and white space. */
+bool clo_name_same(const struct clo_rd *a, const struct clo_rd *b)
+{
+    const uint8_t *p = a->p, *q = b->p;
+    X509_NAME *x = NULL, *y = NULL;
+    bool same = false;
+
+    if (clo_der_same(a, b))
+        return true;
+    (void)ERR_set_mark();
+    x = d2i_X509_NAME(NULL, &p, (long)a->left);
+    y = d2i_X509_NAME(NULL, &q, (long)b->left);
+    if (x != NULL && y != NULL)
+        same = X509_NAME_cmp(x, y) == 0;
+    X509_NAME_free(x);
+    X509_NAME_free(y);
+    (void)ERR_pop_to_mark();
+    return same;
+}
+
+/* ---- certificates ---- */
+
+/* BasicConstraints ::= SEQUENCE { cA BOOLEAN DEFAULT FALSE, pathLenConstraint INTEGER OPTIONAL } */
+static int basic_constraints_read(struct clo_rd value, struct clo_cert *c)
+{
+    struct clo_rd body, len;
+    int err;
+
+    if ((err = clo_der_read(&value, CLO_DER_SEQUENCE, &body)) != 0 ||
+        (err = clo_rd_end(&value)) != 0 || (err = clo_der_bool(&body, &c->ca)) != 0)
+        return err;
+    if (body.left > 0 && ((err = clo_der_integer(&body, &len)) != 0 ||
+                          (err = clo_rd_end(&body)) != 0 || !c->ca || (len.p[0] & 0x80) != 0))
+        return err != 0 ? err : CLOISTER_E_MALFORMED;
+    return 0;
+}
+
+/* KeyUsage ::= BIT STRING, of nine bits of which one at least is set */
+static int key_usage_read(struct clo_rd value, struct clo_cert *c)
+{
+    struct clo_rd bits;
+    uint8_t unused = 0, second = 0;
+    int err;
+
+    if ((err = clo_der_read(&value, CLO_DER_BIT_STRING, &bits)) != 0 ||
+        (err = clo_rd_end(&value)) != 0 || (err = clo_rd_u8(&bits, &unused)) != 0 ||
+        (err = clo_rd_u8(&bits, &c->key_usage)) != 0)
+        return err;
+    if (bits.left > 0 && (err = clo_rd_u8(&bits, &second)) != 0)
+        return err;
+    if (bits.left > 0 || unused > 7 || (c->key_usage == 0 && second == 0))
+        return CLOISTER_E_MALFORMED;
+    c->has_key_usage = true;
+    return 0;
+}
+
+/* ExtKeyUsageSyntax ::= SEQUENCE OF OBJECT IDENTIFIER */
+static int ext_key_usage_read(struct clo_rd value, struct clo_cert *c)
+{
+    static const uint8_t ocsp_signing[] = {0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x03, 0x09};
+    const struct clo_rd want = clo_rd_init(ocsp_signing, sizeof ocsp_signing);
+    struct clo_rd list, oid;
+    int err;
+
+    if ((err = clo_der_read(&value, CLO_DER_SEQUENCE, &list)) != 0 ||
+        (err = clo_rd_end(&value)) != 0)
+        return err;
+    while (list.left > 0) {
+        if ((err = clo_der_read(&list, CLO_DER_OID, &oid)) != 0)
+            return err;
+        c->ocsp_signing = c->ocsp_signing || clo_der_same(&oid, &want);
+    }
+    return 0;
+}
+
+/*
+ * Known and so borne where they are critical: basicConstraints and keyUsage, which clo_cert_is_ca reads; subjectAltName,
+ * which is critical where the subject is empty (RFC 5280 section 4.2.1.6; attestation keys' certificates have it)
+ * and restricts nothing; extKeyUsage for one who asks for it. What is read may be there once.
+ */
+static int extensions_read(struct clo_cert *c, bool eku)
+{
+    struct clo_rd list = c->exts;
+    bool seen[64] = {false}, unknown = false;
+    struct clo_ext e;
+    int err = 0;
+
+    while (err == 0 && list.left > 0) {
+        unsigned id;
+
+        if ((err = clo_der_ext(&list, &e)) != 0)
+            return err;
+        id = ce_id(&e.oid);
+        if (id < sizeof seen && id != 0) {
+            if (seen[id])
+                return CLOISTER_E_MALFORMED;
+            seen[id] = true;
+        }
+        if (id == CE_BASIC_CONSTRAINTS)
+            err = basic_constraints_read(e.value, c);
+        else if (id == CE_KEY_USAGE)
+            err = key_usage_read(e.value, c);
+        else if (id == CE_EXT_KEY_USAGE)
+            err = ext_key_usage_read(e.value, c);
+        if (e.critical && id != CE_BASIC_CONSTRAINTS && id != CE_KEY_USAGE &&
+            id != CE_SUBJECT_ALT_NAME && !(eku && id == CE_EXT_KEY_USAGE))
+            unknown = true;
+    }
+    if (err == 0 && unknown)
+        err = CLOISTER_E_UNSUPPORTED;
+    return err;
+}
+
+/* Version ::= INTEGER { v1(0), v2(1), v3(2) }, [0] EXPLICIT and left out for v1. */
+static int version_read(struct clo_rd *tbs, unsigned *ret)
+{
+    struct clo_rd outer, v;
+    int err;
+
+    *ret = 1;
+    if (!clo_der_next_is(tbs, CLO_DER_CONTEXT(0)))
+        return 0;
+    if ((err = clo_der_read(tbs, CLO_DER_CONTEXT(0), &outer)) != 0 ||
+        (err = clo_der_integer(&outer, &v)) != 0 || (err = clo_rd_end(&outer)) != 0)
+        return err;
+    if (v.left != 1 || v.p[0] > 2)
+        return CLOISTER_E_MALFORMED;
+    *ret = v.p[0] + 1U;
+    return 0;
+}
+
+/* TBSCertificate. Unique identifiers, which nobody may use any more, are refused. */
+static int tbs_read(struct clo_rd tbs, struct clo_cert *c)
+{
+    struct clo_rd alg, issuer, subject, validity, skip;
+    unsigned version;
+    int err;
+
+    if ((err = version_read(&tbs, &version)) != 0 ||
+        (err = clo_der_integer(&tbs, &c->serial)) != 0 ||
         (err = clo_der_read(&tbs, CLO_DER_SEQUENCE, &alg)) != 0 ||
-        (err = clo_der_whole(&tbs, CLO_DER_SEQUENCE, &skip, &c->issuer)) != 0 ||
-        (err = clo_der_read(&tbs, CLO_DER_SEQUENCE, &skip)) != 0 || /* validity */
-        (err = clo_der_whole(&tbs, CLO_DER_SEQUENCE, &skip, &c->subject)) != 0 ||
-        (err = clo_der_whole(&tbs, CLO_DER_SEQUENCE, &skip, &c->spki)) != 0)
+        (err = clo_der_whole(&tbs, CLO_DER_SEQUENCE, &issuer, &c->issuer)) != 0 ||
+        (err = clo_der_read(&tbs, CLO_DER_SEQUENCE, &validity)) != 0 ||
+        (err = clo_der_time(&validity, &c->not_before)) != 0 ||
+        (err = clo_der_time(&validity, &c->not_after)) != 0 || (err = clo_rd_end(&validity)) != 0 ||
+        (err = clo_der_whole(&tbs, CLO_DER_SEQUENCE, &subject, &c->subject)) != 0 ||
+        (err = clo_der_whole(&tbs, CLO_DER_SEQUENCE, &skip, &c->spki)) != 0 ||
+        (err = clo_der_exts(&tbs, CLO_DER_CONTEXT(3), &c->exts)) != 0 ||
+        (err = clo_rd_end(&tbs)) != 0 || (err = name_check(issuer)) != 0 ||
+        (err = name_check(subject)) != 0)
         return err;
     c->same_alg = clo_der_same(&alg, &c->alg);
-    if ((err = clo_der_read(&skip, CLO_DER_SEQUENCE, &alg)) != 0)
-        return err;
-    return clo_der_bits(&skip, &c->key_bits);
+    return version < 3 && c->exts.left > 0 ? CLOISTER_E_MALFORMED : 0;
 }
 
 static int cert_parse(const void *der, size_t n, bool eku, struct clo_cert **ret)
 {
-    const uint8_t *p = der;
     struct clo_cert *c = NULL;
-    int err = 0;
+    struct clo_rd tbs;
+    int err;
 
     if (n > CLO_CERT_MAX)
         return CLOISTER_E_LIMIT;
     if ((c = calloc(1, sizeof *c)) == NULL)
         return CLOISTER_E_MEMORY;
-    (void)ERR_set_mark();
-    if ((c->der = copy_of(der, n)) == NULL)
+    c->key_usage = 0xff;
+    c->der_n = n;
+    if ((c->der = copy_of(der, n)) == NULL) {
         err = CLOISTER_E_MEMORY;
-    else if ((c->x = d2i_X509(NULL, &p, (long)n)) == NULL)
-        err = CLOISTER_E_MALFORMED;
-    else if (p != (const uint8_t *)der + n)
-        err = CLOISTER_E_TRAILING;
-    else if (cert_walk(c, n) != 0)
-        err = CLOISTER_E_MALFORMED;
-    else if ((err = unix_time(X509_get0_notBefore(c->x), &c->not_before)) == 0 &&
-             (err = unix_time(X509_get0_notAfter(c->x), &c->not_after)) == 0 &&
-             (err = clo_sha256(der, n, c->digest)) == 0 && !critical_known(c->x, eku))
-        err = CLOISTER_E_UNSUPPORTED;
-    if (err ==
-        0) { /* all that libcrypto would work out later: a certificate doesn't change, and threads may share it */
-        c->der_n = n;
-        c->key = X509_get0_pubkey(c->x);
-        c->kind = clo_key_kind_of(X509_get_X509_PUBKEY(c->x));
-        c->flags = X509_get_extension_flags(c->x);
-        c->key_usage = X509_get_key_usage(c->x);
-        if ((c->flags & EXFLAG_INVALID) !=
-            0) /* an extension that libcrypto knows makes no sense, or is there twice */
+        goto out;
+    }
+    if ((err = signed_read(clo_rd_init(c->der, n), &tbs, &c->tbs, &c->alg, &c->sig)) != 0)
+        goto out;
+    if ((err = tbs_read(tbs, c)) != 0 || (err = extensions_read(c, eku)) != 0 ||
+        (err = clo_spki_read(&c->spki, &c->key_bits, &c->key, &c->kind)) != 0) {
+        if (err == CLOISTER_E_TRAILING) /* inside, that is */
             err = CLOISTER_E_MALFORMED;
+        goto out;
     }
-    (void)ERR_pop_to_mark();
-    if (err == 0) {
-        *ret = c;
-        c = NULL;
-    }
+    if ((err = clo_sha256(der, n, c->digest)) != 0)
+        goto out;
+    *ret = c;
+    c = NULL;
+out:
     clo_cert_free(c);
-    return err;
+    return as_malformed(err);
 }
 
 int clo_cert_parse(const void *der, size_t n, struct clo_cert **ret)
@@ -226,7 +339,7 @@ void clo_cert_free(struct clo_cert *c)
 {
     if (c == NULL)
         return;
-    X509_free(c->x);
+    EVP_PKEY_free(c->key);
     free(c->der);
     free(c);
 }
@@ -246,60 +359,85 @@ int64_t clo_cert_not_after(const struct clo_cert *c)
     return c->not_after;
 }
 
-static int common_name(const X509_NAME *name, char *dst, size_t cap)
-{
-    int at = X509_NAME_get_index_by_NID(name, NID_commonName, -1);
-    const ASN1_STRING *s;
-    const uint8_t *p;
-    size_t n;
-
-    if (at < 0)
-        return CLOISTER_E_NOT_FOUND;
-    if (X509_NAME_get_index_by_NID(name, NID_commonName, at) >= 0)
-        return CLOISTER_E_DUPLICATE;
-    s = X509_NAME_ENTRY_get_data(X509_NAME_get_entry(name, at));
-    p = ASN1_STRING_get0_data(s);
-    n = (size_t)ASN1_STRING_length(s);
-    if (n >= cap)
-        return CLOISTER_E_LIMIT;
-    for (size_t i = 0; i < n; i++)
-        if (p[i] < 0x20 || p[i] > 0x7e)
-            return CLOISTER_E_MALFORMED;
-    if (n != 0)
-        memcpy(dst, p, n);
-    dst[n] = '\0';
-    return 0;
-}
-
 int clo_cert_cn(const struct clo_cert *c, char *dst, size_t cap)
 {
-    return common_name(X509_get_subject_name(c->x), dst, cap);
+    return common_name(&c->subject, dst, cap);
 }
 
 int clo_cert_issuer_cn(const struct clo_cert *c, char *dst, size_t cap)
 {
-    return common_name(X509_get_issuer_name(c->x), dst, cap);
+    return common_name(&c->issuer, dst, cap);
+}
+
+/* An arc of an OID's content (X.690 section 8.19.2). */
+static int arc_put(struct clo_wr *wr, uint64_t v)
+{
+    uint8_t groups[10];
+    size_t n = 0;
+    int err = 0;
+
+    do
+        groups[n++] = (uint8_t)(v & 0x7f);
+    while ((v >>= 7) != 0);
+    while (err == 0 && n-- > 0)
+        err = clo_wr_u8(wr, groups[n] | (n > 0 ? 0x80 : 0));
+    return err;
+}
+
+/* The content of the OID that a caller wrote in dotted decimal. */
+static int oid_put(const char *s, struct clo_wr *wr)
+{
+    uint64_t first = 0;
+    int err = 0;
+
+    for (size_t i = 0; err == 0; i++, s++) {
+        uint64_t v = 0;
+
+        if (*s < '0' || *s > '9')
+            return CLOISTER_E_ARGUMENT;
+        for (; *s >= '0' && *s <= '9'; s++) {
+            v = v * 10 + (uint64_t)(*s - '0');
+            if (v > UINT32_MAX)
+                return CLOISTER_E_ARGUMENT;
+        }
+        if (i == 0)
+            first = v * 40;
+        else
+            err = arc_put(wr, i == 1 ? first + v : v);
+        if (*s == '\0')
+            return i > 0 ? err : CLOISTER_E_ARGUMENT;
+        if (*s != '.')
+            return CLOISTER_E_ARGUMENT;
+    }
+    return err;
 }
 
 int clo_cert_ext(const struct clo_cert *c, const char *oid, const uint8_t **ret, size_t *ret_n)
 {
-    ASN1_OBJECT *want = OBJ_txt2obj(oid, 1);
-    const ASN1_OCTET_STRING *s;
-    int at, err = 0;
+    struct clo_rd list = c->exts, want, found;
+    uint8_t p[OID_MAX];
+    struct clo_wr wr = clo_wr_init(p, sizeof p);
+    struct clo_ext e;
+    bool have = false;
+    int err;
 
-    if (want == NULL)
-        return CLOISTER_E_MEMORY;
-    at = X509_get_ext_by_OBJ(c->x, want, -1);
-    if (at < 0)
-        err = CLOISTER_E_NOT_FOUND;
-    else if (X509_get_ext_by_OBJ(c->x, want, at) >= 0)
-        err = CLOISTER_E_DUPLICATE;
-    ASN1_OBJECT_free(want);
-    if (err != 0)
+    if ((err = oid_put(oid, &wr)) != 0)
         return err;
-    s = X509_EXTENSION_get_data(X509_get_ext(c->x, at));
-    *ret = ASN1_STRING_get0_data(s);
-    *ret_n = (size_t)ASN1_STRING_length(s);
+    want = clo_rd_init(p, wr.len);
+    while (list.left > 0) {
+        if ((err = clo_der_ext(&list, &e)) != 0)
+            return err;
+        if (!clo_der_same(&e.oid, &want))
+            continue;
+        if (have)
+            return CLOISTER_E_DUPLICATE;
+        found = e.value;
+        have = true;
+    }
+    if (!have)
+        return CLOISTER_E_NOT_FOUND;
+    *ret = found.p;
+    *ret_n = found.left;
     return 0;
 }
 
@@ -308,9 +446,9 @@ int clo_cert_serial(const struct clo_cert *c, const uint8_t **ret, size_t *ret_n
     const uint8_t *p = c->serial.p;
     size_t n = c->serial.left;
 
-    if (n == 0 || (p[0] & 0x80) != 0)
+    if ((p[0] & 0x80) != 0)
         return CLOISTER_E_MALFORMED;
-    while (n > 0 && p[0] == 0) {
+    if (p[0] == 0) { /* alone, or in front of a high bit */
         p++;
         n--;
     }
@@ -326,8 +464,7 @@ int clo_cert_spki_digest(const struct clo_cert *c, uint8_t ret[CLO_SHA256_LEN])
 
 bool clo_cert_is_ca(const struct clo_cert *c)
 {
-    return (c->flags & EXFLAG_V1) == 0 && (c->flags & EXFLAG_CA) != 0 &&
-           (c->flags & EXFLAG_KUSAGE) != 0 && (c->key_usage & KU_KEY_CERT_SIGN) != 0;
+    return c->ca && c->has_key_usage && (c->key_usage & CLO_KU_CERT_SIGN) != 0;
 }
 
 bool clo_cert_is_p384(const struct clo_cert *c)
@@ -337,7 +474,7 @@ bool clo_cert_is_p384(const struct clo_cert *c)
 
 unsigned clo_cert_rsa_bits(const struct clo_cert *c)
 {
-    return c->key != NULL && c->kind == CLO_KIND_RSA ? (unsigned)EVP_PKEY_get_bits(c->key) : 0;
+    return c->kind == CLO_KIND_RSA ? (unsigned)EVP_PKEY_get_bits(c->key) : 0;
 }
 
 /* ---- signatures ---- */
@@ -378,86 +515,121 @@ int clo_cert_signed_by(const struct clo_cert *c, const struct clo_cert *issuer,
         return err;
     if (!c->same_alg)
         return CLOISTER_E_UNSUPPORTED;
-    if (X509_NAME_cmp(X509_get_issuer_name(c->x), X509_get_subject_name(issuer->x)) != 0)
+    if (!clo_name_same(&c->issuer, &issuer->subject))
         return CLOISTER_E_AUTH;
     return clo_sig_verify(&alg, issuer->key, c->tbs.p, c->tbs.left, c->sig.p, c->sig.left);
 }
 
-/* ---- CRLs ---- */
+/* ---- revocation lists ---- */
 
-/* No critical extension is known: a delta CRL, an indirect one, or one of partial scope isn't what we can judge. */
-static bool crl_critical_known(X509_CRL *x)
+/* The next entry of a list: SEQUENCE { serial, date, crlEntryExtensions OPTIONAL }. */
+static int entry_next(struct clo_rd *list, struct clo_rd *serial, struct clo_rd *exts)
 {
-    STACK_OF(X509_REVOKED) *list = X509_CRL_get_REVOKED(x);
+    struct clo_rd entry, walk;
+    struct clo_ext e;
+    int64_t when;
+    int err;
 
-    if (X509_CRL_get_ext_by_critical(x, 1, -1) >= 0)
-        return false;
-    for (int i = 0; i < sk_X509_REVOKED_num(list); i++)
-        if (X509_REVOKED_get_ext_by_critical(sk_X509_REVOKED_value(list, i), 1, -1) >= 0)
-            return false;
-    return true;
+    if ((err = clo_der_read(list, CLO_DER_SEQUENCE, &entry)) != 0 ||
+        (err = clo_der_integer(&entry, serial)) != 0 || (err = clo_der_time(&entry, &when)) != 0)
+        return err;
+    *exts = clo_rd_init(NULL, 0);
+    if (entry.left == 0)
+        return 0;
+    if ((err = clo_der_read(&entry, CLO_DER_SEQUENCE, exts)) != 0)
+        return err;
+    for (walk = *exts; walk.left > 0;)
+        if ((err = clo_der_ext(&walk, &e)) != 0)
+            return err;
+    return clo_rd_end(&entry);
 }
 
 /*
- * CertificateList ::= { tbsCertList { version OPTIONAL, signature, ... }, signatureAlgorithm, signatureValue }: both name
- * the same algorithm (RFC 5280 section 5.1.1.2), which libcrypto doesn't check for CRLs.
+ * No critical extension is known, of the list or of an entry: a delta CRL, an indirect one, or one of partial scope isn't
+ * what we can judge.
  */
-static int crl_walk(struct clo_crl *c, size_t n)
+static int entries_check(struct clo_rd list, bool v2, bool *unknown)
 {
-    struct clo_rd rd = clo_rd_init(c->der, n), list, tbs, version, inner;
+    struct clo_rd serial, exts;
     int err;
 
-    if ((err = clo_der_read(&rd, CLO_DER_SEQUENCE, &list)) != 0 ||
-        (err = clo_der_whole(&list, CLO_DER_SEQUENCE, &tbs, &c->tbs)) != 0 ||
-        (err = clo_der_read(&list, CLO_DER_SEQUENCE, &c->alg)) != 0 ||
-        (err = clo_der_bits(&list, &c->sig)) != 0 || (err = clo_rd_end(&list)) != 0)
+    while (list.left > 0) {
+        if ((err = entry_next(&list, &serial, &exts)) != 0)
+            return err;
+        if (exts.left > 0 && !v2)
+            return CLOISTER_E_MALFORMED;
+        *unknown = *unknown || clo_der_any_critical(exts);
+    }
+    return 0;
+}
+
+/* TBSCertList. Both places name the same algorithm (RFC 5280 section 5.1.1.2). */
+static int list_read(struct clo_rd tbs, struct clo_crl *c)
+{
+    struct clo_rd version, alg, issuer, exts;
+    bool v2 = clo_der_next_is(&tbs, CLO_DER_INTEGER), unknown = false;
+    int err;
+
+    if (v2) {
+        if ((err = clo_der_integer(&tbs, &version)) != 0)
+            return err;
+        if (version.left != 1 || version.p[0] != 1)
+            return CLOISTER_E_MALFORMED;
+    }
+    if ((err = clo_der_read(&tbs, CLO_DER_SEQUENCE, &alg)) != 0 ||
+        (err = clo_der_whole(&tbs, CLO_DER_SEQUENCE, &issuer, &c->issuer)) != 0 ||
+        (err = name_check(issuer)) != 0 || (err = clo_der_time(&tbs, &c->this_update)) != 0)
         return err;
-    if (tbs.left > 0 && tbs.p[0] == CLO_DER_INTEGER &&
-        (err = clo_der_read(&tbs, CLO_DER_INTEGER, &version)) != 0)
+    if (!clo_der_same(&alg, &c->alg))
+        return CLOISTER_E_MALFORMED;
+    if (tbs.left > 0 && !clo_der_next_is(&tbs, CLO_DER_SEQUENCE) &&
+        !clo_der_next_is(&tbs, CLO_DER_CONTEXT(0)) &&
+        (err = clo_der_time(&tbs, &c->next_update)) != 0)
         return err;
-    if ((err = clo_der_read(&tbs, CLO_DER_SEQUENCE, &inner)) != 0)
+    if (clo_der_next_is(&tbs, CLO_DER_SEQUENCE) &&
+        ((err = clo_der_read(&tbs, CLO_DER_SEQUENCE, &c->revoked)) != 0 ||
+         (err = entries_check(c->revoked, v2, &unknown)) != 0))
         return err;
-    return clo_der_same(&inner, &c->alg) ? 0 : CLOISTER_E_MALFORMED;
+    if ((err = clo_der_exts(&tbs, CLO_DER_CONTEXT(0), &exts)) != 0 || (err = clo_rd_end(&tbs)) != 0)
+        return err;
+    if (exts.left > 0 && !v2)
+        return CLOISTER_E_MALFORMED;
+    return unknown || clo_der_any_critical(exts) ? CLOISTER_E_UNSUPPORTED : 0;
 }
 
 int clo_crl_parse(const void *der, size_t n, struct clo_crl **ret)
 {
-    const uint8_t *p = der;
     struct clo_crl *c = NULL;
-    int err = 0;
+    struct clo_rd tbs;
+    int err;
 
     if (n > CLO_CRL_MAX)
         return CLOISTER_E_LIMIT;
     if ((c = calloc(1, sizeof *c)) == NULL)
         return CLOISTER_E_MEMORY;
     c->next_update = INT64_MIN;
-    (void)ERR_set_mark();
-    if ((c->der = copy_of(der, n)) == NULL)
+    if ((c->der = copy_of(der, n)) == NULL) {
         err = CLOISTER_E_MEMORY;
-    else if ((c->x = d2i_X509_CRL(NULL, &p, (long)n)) == NULL)
-        err = CLOISTER_E_MALFORMED;
-    else if (p != (const uint8_t *)der + n)
-        err = CLOISTER_E_TRAILING;
-    else if ((err = unix_time(X509_CRL_get0_lastUpdate(c->x), &c->this_update)) == 0 &&
-             X509_CRL_get0_nextUpdate(c->x) != NULL)
-        err = unix_time(X509_CRL_get0_nextUpdate(c->x), &c->next_update);
-    if (err == 0 && (err = crl_walk(c, n)) == 0 && !crl_critical_known(c->x))
-        err = CLOISTER_E_UNSUPPORTED;
-    (void)ERR_pop_to_mark();
-    if (err == 0) {
-        *ret = c;
-        c = NULL;
+        goto out;
     }
+    if ((err = signed_read(clo_rd_init(c->der, n), &tbs, &c->tbs, &c->alg, &c->sig)) != 0)
+        goto out;
+    if ((err = list_read(tbs, c)) != 0) {
+        if (err == CLOISTER_E_TRAILING) /* inside, that is */
+            err = CLOISTER_E_MALFORMED;
+        goto out;
+    }
+    *ret = c;
+    c = NULL;
+out:
     clo_crl_free(c);
-    return err;
+    return as_malformed(err);
 }
 
 void clo_crl_free(struct clo_crl *crl)
 {
-    if (crl == NULL)
-        return;
-    X509_CRL_free(crl->x);
-    free(crl->der);
+    if (crl != NULL)
+        free(crl->der);
     free(crl);
 }
 
@@ -479,24 +651,21 @@ int clo_crl_signed_by(const struct clo_crl *crl, const struct clo_cert *issuer,
 
     if ((err = profile_read(profile, &crl->alg, issuer, &alg)) != 0)
         return err;
-    if (X509_NAME_cmp(X509_CRL_get_issuer(crl->x), X509_get_subject_name(issuer->x)) != 0 ||
-        (issuer->key_usage & KU_CRL_SIGN) == 0) /* RFC 5280 section 6.3.3 (f) */
+    if (!clo_name_same(&crl->issuer, &issuer->subject) ||
+        (issuer->key_usage & CLO_KU_CRL_SIGN) == 0) /* RFC 5280 section 6.3.3 (f) */
         return CLOISTER_E_AUTH;
     return clo_sig_verify(&alg, issuer->key, crl->tbs.p, crl->tbs.left, crl->sig.p, crl->sig.left);
 }
 
 bool clo_crl_revokes(const struct clo_crl *crl, const struct clo_cert *c)
 {
-    const ASN1_INTEGER *serial = X509_get0_serialNumber(c->x);
-    STACK_OF(X509_REVOKED) *list = X509_CRL_get_REVOKED(crl->x);
+    struct clo_rd list = crl->revoked, serial, exts;
 
-    if (X509_NAME_cmp(X509_CRL_get_issuer(crl->x), X509_get_issuer_name(c->x)) != 0)
+    if (!clo_name_same(&crl->issuer, &c->issuer))
         return false;
-    for (int i = 0; i < sk_X509_REVOKED_num(list); i++) {
-        const X509_REVOKED *r = sk_X509_REVOKED_value(list, i);
-
-        if (ASN1_INTEGER_cmp(X509_REVOKED_get0_serialNumber(r), serial) == 0)
+    while (list.left > 0)
+        /* a list whose entries can't be read was none when it was parsed */
+        if (entry_next(&list, &serial, &exts) != 0 || clo_der_same(&serial, &c->serial))
             return true;
-    }
     return false;
 }

@@ -448,10 +448,20 @@ static void an_answer_is_read(void **state)
     }
 }
 
+static X509 *libcryptos(const struct clo_cert *c)
+{
+    const uint8_t *p = c->der;
+    X509 *x = d2i_X509(NULL, &p, (long)c->der_n);
+
+    assert_non_null(x);
+    return x;
+}
+
 static void libcrypto_reads_the_same(void **state)
 {
     struct recipe r;
     struct clo_buf b;
+    X509 *leaf = libcryptos(lab.leaf), *issuer = libcryptos(lab.issuer);
     OCSP_RESPONSE *response = NULL;
     OCSP_BASICRESP *basic = NULL;
     OCSP_CERTID *id = NULL;
@@ -472,7 +482,7 @@ static void libcrypto_reads_the_same(void **state)
     assert_int_equal(OCSP_response_status(response), OCSP_RESPONSE_STATUS_SUCCESSFUL);
     basic = OCSP_response_get1_basic(response);
     assert_non_null(basic);
-    id = OCSP_cert_to_id(EVP_sha1(), lab.leaf->x, lab.issuer->x);
+    id = OCSP_cert_to_id(EVP_sha1(), leaf, issuer);
     assert_int_equal(OCSP_resp_find_status(basic, id, &status, &reason, &revoked, &from, &to), 1);
     assert_int_equal(status, V_OCSP_CERTSTATUS_REVOKED);
     assert_int_equal(reason, OCSP_REVOKED_STATUS_CERTIFICATEHOLD);
@@ -481,6 +491,8 @@ static void libcrypto_reads_the_same(void **state)
     assert_int_equal(OCSP_basic_verify(basic, NULL, NULL, OCSP_NOSIGS) == 1,
                      0); /* knows no signer */
     OCSP_CERTID_free(id);
+    X509_free(leaf);
+    X509_free(issuer);
     OCSP_BASICRESP_free(basic);
     OCSP_RESPONSE_free(response);
     clo_buf_clear(&b);
@@ -508,11 +520,11 @@ static void libcrypto_accepts_what_is_made(void **state)
         p = b.p;
         response = d2i_OCSP_RESPONSE(NULL, &p, (long)b.len);
         basic = OCSP_response_get1_basic(response);
-        assert_true(sk_X509_push(trusted, i < 2 ? lab.issuer->x : lab.responder->x) > 0);
+        assert_true(sk_X509_push(trusted, libcryptos(i < 2 ? lab.issuer : lab.responder)) > 0);
         assert_int_equal(OCSP_basic_verify(basic, trusted, NULL, OCSP_TRUSTOTHER), 1);
         OCSP_BASICRESP_free(basic);
         OCSP_RESPONSE_free(response);
-        sk_X509_free(trusted);
+        sk_X509_pop_free(trusted, X509_free);
         clo_buf_clear(&b);
     }
 }
