@@ -245,11 +245,13 @@ struct setting {
     bool no_policy;
 };
 
+/* There is one at a time: a test that is skipped leaves nothing behind. */
 static struct setting *setting_new(void)
 {
-    struct setting *s = calloc(1, sizeof *s);
+    static struct setting one;
+    struct setting *s = &one;
 
-    assert_non_null(s);
+    memset(s, 0, sizeof *s);
     s->devices.device = s->device;
     s->in.devices = &s->devices;
     s->in.collateral = &s->collateral;
@@ -270,7 +272,6 @@ static void setting_free(struct setting *s)
             clo_buf_clear(&s->device[i].chain[k]);
     }
     cloister_roots_free(s->roots);
-    free(s);
 }
 
 static void take_nonce(struct setting *s)
