@@ -424,6 +424,7 @@ static int appraise_tpm(struct work *w)
         .pcrs_n = item_of(w, CLOISTER_ITEM_PCRS)->len,
         .event_log = item_of(w, CLOISTER_ITEM_EVENT_LOG)->p,
         .event_log_n = item_of(w, CLOISTER_ITEM_EVENT_LOG)->len,
+        .key_use_unknown = item_of(w, CLOISTER_ITEM_TPM_KEY)->len == 0,
         .key_trust = CLOISTER_CHECK_MISSING,
         .key_trust_reason = "no attestation key came with the quote",
         .expected = w->expected,

@@ -24,6 +24,7 @@ struct clo_tpm_input {
     size_t event_log_n;
     const struct clo_key *key; /* NULL: none is there */
     bool key_restricted;       /* known to sign nothing but what the TPM made */
+    bool key_use_unknown;      /* nothing says whether it is: there is no public area */
     enum cloister_check_status
         key_trust; /* PASS: something authentic names it; MISSING: nothing does; FAIL: what is there is wrong */
     const char *key_trust_reason;
@@ -54,8 +55,8 @@ struct clo_tpm_trust {
     const char *reason;
 };
 /*
- * What vouches for key: the policy (NULL: none), which may name it; or a chain of certificates, leaf first, to one of roots->tpm, by RSA
- * PKCS #1 signatures. Zero or 0xff bytes behind a certificate (the rest of an NV index) are cut off. Lowers vb's valid_until. There are no revocation
+ * What vouches for key: the policy (NULL: none) by its list of keys, if it has one, and nothing else then; or a chain of certificates, leaf
+ * first, to one of roots->tpm, by RSA PKCS #1 signatures. Zero or 0xff bytes behind a certificate (the rest of an NV index) are cut off. Lowers vb's valid_until. There are no revocation
  * lists for these certificates.
  */
 CLO_MUST_USE int clo_tpm_key_trust(const struct clo_key *key, const struct clo_buf *chain,

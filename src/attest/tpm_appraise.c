@@ -111,8 +111,11 @@ static void check_key(struct appraisal *a)
         missing(a, trusted, "there is no attestation key");
         return;
     }
-    fact(a, id, a->in->key_restricted, NULL, NULL,
-         "the key isn't restricted to what its TPM made: it may have signed anything");
+    if (!a->in->key_restricted && a->in->key_use_unknown)
+        missing(a, id, "nothing says that the key is restricted: its public area is missing");
+    else
+        fact(a, id, a->in->key_restricted, NULL, NULL,
+             "the key isn't restricted to what its TPM made: it may have signed anything");
     switch (a->in->key_trust) {
     case CLOISTER_CHECK_PASS:
         clo_vb_set(a->vb, trusted, CLOISTER_CHECK_PASS, NULL, NULL, NULL);

@@ -199,9 +199,9 @@ int clo_tpm_key_trust(const struct clo_key *key, const struct clo_buf *chain, si
     word = named(policy, digest);
     if (word == CLOISTER_CHECK_PASS) {
         r.status = CLOISTER_CHECK_PASS;
-    } else if (chain_n == 0 && word == CLOISTER_CHECK_FAIL) {
+    } else if (word == CLOISTER_CHECK_FAIL) { /* a certificate doesn't make up for that */
         r.status = CLOISTER_CHECK_FAIL;
-        r.reason = "the policy doesn't list this key, and no certificate came with it";
+        r.reason = "the policy doesn't list this key";
     } else if (chain_n == 0) {
         r.reason = "no certificate came with the key, and no policy names it";
     } else if (roots->tpms == 0) {

@@ -190,6 +190,8 @@ static void a_key_that_may_sign_anything_makes_nothing_it_signed_believed(void *
     (void)state;
     r.restricted = false;
     assert_judged(&r, "key", "signature nonce selection pcr_digest pcrs");
+    r.unknown = true; /* nobody knows, which is no better */
+    assert_judged(&r, "", "key signature nonce selection pcr_digest pcrs");
 }
 
 static void a_key_that_nothing_vouches_for_is_missing_and_one_that_is_denied_fails(void **state)
@@ -893,6 +895,7 @@ static void without_a_certificate_or_a_root_nothing_vouches(void **state)
 static void a_policy_may_name_the_key_itself(void **state)
 {
     const struct tl_recipe r = tl_good();
+    const struct tl_cert leaf = good_leaf(), ca = good_ca(), root = good_root();
     struct clo_key *key = tl_key(tl.rsa);
     struct chain c = {.now = TL_NOW};
     struct tl_policy t;
@@ -905,6 +908,13 @@ static void a_policy_may_name_the_key_itself(void **state)
     assert_int_equal(trust_of(&c, &t.p, NULL).status, CLOISTER_CHECK_PASS);
     t.p.tpm.keys.given = false;
     assert_int_equal(trust_of(&c, &t.p, NULL).status, CLOISTER_CHECK_MISSING);
+    /* a list decides alone: a good certificate doesn't make up for a key that isn't on it */
+    chain_make(&c, &leaf, &ca, &root);
+    assert_int_equal(trust_of(&c, &t.p, NULL).status, CLOISTER_CHECK_PASS);
+    t.p.tpm.keys.given = true;
+    t.key[0][0] ^= 1;
+    assert_int_equal(trust_of(&c, &t.p, NULL).status, CLOISTER_CHECK_FAIL);
+    chain_clear(&c);
     clo_key_free(key);
 }
 

@@ -83,7 +83,7 @@ struct tl_recipe {
     EVP_PKEY *signer, *key; /* who signs, and whose public key the appraisal has */
     uint16_t scheme, hash;
     bool bare; /* the signature without its TPMT_SIGNATURE */
-    bool restricted;
+    bool restricted, unknown;
     enum cloister_check_status trust;
     uint32_t magic;
     uint16_t type;
@@ -277,6 +277,7 @@ static inline void tl_appraise(const struct tl_recipe *r, const struct tl_quote 
         .event_log_n = r->log_n,
         .key = key,
         .key_restricted = r->restricted,
+        .key_use_unknown = r->unknown,
         .key_trust = r->trust,
         .expected = r->expected,
         .expected_n = r->expected_n,
