@@ -317,7 +317,7 @@ static inline void gpu_lab_good(struct gpu_recipe *r, size_t gpus, size_t switch
 static inline void gpu_lab_put(struct clo_wr *wr, uint64_t v, size_t n)
 {
     for (size_t i = 0; i < n; i++)
-        assert_int_equal(clo_wr_u8(wr, i < 8 ? (uint8_t)(v >> (8 * i)) : 0), 0);
+        assert_int_equal(clo_wr_u8(wr, (uint8_t)(i < 8 ? v >> (8 * i) : 0)), 0);
 }
 
 /* What is signed, and how long it is. */
