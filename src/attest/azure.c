@@ -153,14 +153,14 @@ static int check_key(struct appraisal *a)
     const enum cloister_check_id id = CLOISTER_CHECK_AZURE_KEY;
     const struct clo_hcl_runtime *r = &a->runtime;
     const char *wrong = r->key_wrong;
-    int err = 0;
 
     if (r->keys == 0)
         wrong = "the runtime data name no attestation key";
     else if (r->keys > 1)
         wrong = "the runtime data name more than one attestation key";
     if (wrong == NULL) {
-        err = clo_key_new_rsa(r->modulus, r->modulus_n, r->exponent, &a->key);
+        const int err = clo_key_new_rsa(r->modulus, r->modulus_n, r->exponent, &a->key);
+
         if (ours(err))
             return err;
         if (err != 0)
@@ -173,11 +173,12 @@ static int check_key(struct appraisal *a)
 /* GUIDs are written in capitals by some, in small letters by others. */
 static bool same_guid(const char *x, const char *y)
 {
-    for (; *x != '\0' && *y != '\0'; x++, y++) {
-        const char a = *x >= 'A' && *x <= 'Z' ? (char)(*x - 'A' + 'a') : *x;
-        const char b = *y >= 'A' && *y <= 'Z' ? (char)(*y - 'A' + 'a') : *y;
+    static const char capital[] = "ABCDEF", small[] = "abcdef";
 
-        if (a != b)
+    for (; *x != '\0' && *y != '\0'; x++, y++) {
+        const char *cx = strchr(capital, *x), *cy = strchr(capital, *y);
+
+        if ((cx != NULL ? small[cx - capital] : *x) != (cy != NULL ? small[cy - capital] : *y))
             return false;
     }
     return *x == *y;

@@ -105,6 +105,14 @@ static int quote_walk(const uint8_t *p, size_t n)
     return safe <= 1 ? 0 : CLOISTER_E_MALFORMED;
 }
 
+/* Two numbers of a curve up to P-384: a point, or a signature */
+static int numbers_skip(struct clo_rd *rd)
+{
+    const int err = sized_skip(rd, CLO_SHA384_LEN);
+
+    return err != 0 ? err : sized_skip(rd, CLO_SHA384_LEN);
+}
+
 /* *ret_scheme 0: one that tss2-mu isn't asked about */
 static int signature_walk(const uint8_t *p, size_t n, enum clo_key_scheme *ret_scheme,
                           uint16_t *ret_hash)
@@ -123,10 +131,7 @@ static int signature_walk(const uint8_t *p, size_t n, enum clo_key_scheme *ret_s
     case TPM2_ALG_ECDSA: *ret_scheme = CLO_KEY_ECDSA; break;
     default: return 0;
     }
-    if (scheme != TPM2_ALG_ECDSA)
-        err = sized_skip(&rd, TPM2_MAX_RSA_KEY_BYTES);
-    else if ((err = sized_skip(&rd, CLO_SHA384_LEN)) == 0)
-        err = sized_skip(&rd, CLO_SHA384_LEN);
+    err = scheme == TPM2_ALG_ECDSA ? numbers_skip(&rd) : sized_skip(&rd, TPM2_MAX_RSA_KEY_BYTES);
     return err != 0 ? err : clo_rd_end(&rd);
 }
 
@@ -173,8 +178,7 @@ static int public_walk(const uint8_t *p, size_t n)
         return err;
     if (kdf != TPM2_ALG_NULL)
         return CLOISTER_E_UNSUPPORTED;
-    if ((err = sized_skip(&rd, CLO_SHA384_LEN)) != 0 ||
-        (err = sized_skip(&rd, CLO_SHA384_LEN)) != 0)
+    if ((err = numbers_skip(&rd)) != 0)
         return err;
     return clo_rd_end(&rd);
 }
