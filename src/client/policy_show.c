@@ -301,14 +301,20 @@ static void show_devices(const struct clo_policy_devices *d)
         puts("\nGPUs: none asked for, and none admitted");
         return;
     }
+    for (unsigned a = 0; a < CLO_GPU_ARCHS; a++)
+        admitted |= d->arch[a] ? (uint64_t)1 << a : 0;
+    if (admitted == 0) { /* the policy has no such member */
+        puts(
+            "\nwith a verified GPU, and NO architecture is admitted, so nothing is: a policy for machines without "
+            "GPUs\nhas to say so (\"devices\": {\"min\": 0})");
+        return;
+    }
     if (d->max == d->min)
         printf("\nwith exactly %" PRIu32 " verified GPU(s)", d->min);
     else
         printf("\nwith %" PRIu32 " to %" PRIu32 " verified GPUs", d->min, d->max);
     printf(d->switches > 0 ? " and exactly %" PRIu32 " switch(es), which are\n" : ", which are\n",
            d->switches);
-    for (unsigned a = 0; a < CLO_GPU_ARCHS; a++)
-        admitted |= d->arch[a] ? (uint64_t)1 << a : 0;
     show_bits("architecture", admitted, archs, CLO_ARRAY_LEN(archs));
     show_bits("mode", d->modes, modes, CLO_ARRAY_LEN(modes));
     if (d->min_driver[0] != '\0')
