@@ -4,9 +4,61 @@
  * called on whatever parses.
  */
 #include <string.h>
+#include <time.h>
+#include <openssl/err.h>
+#include <openssl/x509v3.h>
 
 #include "attest/roots.h"
 #include "fuzz.h"
+
+static int64_t seconds(const ASN1_TIME *t)
+{
+    struct tm tm = {0};
+
+    FUZZ_CHECK(ASN1_TIME_to_tm(t, &tm) == 1);
+    return timegm(&tm);
+}
+
+/* What libcrypto can read too, it reads in the same way; and who we say signed, signed. */
+static void compare(const uint8_t *p, size_t n, const struct clo_cert *c)
+{
+    const uint8_t *at = p;
+    X509 *x = d2i_X509(NULL, &at, (long)n);
+
+    if (x != NULL) {
+        const uint32_t flags = X509_get_extension_flags(x);
+
+        FUZZ_CHECK(at == p + n);
+        FUZZ_CHECK(clo_cert_not_before(c) == seconds(X509_get0_notBefore(x)));
+        FUZZ_CHECK(clo_cert_not_after(c) == seconds(X509_get0_notAfter(x)));
+        if ((flags & EXFLAG_INVALID) == 0)
+            FUZZ_CHECK(clo_cert_is_ca(c) ==
+                       ((flags & EXFLAG_CA) != 0 && (flags & EXFLAG_KUSAGE) != 0 &&
+                        (X509_get_key_usage(x) & KU_KEY_CERT_SIGN) != 0));
+        for (int profile = CLO_SIG_RSA_PSS_SHA384; profile <= CLO_SIG_RSA_SHA384; profile++)
+            if (clo_cert_signed_by(c, c, (enum clo_sig_profile)profile) == 0)
+                FUZZ_CHECK(X509_verify(x, X509_get0_pubkey(x)) == 1);
+    }
+    X509_free(x);
+    ERR_clear_error();
+}
+
+/* The same for lists. */
+static void compare_list(const uint8_t *p, size_t n, const struct clo_crl *c)
+{
+    const uint8_t *at = p;
+    X509_CRL *x = d2i_X509_CRL(NULL, &at, (long)n);
+
+    if (x != NULL) {
+        const ASN1_TIME *next = X509_CRL_get0_nextUpdate(x);
+
+        FUZZ_CHECK(at == p + n);
+        FUZZ_CHECK(clo_crl_this_update(c) == seconds(X509_CRL_get0_lastUpdate(x)));
+        FUZZ_CHECK(clo_crl_next_update(c) == (next == NULL ? INT64_MIN : seconds(next)));
+    }
+    X509_CRL_free(x);
+    ERR_clear_error();
+}
 
 static void check_text(int err, const char *s, size_t cap)
 {
@@ -66,6 +118,7 @@ static void certificate(const uint8_t *p, size_t n)
     FUZZ_CHECK(!(clo_cert_is_p384(c) && clo_cert_rsa_bits(c) != 0));
     FUZZ_CHECK(clo_cert_verify_p384(c, "x", 1, r, s) != 0);
     keys(c);
+    compare(p, n, c);
     (void)clo_cert_is_ca(c);
     clo_cert_free(c);
 }
@@ -80,6 +133,7 @@ static void list(const uint8_t *p, size_t n)
         FUZZ_CHECK(c == NULL);
         return;
     }
+    compare_list(p, n, c);
     ark = &cloister_roots_builtin()->amd[CLO_SNP_MILAN];
     FUZZ_CHECK(clo_cert_parse(ark->der, ark->n, &root) == 0);
     (void)clo_crl_this_update(c);

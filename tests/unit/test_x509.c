@@ -557,6 +557,186 @@ static void only_known_critical_extensions_are_borne(void **state)
     clo_buf_clear(&b);
 }
 
+/* What decides has to make sense, and to be there once. */
+static void extensions_that_make_no_sense_are_refused(void **state)
+{
+    static const struct {
+        const char *oid;
+        uint8_t p[12];
+        size_t n;
+        int err;
+        bool ca;
+    } cases[] = {
+        {"2.5.29.19", {0x30, 0}, 2, 0, false},
+        {"2.5.29.19", {0x30, 3, 1, 1, 0xff}, 5, 0, true},
+        {"2.5.29.19", {0x30, 3, 1, 1, 0}, 5, 0, false}, /* the default, written out: borne */
+        {"2.5.29.19", {0x30, 3, 1, 1, 1}, 5, CLOISTER_E_MALFORMED, false},
+        {"2.5.29.19", {0x30, 4, 1, 2, 0xff, 0xff}, 6, CLOISTER_E_MALFORMED, false},
+        {"2.5.29.19", {0x30, 6, 1, 1, 0xff, 2, 1, 0}, 8, 0, true},
+        {"2.5.29.19", {0x30, 6, 1, 1, 0xff, 2, 1, 0x80}, 8, CLOISTER_E_MALFORMED, false},
+        {"2.5.29.19", {0x30, 7, 1, 1, 0xff, 2, 2, 0, 0}, 9, CLOISTER_E_MALFORMED, false},
+        {"2.5.29.19", {0x30, 3, 2, 1, 0}, 5, CLOISTER_E_MALFORMED, false}, /* of a leaf */
+        {"2.5.29.19", {0x30, 3, 1, 1, 0xff, 0}, 6, CLOISTER_E_MALFORMED, false},
+        {"2.5.29.19", {0x30, 5, 1, 1, 0xff, 5, 0}, 7, CLOISTER_E_MALFORMED, false},
+        {"2.5.29.19", {0x30}, 1, CLOISTER_E_MALFORMED, false},
+        {"2.5.29.19", {0x31, 0}, 2, CLOISTER_E_MALFORMED, false},
+        {"2.5.29.15", {3, 2, 2, 4}, 4, 0, false},
+        {"2.5.29.15", {3, 3, 7, 0, 0x80}, 5, 0, false}, /* decipherOnly */
+        {"2.5.29.15", {3, 2, 8, 4}, 4, CLOISTER_E_MALFORMED, false},
+        {"2.5.29.15", {3, 2, 2, 0}, 4, CLOISTER_E_MALFORMED, false},
+        {"2.5.29.15", {3, 1, 0}, 3, CLOISTER_E_MALFORMED, false},
+        {"2.5.29.15", {3, 0}, 2, CLOISTER_E_MALFORMED, false},
+        {"2.5.29.15", {3, 4, 0, 4, 0, 0}, 6, CLOISTER_E_MALFORMED, false},
+        {"2.5.29.15", {3, 2, 2, 4, 0}, 5, CLOISTER_E_MALFORMED, false},
+        {"2.5.29.15", {4, 2, 2, 4}, 4, CLOISTER_E_MALFORMED, false},
+        {"2.5.29.37", {0x30, 3, 6, 1, 0x2a}, 5, 0, false},
+        {"2.5.29.37", {0x30, 3, 5, 1, 0x2a}, 5, CLOISTER_E_MALFORMED, false},
+        {"2.5.29.37", {0x30, 2, 6, 1}, 4, CLOISTER_E_MALFORMED, false},
+        {"2.5.29.37", {6, 1, 0x2a}, 3, CLOISTER_E_MALFORMED, false},
+        {"1.2.3", {0xff}, 1, 0, false}, /* nobody reads it */
+    };
+    struct clo_cert_spec spec = spec_of(keys.p256, keys.p256);
+
+    (void)state;
+    for (size_t i = 0; i < CLO_ARRAY_LEN(cases); i++) {
+        const struct clo_cert_ext_spec e = {.oid = cases[i].oid, .p = cases[i].p, .n = cases[i].n};
+        const struct clo_cert_ext_spec twice[] = {e, e};
+        const bool read = strncmp(cases[i].oid, "2.5", 3) == 0;
+        struct clo_cert *c = NULL;
+        struct clo_buf b;
+
+        spec.ext = twice;
+        spec.exts = 1;
+        b = der_of(&spec);
+        assert_int_equal(clo_cert_parse(b.p, b.len, &c), cases[i].err);
+        if (c != NULL)
+            assert_int_equal(c->ca, cases[i].ca);
+        clo_cert_free(c);
+        clo_buf_clear(&b);
+        if (cases[i].err != 0)
+            continue;
+        spec.exts = 2;
+        c = NULL;
+        b = der_of(&spec);
+        assert_int_equal(clo_cert_parse(b.p, b.len, &c), read ? CLOISTER_E_MALFORMED : 0);
+        if (c != NULL) {
+            const uint8_t *p = NULL;
+            size_t n = 0;
+
+            assert_int_equal(clo_cert_ext(c, cases[i].oid, &p, &n), CLOISTER_E_DUPLICATE);
+        }
+        clo_cert_free(c);
+        clo_buf_clear(&b);
+    }
+}
+
+static void an_authority_says_so_twice(void **state)
+{
+    static const uint8_t ca[] = {0x30, 3, 1, 1, 0xff}, sign[] = {3, 2, 2, 4}, crl[] = {3, 2, 1, 2};
+    const struct clo_cert_ext_spec bc = {.oid = "2.5.29.19", .p = ca, .n = sizeof ca},
+                                   ku = {.oid = "2.5.29.15", .p = sign, .n = 4},
+                                   other = {.oid = "2.5.29.15", .p = crl, .n = 4};
+    const struct {
+        struct clo_cert_ext_spec ext[2];
+        size_t n;
+        bool want;
+    } cases[] = {{{bc, ku}, 2, true}, {{bc}, 1, false}, {{ku}, 1, false}, {{bc, other}, 2, false}};
+    struct clo_cert_spec spec = spec_of(keys.p256, keys.p256);
+
+    (void)state;
+    for (size_t i = 0; i < CLO_ARRAY_LEN(cases); i++) {
+        struct clo_cert *c = NULL;
+
+        spec.ext = cases[i].ext;
+        spec.exts = cases[i].n;
+        c = cert_of(&spec);
+        assert_int_equal(clo_cert_is_ca(c), cases[i].want);
+        clo_cert_free(c);
+    }
+}
+
+static void extensions_are_found_by_their_number(void **state)
+{
+    static const uint8_t value[] = {1, 2, 3};
+    static const char *const oids[] = {"1.3.6.1.4.1.3704.1.3.10",
+                                       "2.23.133.5.4.1",
+                                       "1.2.840.113741.1.13.1",
+                                       "2.999.4294967295",
+                                       "0.0",
+                                       "1.39.128.16384"};
+    struct clo_cert_spec spec = spec_of(keys.p256, keys.p256);
+    struct clo_cert_ext_spec ext[CLO_ARRAY_LEN(oids)];
+    struct clo_cert *c = NULL;
+    const uint8_t *p = NULL;
+    size_t n = 0;
+
+    (void)state;
+    for (size_t i = 0; i < CLO_ARRAY_LEN(oids); i++)
+        ext[i] = (struct clo_cert_ext_spec){.oid = oids[i], .p = value, .n = i % 3 + 1};
+    spec.ext = ext;
+    spec.exts = CLO_ARRAY_LEN(oids);
+    c = cert_of(&spec);
+    for (size_t i = 0; i < CLO_ARRAY_LEN(oids); i++) {
+        assert_int_equal(clo_cert_ext(c, oids[i], &p, &n), 0);
+        assert_int_equal(n, i % 3 + 1);
+        assert_memory_equal(p, value, n);
+    }
+    assert_int_equal(clo_cert_ext(c, "1.3.6.1.4.1.3704.1.3.1", &p, &n), CLOISTER_E_NOT_FOUND);
+    assert_int_equal(clo_cert_ext(c, "1.3.6.1.4.1.3704.1.3", &p, &n), CLOISTER_E_NOT_FOUND);
+    assert_int_equal(clo_cert_ext(c, "", &p, &n), CLOISTER_E_ARGUMENT);
+    assert_int_equal(clo_cert_ext(c, "1", &p, &n), CLOISTER_E_ARGUMENT);
+    assert_int_equal(clo_cert_ext(c, "1..2", &p, &n), CLOISTER_E_ARGUMENT);
+    assert_int_equal(clo_cert_ext(c, "1.2.", &p, &n), CLOISTER_E_ARGUMENT);
+    assert_int_equal(clo_cert_ext(c, "1.x", &p, &n), CLOISTER_E_ARGUMENT);
+    assert_int_equal(clo_cert_ext(c, "1.4294967296", &p, &n), CLOISTER_E_ARGUMENT);
+    clo_cert_free(c);
+}
+
+/* Names whose case or white space differ are the same name (RFC 5280 section 7.1). */
+static void names_are_compared_as_names(void **state)
+{
+    static const struct {
+        const char *cn;
+        int err;
+    } cases[] = {{"issuer", 0},
+                 {"Issuer", 0},
+                 {" issuer ", 0},
+                 {"issuer2", CLOISTER_E_AUTH},
+                 {"issue", CLOISTER_E_AUTH}};
+    struct clo_cert *issuer = issuer_of(keys.p256);
+
+    (void)state;
+    for (size_t i = 0; i < CLO_ARRAY_LEN(cases); i++) {
+        struct clo_cert_spec spec = spec_of(keys.p256, keys.p256);
+        struct clo_cert *c = NULL;
+
+        spec.issuer_cn = cases[i].cn;
+        c = cert_of(&spec);
+        assert_int_equal(clo_cert_signed_by(c, issuer, CLO_SIG_ECDSA_P256_SHA256), cases[i].err);
+        clo_cert_free(c);
+    }
+    clo_cert_free(issuer);
+}
+
+static void dates_before_1970_and_beyond_2049_are_read(void **state)
+{
+    static const int64_t when[] = {-631152000, -1,         0,           946684799,
+                                   2524607999, 2524608000, 253402300799};
+    struct clo_cert_spec spec = spec_of(keys.p256, keys.p256);
+
+    (void)state;
+    for (size_t i = 0; i < CLO_ARRAY_LEN(when); i++) {
+        struct clo_cert *c = NULL;
+
+        spec.not_before = when[i];
+        spec.not_after = when[CLO_ARRAY_LEN(when) - 1 - i];
+        c = cert_of(&spec);
+        assert_true(clo_cert_not_before(c) == when[i]);
+        assert_true(clo_cert_not_after(c) == when[CLO_ARRAY_LEN(when) - 1 - i]);
+        clo_cert_free(c);
+    }
+}
+
 /* ---- revocation lists ---- */
 
 static void a_list_needs_who_may_sign_lists(void **state)
@@ -1071,6 +1251,11 @@ int main(void)
         cmocka_unit_test(a_serial_number_is_a_magnitude),
         cmocka_unit_test(a_key_is_known_by_its_encoding),
         cmocka_unit_test(only_known_critical_extensions_are_borne),
+        cmocka_unit_test(extensions_that_make_no_sense_are_refused),
+        cmocka_unit_test(an_authority_says_so_twice),
+        cmocka_unit_test(extensions_are_found_by_their_number),
+        cmocka_unit_test(names_are_compared_as_names),
+        cmocka_unit_test(dates_before_1970_and_beyond_2049_are_read),
         cmocka_unit_test(a_list_needs_who_may_sign_lists),
         cmocka_unit_test(every_bit_of_a_list_counts),
         cmocka_unit_test(a_list_revokes_its_issuers_serial_numbers),
