@@ -106,16 +106,6 @@ __attribute__((format(printf, 1, 2))) static void note(const char *fmt, ...)
     va_end(args);
 }
 
-static void print_safe(const char *text)
-{
-    char safe[3 * PATH_MAX + 1];
-    const size_t n = strnlen(text, PATH_MAX);
-    size_t used = 0;
-
-    (void)clo_text_sanitise(text, n, true, safe, &used);
-    (void)fputs(safe, stdout);
-}
-
 static void file_problem(const char *path, const char *what, int err)
 {
     const int why = errno;
@@ -466,31 +456,42 @@ static int load_policy(struct import *im)
     return 0;
 }
 
-static const char *const put_word[] = {
-    [CLO_RIM_ADDED] = "added", [CLO_RIM_SAME] = "same", [CLO_RIM_REPLACED] = "replaced"};
-
-static int tell_put(struct import *im, const char *path, const struct clo_rim *rim,
+static int remember(struct import *im, const char *path, const struct clo_rim *rim,
                     enum clo_rim_put did)
 {
-    static const char *const title[] = {[CLO_RIM_ADDED] = "added",
-                                        [CLO_RIM_SAME] = "already there with the same values",
-                                        [CLO_RIM_REPLACED] = "replaced"};
-    char until[32];
-    json_t *j = NULL;
+    static const char *const result[] = {
+        [CLO_RIM_ADDED] = "added", [CLO_RIM_SAME] = "same", [CLO_RIM_REPLACED] = "replaced"};
     int err = 0;
+    json_t *j = rim_json(path, rim, &err);
 
-    if (im->o->json) {
-        j = rim_json(path, rim, &err);
-        put(j, "result", json_string(put_word[did]), &err);
-        return json_array_append_new(im->told, j) == 0 ? err : CLOISTER_E_MEMORY;
+    put(j, "result", json_string(result[did]), &err);
+    return json_array_append_new(im->told, j) == 0 ? err : CLOISTER_E_MEMORY;
+}
+
+static const char *text_of(const json_t *o, const char *name)
+{
+    const char *s = json_string_value(json_object_get(o, name));
+
+    return s != NULL ? s : "";
+}
+
+/* Only when it is done, so that nothing is called added that isn't. */
+static void tell(const struct import *im)
+{
+    for (size_t i = 0; i < json_array_size(im->told); i++) {
+        const json_t *o = json_array_get(im->told, i);
+        const char *result = text_of(o, "result");
+        char until[32];
+
+        printf("%s%s%s: %s %s of %s, %zu measurements, signed by \"%s\" until %s (%s)\n",
+               style(stdout, GREEN),
+               strcmp(result, "same") == 0 ? "already there with the same values" : result,
+               style(stdout, PLAIN), strcmp(text_of(o, "kind"), "vbios") == 0 ? "VBIOS" : "driver",
+               text_of(o, "version"), text_of(o, "arch"),
+               json_array_size(json_object_get(o, "measurements")), text_of(o, "signer"),
+               day(json_integer_value(json_object_get(o, "valid_until")), until),
+               text_of(o, "file"));
     }
-    printf("%s%s%s: %s %s of %s, %d measurements, signed by \"%s\" until %s (",
-           style(stdout, GREEN), title[did], style(stdout, PLAIN), kind_title(&rim->ref),
-           rim->ref.version, clo_rim_arch_word(rim->ref.arch),
-           __builtin_popcountll(rim->ref.active), rim->signer, day(rim->until, until));
-    print_safe(path);
-    puts(")");
-    return 0;
 }
 
 static int import_one(struct import *im, const char *path, struct clo_rim *rim)
@@ -504,7 +505,7 @@ static int import_one(struct import *im, const char *path, struct clo_rim *rim)
         return code;
     err = clo_rim_policy_put(im->policy, &rim->ref, im->o->replace, &did, old);
     if (err == 0)
-        err = tell_put(im, path, rim, did);
+        err = remember(im, path, rim, did);
     im->changed = im->changed || did != CLO_RIM_SAME;
     if (err == CLOISTER_E_DUPLICATE) {
         clo_hex(rim->ref.rim_sha256, 32, new_hex);
@@ -577,10 +578,12 @@ static int import_all(struct import *im)
     free(rim);
     if (code == 0 && im->changed && store(im) != 0)
         code = RIM_EXIT_ERROR;
-    else if (code == 0 && !im->o->json)
-        note("%s: %s. " REVOCATION, im->o->policy, im->changed ? "written" : "nothing to do");
-    else if (code != 0 && im->changed)
+    if (code != 0 && im->changed)
         note("nothing was written");
+    if (code == 0 && !im->o->json) {
+        tell(im);
+        note("%s: %s. " REVOCATION, im->o->policy, im->changed ? "written" : "nothing to do");
+    }
     return code;
 }
 
