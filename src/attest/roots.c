@@ -147,6 +147,10 @@ static struct clo_root root_of(const struct clo_root_der *der)
 
     if (der->p == NULL || clo_cert_parse(der->p, der->n, &c) != 0)
         c = NULL;
+    if (c != NULL && !clo_cert_has_key(c)) {
+        clo_cert_free(c);
+        c = NULL;
+    }
     return (struct clo_root){.der = der->p, .n = der->n, .cert = c};
 }
 
@@ -213,7 +217,7 @@ int clo_known_cert(const uint8_t *der, size_t n, const struct clo_cert **ret,
     }
     if ((err = clo_cert_parse(der, n, &c)) != 0)
         return err;
-    if (i == CLO_KNOWN_DERS) {
+    if (i == CLO_KNOWN_DERS || !clo_cert_has_key(c)) { /* what was read by halves isn't kept */
         *ret = *ret_owned = c;
         return 0;
     }

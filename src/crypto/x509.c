@@ -467,6 +467,11 @@ bool clo_cert_is_ca(const struct clo_cert *c)
     return c->ca && c->has_key_usage && (c->key_usage & CLO_KU_CERT_SIGN) != 0;
 }
 
+bool clo_cert_has_key(const struct clo_cert *c)
+{
+    return c->key != NULL;
+}
+
 bool clo_cert_is_p384(const struct clo_cert *c)
 {
     return c->kind == CLO_KIND_P384;

@@ -46,6 +46,8 @@ CLO_MUST_USE int clo_cert_ext(const struct clo_cert *c, const char *oid, const u
 CLO_MUST_USE int clo_cert_serial(const struct clo_cert *c, const uint8_t **ret, size_t *ret_n);
 /* SHA-256 over the SubjectPublicKeyInfo in DER. */
 CLO_MUST_USE int clo_cert_spki_digest(const struct clo_cert *c, uint8_t ret[CLO_SHA256_LEN]);
+/* Has it a public key of a kind that we know? One that was lost to a lack of memory isn't. */
+bool clo_cert_has_key(const struct clo_cert *c);
 /* Is the public key EC P-384? */
 bool clo_cert_is_p384(const struct clo_cert *c);
 /* May it sign certificates: basicConstraints cA and keyUsage keyCertSign are there and say so? */
