@@ -281,7 +281,7 @@ def each_member_of_what_the_programs_print_as_json_stands_in_their_pages():
         return named(body[body.index("json_pack("):].split(";")[0], r'"([a-z]\w*)"')
 
     text = page("cloister.1")
-    have = named(source("src", "client", "policy_diff.c"), r'\bput\(o, "(\w+)"') | packed(("src", "client", "chat.c"), "int put_json")
+    have = named(source("src", "client", "policy_diff_print.c"), r'\bput\(o, "(\w+)"') | packed(("src", "client", "chat.c"), "int put_json")
     json_item = text.split(".It Fl -json\n")[1].split("\n.It Fl ")[0]  # with the list inside
     assert have <= literals(json_item), have - literals(json_item)
     have = packed(("src", "client", "proxy", "proxy_cmd.c"), "int write_ready")
