@@ -178,16 +178,22 @@ static int basic_constraints_read(struct clo_rd value, struct clo_cert *c)
 static int key_usage_read(struct clo_rd value, struct clo_cert *c)
 {
     struct clo_rd bits;
-    uint8_t unused = 0, second = 0;
+    size_t value_n;
+    uint8_t unused = 0, second = 0, last;
     int err;
 
     if ((err = clo_der_read(&value, CLO_DER_BIT_STRING, &bits)) != 0 ||
-        (err = clo_rd_end(&value)) != 0 || (err = clo_rd_u8(&bits, &unused)) != 0 ||
-        (err = clo_rd_u8(&bits, &c->key_usage)) != 0)
+        (err = clo_rd_end(&value)) != 0)
+        return err;
+    value_n = bits.left;
+    if ((err = clo_rd_u8(&bits, &unused)) != 0 || (err = clo_rd_u8(&bits, &c->key_usage)) != 0)
         return err;
     if (bits.left > 0 && (err = clo_rd_u8(&bits, &second)) != 0)
         return err;
-    if (bits.left > 0 || unused > 7 || (c->key_usage == 0 && second == 0))
+    last = value_n > 2 ? second : c->key_usage;
+    if (bits.left > 0 || unused > 7 ||
+        (last & ((1U << unused) - 1)) != 0 || /* X.690 section 11.2.1 */
+        (c->key_usage == 0 && second == 0))
         return CLOISTER_E_MALFORMED;
     c->has_key_usage = true;
     return 0;

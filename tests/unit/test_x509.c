@@ -583,6 +583,9 @@ static void extensions_that_make_no_sense_are_refused(void **state)
         {"2.5.29.15", {3, 2, 2, 4}, 4, 0, false},
         {"2.5.29.15", {3, 3, 7, 0, 0x80}, 5, 0, false}, /* decipherOnly */
         {"2.5.29.15", {3, 2, 8, 4}, 4, CLOISTER_E_MALFORMED, false},
+        {"2.5.29.15", {3, 2, 3, 0x24}, 4, CLOISTER_E_MALFORMED, false}, /* a bit that isn't used */
+        {"2.5.29.15", {3, 3, 7, 4, 0xc0}, 5, CLOISTER_E_MALFORMED, false},
+        {"2.5.29.15", {3, 3, 7, 5, 0x80}, 5, 0, false},
         {"2.5.29.15", {3, 2, 2, 0}, 4, CLOISTER_E_MALFORMED, false},
         {"2.5.29.15", {3, 1, 0}, 3, CLOISTER_E_MALFORMED, false},
         {"2.5.29.15", {3, 0}, 2, CLOISTER_E_MALFORMED, false},
