@@ -168,9 +168,14 @@ static int basic_constraints_read(struct clo_rd value, struct clo_cert *c)
     if ((err = clo_der_read(&value, CLO_DER_SEQUENCE, &body)) != 0 ||
         (err = clo_rd_end(&value)) != 0 || (err = clo_der_bool(&body, &c->ca)) != 0)
         return err;
-    if (body.left > 0 && ((err = clo_der_integer(&body, &len)) != 0 ||
-                          (err = clo_rd_end(&body)) != 0 || !c->ca || (len.p[0] & 0x80) != 0))
-        return err != 0 ? err : CLOISTER_E_MALFORMED;
+    if (body.left == 0)
+        return 0;
+    if ((err = clo_der_integer(&body, &len)) != 0 || (err = clo_rd_end(&body)) != 0)
+        return err;
+    if (!c->ca || (len.p[0] & 0x80) != 0)
+        return CLOISTER_E_MALFORMED;
+    if (len.left == 1)
+        c->path_len = len.p[0];
     return 0;
 }
 
@@ -308,7 +313,7 @@ static int cert_parse(const void *der, size_t n, bool eku, struct clo_cert **ret
         return CLOISTER_E_LIMIT;
     if ((c = calloc(1, sizeof *c)) == NULL)
         return CLOISTER_E_MEMORY;
-    c->key_usage = 0xff;
+    c->key_usage = c->path_len = 0xff;
     c->der_n = n;
     if ((c->der = copy_of(der, n)) == NULL) {
         err = CLOISTER_E_MEMORY;
@@ -471,6 +476,11 @@ int clo_cert_spki_digest(const struct clo_cert *c, uint8_t ret[CLO_SHA256_LEN])
 bool clo_cert_is_ca(const struct clo_cert *c)
 {
     return c->ca && c->has_key_usage && (c->key_usage & CLO_KU_CERT_SIGN) != 0;
+}
+
+bool clo_cert_path_len_allows(const struct clo_cert *c, size_t below)
+{
+    return c->path_len == 0xff || below <= c->path_len;
 }
 
 bool clo_cert_has_key(const struct clo_cert *c)

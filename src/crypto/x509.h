@@ -52,6 +52,8 @@ bool clo_cert_has_key(const struct clo_cert *c);
 bool clo_cert_is_p384(const struct clo_cert *c);
 /* May it sign certificates: basicConstraints cA and keyUsage keyCertSign are there and say so? */
 bool clo_cert_is_ca(const struct clo_cert *c);
+/* May `below` authorities stand between it and the leaf (pathLenConstraint, RFC 5280 section 4.2.1.9)? */
+bool clo_cert_path_len_allows(const struct clo_cert *c, size_t below);
 /* RSA modulus bits, 0 if the key isn't RSA. */
 unsigned clo_cert_rsa_bits(const struct clo_cert *c);
 

@@ -71,6 +71,7 @@ struct clo_cert {
     struct clo_rd exts;                  /* list of Extension */
     bool same_alg;                       /* the signed part names the same algorithm */
     bool ca;                             /* basicConstraints */
+    uint8_t path_len;                    /* 255: no limit, or none that a chain could reach */
     bool has_key_usage;
     uint8_t key_usage; /* the first byte of the BIT STRING; all ones when there is none */
     bool ocsp_signing; /* a purpose in extKeyUsage */

@@ -658,6 +658,29 @@ static void an_authority_says_so_twice(void **state)
     }
 }
 
+static void an_authority_limits_those_below_it(void **state)
+{
+    static const unsigned limits[] = {0, 1, 127, 128, 70000};
+    struct clo_cert_spec spec = spec_of(keys.p256, keys.p256);
+    struct clo_cert *c = NULL;
+
+    (void)state;
+    spec.ca = true;
+    c = cert_of(&spec);
+    assert_true(clo_cert_path_len_allows(c, 0));
+    assert_true(clo_cert_path_len_allows(c, 1000));
+    clo_cert_free(c);
+    spec.has_path_len = true;
+    for (size_t i = 0; i < CLO_ARRAY_LEN(limits); i++) {
+        spec.path_len = limits[i];
+        c = cert_of(&spec);
+        assert_true(clo_cert_path_len_allows(c, limits[i]));
+        assert_true(clo_cert_path_len_allows(c, limits[i] + 1) ==
+                    (limits[i] > 127)); /* beyond any chain */
+        clo_cert_free(c);
+    }
+}
+
 static void extensions_are_found_by_their_number(void **state)
 {
     static const uint8_t value[] = {1, 2, 3};
@@ -1256,6 +1279,7 @@ int main(void)
         cmocka_unit_test(only_known_critical_extensions_are_borne),
         cmocka_unit_test(extensions_that_make_no_sense_are_refused),
         cmocka_unit_test(an_authority_says_so_twice),
+        cmocka_unit_test(an_authority_limits_those_below_it),
         cmocka_unit_test(extensions_are_found_by_their_number),
         cmocka_unit_test(names_are_compared_as_names),
         cmocka_unit_test(dates_before_1970_and_beyond_2049_are_read),
