@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Intel's DCAP quotes: TDX (versions 4 and 5) and SGX (version 3), and the collateral that they are judged by (Intel PCS version 4
+ * Intel's DCAP quotes: TDX (versions 4 and 5) and SGX (versions 3 to 5), and the collateral that they are judged by (Intel PCS version 4
  * answers). The signature is verified over the bytes as received, collateral over the verbatim bytes of its inner object.
  * Parsers in quote_parse.h and collateral_intel.h. Fuzzed by fuzz/fuzz_quote.c, fuzz/fuzz_tcb_info.c and fuzz/fuzz_qe_identity.c.
  */

@@ -140,7 +140,7 @@ static void check_header(struct clo_quote_appraisal *a)
                    NULL, actual, "bytes that nothing covers stand behind the quote");
 }
 
-/* Where the chain's last certificate isn't the pinned one byte for byte, its key has to be: Intel issued its root twice. */
+/* Where the chain's last certificate isn't the pinned one byte for byte, it has to be another of the same key: Intel issued its root twice. */
 static int root_compare(struct clo_quote_appraisal *a, const struct clo_root *pin)
 {
     const struct clo_buf *last = &a->chain[CLO_QUOTE_CHAIN_LEN - 1];
@@ -153,6 +153,7 @@ static int root_compare(struct clo_quote_appraisal *a, const struct clo_root *pi
         return 0;
     a->root_other = true;
     if ((err = clo_cert_parse(last->p, last->len, &c)) == 0 &&
+        (err = clo_cert_signed_by(c, a->root, CLO_SIG_ECDSA_P256_SHA256)) == 0 &&
         (err = clo_cert_spki_digest(c, theirs)) == 0 &&
         (err = clo_cert_spki_digest(a->root, ours)) == 0)
         a->root_other = memcmp(theirs, ours, sizeof ours) != 0;
@@ -198,6 +199,8 @@ static int chain_load(struct clo_quote_appraisal *a, const struct clo_root *pin)
         return 0;
     a->leaf = a->leaf_owned;
     a->pck_err = clo_pck_read(a->leaf, &a->pck);
+    if (clo_quote_ours(a->pck_err))
+        return a->pck_err;
     return root_compare(a, pin);
 }
 

@@ -61,7 +61,7 @@ enum lab_chain {
     LAB_CHAIN_GARBAGE,
 };
 struct lab_crl {
-    bool none;
+    bool none, endless; /* without nextUpdate */
     int64_t from, to;
     uint64_t revoked;
     const struct clo_signer *issuer;
@@ -475,6 +475,7 @@ static inline void lab_crl_make(const struct lab_crl *l, const char *issuer,
     const struct clo_crl_spec spec = {.issuer_cn = issuer,
                                       .this_update = l->from,
                                       .next_update = l->to,
+                                      .no_next_update = l->endless,
                                       .revoked = &l->revoked,
                                       .revoked_n = 1,
                                       .issuer = l->issuer};
