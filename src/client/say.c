@@ -353,13 +353,19 @@ static void print_check(FILE *f, const struct cloister_check *c, bool verbose)
 }
 
 /* Raw evidence has no keys, and perhaps no policy: zeros. */
-static void print_digest(FILE *f, const char *name, const uint8_t digest[32])
+static bool all_zero(const uint8_t digest[32])
 {
     static const uint8_t none[32];
+
+    return memcmp(digest, none, sizeof none) == 0;
+}
+
+static void print_digest(FILE *f, const char *name, const uint8_t digest[32])
+{
     char hex[65];
 
     clo_hex(digest, 32, hex);
-    if (memcmp(digest, none, sizeof none) != 0)
+    if (!all_zero(digest))
         (void)fprintf(f, "%-10s %s\n", name, hex);
 }
 
@@ -397,8 +403,10 @@ void clo_print_verdict(FILE *f, const struct cloister_verdict *v, bool verbose)
     if (v->simulated)
         (void)fprintf(f, "%s%s%s\n", clo_style(f, CLO_YELLOW), CLO_SIMULATED_WARNING,
                       clo_style(f, CLO_PLAIN));
-    (void)fprintf(f, "freshness  %s\n",
-                  (size_t)v->freshness < CLO_ARRAY_LEN(fresh) ? fresh[v->freshness] : "?");
+    /* what raw evidence covers says how fresh it is, and that is a check */
+    if (!all_zero(v->keys_digest))
+        (void)fprintf(f, "freshness  %s\n",
+                      (size_t)v->freshness < CLO_ARRAY_LEN(fresh) ? fresh[v->freshness] : "?");
     if (ok) {
         (void)clo_text_sanitise(v->model, strnlen(v->model, sizeof(v->model)), true, safe, &used);
         clock_text(v->valid_until, false, until, sizeof(until));

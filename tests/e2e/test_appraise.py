@@ -1,0 +1,370 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""`cloister appraise`, `explain` and `bundle` as a person would use them: on a synthetic machine's raw files under its own roots, which are there
+everywhere; on a simulated server's saved evidence; and on recorded evidence where that is.
+"""
+import base64
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "support"))
+import harness  # noqa: E402
+from harness import Daemon, Engine, cloister  # noqa: E402
+
+tap = harness.Tap()
+BUILD = os.environ["CLOISTER_BUILD"]
+TMP = tempfile.mkdtemp(prefix="cloister-appraise-")
+RAW = os.path.join(TMP, "raw")
+DAY = 86400
+
+
+def make(gpus):
+    os.makedirs(RAW, exist_ok=True)
+    r = subprocess.run([os.path.join(BUILD, "tests", "support", "raw_maker"), RAW, str(gpus)], capture_output=True, text=True, check=True,
+                       timeout=harness.WAIT)
+    return json.loads(r.stdout)
+
+
+FACTS = make(2)
+AT = str(FACTS["time"])
+
+
+def raw(name):
+    return os.path.join(RAW, name)
+
+
+def snp(*more, expect=None):
+    return ["sev-snp", raw("snp.report"), "--certificates", raw("snp.cert0.der"), "--certificates", raw("snp.cert1.der"),
+            "--crl", raw("crl0.der"), "--expect", expect or FACTS["report_data"], *more]
+
+
+def nvidia(*more):
+    args = ["nvidia"]
+    for i in range(FACTS["gpus"]):
+        args.append(raw(f"gpu{i}.report"))
+        for k in range(FACTS["certs"]):
+            args += ["--certificates", raw(f"gpu{i}.cert{k}.der")]
+    for i in range(FACTS["ocsps"]):
+        args += ["--ocsp", raw(f"ocsp{i}.der")]
+    return [*args, "--expect", FACTS["gpu_nonce"], *more]
+
+
+POLICY = ["--policy", raw("policy.json")]
+AMD = ["--root", "amd-genoa=" + raw("amd-root.der")]
+NVIDIA = ["--root", "nvidia=" + raw("nvidia-root.der")]
+
+
+def verdict(r):
+    return json.loads(r.stdout)
+
+
+def of(v, status):
+    return {c["id"] for c in v["checks"] if c["status"] == status}
+
+
+def vectors(name):
+    folder = os.environ.get("CLOISTER_VECTORS", "")
+    path = os.path.join(folder, "attestation", name)
+    return path if folder and os.path.exists(path) else None
+
+
+# ---- appraise ----
+
+
+@tap
+def a_report_is_admitted_under_its_policy_and_roots():
+    r = cloister("appraise", *snp(*POLICY, *AMD, "--at", AT))
+    assert r.returncode == 0, r
+    assert r.stdout.startswith(b"VERIFIED: AMD SEV-SNP Genoa"), r.stdout
+    assert b"freshness" not in r.stdout and b"0000000000000000" not in r.stdout, r.stdout
+    assert r.stderr == b"", r.stderr
+
+
+@tap
+def the_verdict_as_json_has_the_checks_of_its_kind_alone():
+    r = cloister("appraise", *snp(*POLICY, *AMD, "--at", AT, "--json"))
+    v = verdict(r)
+    assert (r.returncode, v["outcome"], v["type"]) == (0, "verified", "sev-snp"), v
+    families = {c["id"].split(".")[0] for c in v["checks"]}
+    assert families == {"policy", "binding", "snp"}, families
+    assert "gateway" not in v and "keys_sha256" not in v, v
+
+
+@tap
+def only_an_explicit_root_admits_a_synthetic_machine():
+    r = cloister("appraise", *snp(*POLICY, "--at", AT, "--json"))
+    assert r.returncode == 10 and "snp.root" in of(verdict(r), "fail"), r
+
+
+@tap
+def without_a_policy_authenticity_is_shown_and_nothing_admitted():
+    r = cloister("appraise", *snp(*AMD, "--at", AT, "--json"))
+    v = verdict(r)
+    assert r.returncode == 20 and not of(v, "fail"), v
+    assert {"snp.signature", "snp.root", "snp.chain", "binding.report_data"} <= of(v, "pass"), v
+    assert {"policy.type", "snp.measurement", "snp.tcb_min"} <= of(v, "missing"), v
+    assert b"--policy FILE" in r.stderr, r.stderr
+
+
+@tap
+def other_report_data_is_refused_and_none_is_said():
+    r = cloister("appraise", *snp(*POLICY, *AMD, "--at", AT, "--json", expect="00" * 64))
+    assert r.returncode == 10 and of(verdict(r), "fail") == {"binding.report_data"}, r
+    args = snp(*POLICY, *AMD, "--at", AT, "--json")
+    del args[args.index("--expect"):args.index("--expect") + 2]
+    r = cloister("appraise", *args)
+    assert r.returncode == 20 and of(verdict(r), "missing") == {"binding.report_data"}, r
+    assert b"--expect HEX" in r.stderr, r.stderr
+    r = cloister("appraise", *args, "--expect-any")
+    assert r.returncode == 0 and "binding.report_data" in of(verdict(r), "not-applicable"), r
+
+
+@tap
+def gpus_are_judged_with_their_certificates_and_answers():
+    r = cloister("appraise", *nvidia(*POLICY, *NVIDIA, "--at", AT, "--json"))
+    v = verdict(r)
+    assert r.returncode == 0, v
+    assert {"gpu.signature", "gpu.ocsp", "gpu.revoked", "gpu.measurements", "gpu.nonce"} <= of(v, "pass"), v
+    late = str(FACTS["time"] + 3650 * DAY)
+    r = cloister("appraise", *nvidia(*POLICY, *NVIDIA, "--at", late, "--json"))
+    assert r.returncode == 10 and "gpu.ocsp_dates" in of(verdict(r), "fail"), r
+
+
+@tap
+def certificates_belong_to_the_report_before_them():
+    swapped = nvidia(*POLICY, *NVIDIA, "--at", AT, "--json")
+    a, b = swapped.index(raw("gpu0.report")), swapped.index(raw("gpu1.report"))
+    swapped[a], swapped[b] = swapped[b], swapped[a]
+    r = cloister("appraise", *swapped)
+    assert r.returncode == 10 and "gpu.signature" in of(verdict(r), "fail"), r
+
+
+@tap
+def hexadecimal_text_is_taken_for_what_it_says():
+    with open(raw("snp.report"), "rb") as f, open(raw("snp.hex"), "w") as out:
+        text = f.read().hex()
+        out.write("\n".join(text[i:i + 64] for i in range(0, len(text), 64)).upper() + "\n")
+    args = snp(*POLICY, *AMD, "--at", AT)
+    args[1] = raw("snp.hex")
+    assert cloister("appraise", *args).returncode == 0
+
+
+@tap
+def what_makes_no_sense_is_said_in_one_sentence():
+    for args, code, words in [
+            ([], 1, b"a type (sev-snp, tdx"),
+            (["vax", raw("snp.report")], 1, b'there is no type "vax"'),
+            (["tdx"], 1, b"which file the report is in"),
+            (["tdx", raw("nothing")], 1, b"there is no such file"),
+            (["sev-snp", raw("snp.report"), "--ocsp", raw("ocsp0.der")], 1, b"has no use for --ocsp"),
+            (["sev-snp", raw("snp.report"), raw("snp.report")], 1, b'more than one "report"'),
+            (["sev-snp", raw("snp.report"), "--expect", "xyz"], 1, b"hexadecimal"),
+            (["sev-snp", raw("snp.report"), "--expect", "00"], 1, b"64 bytes of report data"),
+            (["sev-snp", raw("snp.report"), "--root", "amd-rome=" + raw("amd-root.der")], 1, b"amd-milan"),
+            (["sev-snp", raw("snp.report"), "--root", "intel=" + raw("amd-root.der")], 30, b"root certificate"),
+            (["sev-snp", raw("snp.report"), "--policy", raw("nothing")], 1, b"no such file"),
+            (["sev-snp", raw("snp.report"), "--bundle", raw("x")], 1, b"a bundle has everything inside"),
+            (["tdx", raw("snp.report"), "--collateral", raw("policy.json")], 30, b"Intel's collateral"),
+            (["nvidia", raw("snp.report"), "--bundle-policy", "00"], 1, b"SHA-256"),
+    ]:
+        r = cloister("appraise", *args)
+        assert r.returncode == code and words in r.stderr and r.stderr.count(b"\n") == 1 and r.stdout == b"", (args, r)
+
+
+@tap
+def garbage_is_no_evidence_of_any_kind():
+    with open(raw("garbage"), "wb") as f:
+        f.write(os.urandom(1184))
+    for kind in ["sev-snp", "tdx", "sgx", "azure", "nvidia", "tpm"]:
+        r = cloister("appraise", kind, raw("garbage"), "--json")
+        assert r.returncode in (10, 20, 30) and verdict(r)["outcome"] != "verified", (kind, r)
+
+
+# ---- recorded evidence ----
+
+
+@tap
+def a_recorded_quote_is_authentic_under_intels_own_root():
+    quote = vectors("tdx/tdx_v4_phala_uptodate.bin")
+    if quote is None:
+        raise harness.Skip("recorded evidence is not here")
+    r = cloister("appraise", "tdx", quote, "--collateral", vectors("tdx-collateral/phala_tdx.json"), "--at", "2025-06-20T00:00:00Z", "--expect-any",
+                 "--json")
+    v = verdict(r)
+    assert r.returncode == 20 and not of(v, "fail"), v
+    assert {"quote.signature", "quote.root", "quote.qe_identity", "quote.tcb_info", "quote.revoked"} <= of(v, "pass"), v
+
+
+@tap
+def nvidias_own_json_is_read():
+    gpus = vectors("nvidia/evidence_hopper_x4.json")
+    if gpus is None:
+        raise harness.Skip("recorded evidence is not here")
+    v = verdict(cloister("appraise", "nvidia", gpus, "--expect-any", "--json"))
+    assert {"gpu.signature", "gpu.root", "gpu.distinct"} <= of(v, "pass"), v
+
+
+# ---- explain ----
+
+
+@tap
+def a_report_is_explained_and_nothing_is_said_to_be_verified():
+    r = cloister("explain", raw("snp.report"))
+    out = r.stdout.decode()
+    assert r.returncode == 0 and r.stderr == b"", r
+    for words in ["AMD SEV-SNP attestation report", "signed by", "would prove", "not proven", "measurement", "Nothing was verified"]:
+        assert words in out, (words, out)
+    assert max(map(len, (l for l in out.split("\n") if l.startswith("   ")))) <= 80
+
+
+@tap
+def every_kind_of_file_has_an_explanation():
+    for name, words in [("gpu0.report", "NVIDIA device 0"), ("snp.cert0.der", "Certificate of"), ("server.json", "Manifest of the server"),
+                        ("server.json", "NVIDIA device 1"), ("server.json", "Revocation answer")]:
+        r = cloister("explain", raw(name))
+        assert r.returncode == 0 and words in r.stdout.decode(), (name, r)
+
+
+@tap
+def machines_get_the_explanation_as_json():
+    doc = json.loads(cloister("explain", "--json", raw("server.json")).stdout)
+    assert doc["v"] == 1 and doc["verified"] is False, doc
+    part = next(p for p in doc["parts"] if p["title"].startswith("AMD SEV-SNP"))
+    assert {"title", "signed_by", "proves", "fields", "unproven"} == set(part), part
+    assert any(f["name"] == "measurement" and len(f["value"]) == 96 for f in part["fields"]), part
+
+
+@tap
+def what_is_no_evidence_is_malformed():
+    for data in [b"", b"hello", b"{}", b"[]", b"\xff" * 100]:
+        with open(raw("odd"), "wb") as f:
+            f.write(data)
+        r = cloister("explain", raw("odd"))
+        assert r.returncode == 30 and b"neither evidence" in r.stderr and r.stdout == b"", (data, r)
+    assert cloister("explain").returncode == 1
+
+
+@tap
+def text_out_of_evidence_reaches_the_terminal_harmless():
+    with open(raw("server.json")) as f:
+        doc = json.load(f)
+    manifest = json.loads(base64.urlsafe_b64decode(doc["sections"]["manifest"]["bytes"] + "=="))
+    manifest["model"]["name"] = "x\u202ey"
+    doc["sections"]["manifest"]["bytes"] = base64.urlsafe_b64encode(json.dumps(manifest).encode()).decode().rstrip("=")
+    with open(raw("evil.json"), "w") as f:
+        json.dump(doc, f)
+    r = cloister("explain", raw("evil.json"))
+    assert r.returncode == 0 and "\u202e" not in r.stdout.decode(), r
+
+
+# ---- bundles ----
+
+
+def bundle(*args):
+    return cloister("bundle", *args)
+
+
+@tap
+def raw_files_and_a_policy_travel_in_one_file():
+    out = raw("bundle.json")
+    soon = str(int(time.time()) + DAY)
+    r = bundle(*snp("--policy", raw("policy.json"), "--expires", soon, "--out", out))
+    assert r.returncode == 0, r
+    with open(raw("policy.json"), "rb") as f:
+        digest = hashlib.sha256(f.read()).hexdigest()
+    assert digest.encode() in r.stderr, r.stderr
+    now = ["--at", str(int(time.time()) + 5)]
+    r = cloister("appraise", "--bundle", out, *AMD, "--json", *now)
+    assert r.returncode == 20, r  # its own policy counts for nothing yet
+    r = cloister("appraise", "--bundle", out, *AMD, "--bundle-policy", "00" * 32, *now)
+    assert r.returncode == 10 and b"another SHA-256" in r.stderr, r
+    r = cloister("appraise", "--bundle", out, *AMD, "--bundle-policy", digest, "--json", *now)
+    assert r.returncode == 0 and verdict(r)["policy_sha256"] == digest, r
+
+
+@tap
+def a_bundle_is_good_until_it_expires_and_not_before_it_was_made():
+    out = raw("bundle.json")
+    late = str(int(time.time()) + 2 * DAY)
+    r = cloister("appraise", "--bundle", out, *AMD, "--at", late)
+    assert r.returncode == 10 and b"expired" in r.stderr, r
+    r = cloister("appraise", "--bundle", out, *AMD, "--at", "1000000000")
+    assert r.returncode == 10 and b"clock" in r.stderr, r
+
+
+@tap
+def a_bundle_ends_with_its_collateral():
+    r = bundle(*snp("--out", raw("b2.json")))
+    assert r.returncode == 0, r
+    with open(raw("b2.json")) as f:
+        ends = json.load(f)["expires"]
+    r = bundle(*snp("--out", raw("b2.json"), "--expires", str(ends + DAY)))
+    with open(raw("b2.json")) as f:
+        assert json.load(f)["expires"] == ends
+    r = bundle(*snp("--out", raw("b3.json"), "--expires", "1000000000"))
+    assert r.returncode == 1 and b"expired already" in r.stderr and not os.path.exists(raw("b3.json")), r
+    args = snp("--out", raw("b3.json"))
+    del args[args.index("--crl"):args.index("--crl") + 2]
+    r = bundle(*args)
+    assert r.returncode == 1 and b"--expires" in r.stderr and not os.path.exists(raw("b3.json")), r
+
+
+@tap
+def a_servers_evidence_is_bundled_with_newer_collateral():
+    out = raw("b4.json")
+    r = bundle("--evidence", raw("server.json"), "--nonce", FACTS["nonce"], "--crl", raw("crl0.der"), "--out", out)
+    assert r.returncode == 0, r
+    with open(out) as f:
+        doc = json.load(f)
+    assert set(doc) == {"v", "created", "expires", "evidence"} and set(doc["evidence"]) == {"document", "nonce"}, doc
+    r = cloister("explain", out)
+    assert r.returncode == 0 and b"Bundle" in r.stdout and b"AMD SEV-SNP" in r.stdout, r
+    r = cloister("appraise", "--bundle", out)
+    assert r.returncode == 1 and b"cloister verify --bundle" in r.stderr, r
+    r = cloister("verify", "--bundle", out, "--policy", raw("policy.json"), "--json")
+    assert r.returncode == 10 and "snp.root" in of(verdict(r), "fail"), r  # synthetic: verify knows the vendors' roots alone
+    assert FACTS["nonce"].encode() in r.stderr, r.stderr
+    r = bundle("--evidence", raw("server.json"), "--certificates", raw("snp.cert0.der"), "--out", out)
+    assert r.returncode == 1 and b"collateral only" in r.stderr, r
+    r = cloister("verify", "--bundle", raw("b2.json"), "--policy", raw("policy.json"))
+    assert r.returncode == 1 and b"cloister appraise --bundle" in r.stderr, r
+
+
+@tap
+def a_simulated_servers_bundle_is_verified_offline_with_its_nonce():
+    engine = Engine(os.path.join(TMP, "engine"))
+    with Daemon(engine=engine) as d:
+        d.wait_ready()
+        evidence, nonce = raw("live.json"), raw("live.nonce")
+        assert cloister("evidence", "--server", d.url, "--out", evidence, "--nonce-out", nonce).returncode == 0
+        policy = d.policy
+        with open(policy, "rb") as f, open(raw("live-policy.json"), "wb") as to:
+            to.write(f.read())
+    engine.close()
+    with open(nonce) as f:
+        said = f.read().strip()
+    out = raw("live-bundle.json")
+    r = bundle("--evidence", evidence, "--nonce", said, "--policy", raw("live-policy.json"), "--out", out)
+    assert r.returncode == 0, r
+    r = cloister("verify", "--bundle", out, "--policy", raw("live-policy.json"))
+    assert r.returncode == 20 and said.encode() in r.stderr, r  # freshness: the user has to know the nonce
+    r = cloister("verify", "--bundle", out, "--policy", raw("live-policy.json"), "--nonce", said, "--json")
+    assert r.returncode == 0 and verdict(r)["freshness"] == "fresh", r
+
+
+@tap
+def a_bundle_goes_out_whole_or_not_at_all():
+    r = bundle(*snp("--out", "/dev/full"))
+    assert r.returncode == 1 and b"disk is full" in r.stderr, r
+    r = bundle(*snp())
+    assert r.returncode == 1 and b"--out FILE" in r.stderr, r
+    r = bundle(*snp("--out", "-"))
+    assert r.returncode == 0 and json.loads(r.stdout)["raw"]["type"] == "sev-snp", r
+
+
+sys.exit(tap.run())
