@@ -10,26 +10,32 @@
  */
 #include "crypto/x509.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #define LABEL_MAX 32
 
-static const char *find(const char *p, size_t n, const char *what, size_t what_n)
+/* Moves to where `what` begins; nothing moves if that is nowhere. */
+static bool find(struct clo_rd *rd, const char *what, size_t n)
 {
-    for (; n >= what_n; p++, n--) {
-        const char *at = memchr(p, what[0], n - what_n + 1);
+    struct clo_rd r = *rd;
 
-        if (at == NULL)
-            return NULL;
-        n -= (size_t)(at - p);
-        p = at;
-        if (memcmp(p, what, what_n) == 0)
-            return p;
+    while (r.left >= n) {
+        const uint8_t *at = memchr(r.p, what[0], r.left - n + 1);
+
+        if (at == NULL || clo_rd_skip(&r, (size_t)(at - r.p)) != 0)
+            return false;
+        if (memcmp(r.p, what, n) == 0) {
+            *rd = r;
+            return true;
+        }
+        if (clo_rd_skip(&r, 1) != 0)
+            return false;
     }
-    return NULL;
+    return false;
 }
 
-static int value(char c)
+static int value(uint8_t c)
 {
     if (c >= 'A' && c <= 'Z')
         return c - 'A';
@@ -41,7 +47,7 @@ static int value(char c)
 }
 
 /* One canonical base64 text, white space in it ignored. */
-static int decode(const char *p, size_t n, struct clo_buf *out)
+static int decode(const uint8_t *p, size_t n, struct clo_buf *out)
 {
     uint8_t *dst = NULL;
     uint32_t group = 0;
@@ -93,35 +99,33 @@ static int decode(const char *p, size_t n, struct clo_buf *out)
 
 int clo_pem_next(const char **p, size_t *n, const char *label, struct clo_buf *ret)
 {
-    char begin[LABEL_MAX + 17] = "-----BEGIN ", end[LABEL_MAX + 15] = "-----END ";
+    char begin[LABEL_MAX + 17], end[LABEL_MAX + 15];
     const size_t label_n = strlen(label);
-    const char *from, *to, *dash;
-    size_t left = *n;
+    struct clo_rd rd = clo_rd_init(*p, *n);
+    const uint8_t *text = NULL, *line = NULL, *dash;
     int err;
 
     if (label_n > LABEL_MAX || ret->len != 0)
         return CLOISTER_E_ARGUMENT;
-    memcpy(begin + 11, label, label_n);
-    memcpy(begin + 11 + label_n, "-----", 5);
-    memcpy(end + 9, label, label_n);
-    memcpy(end + 9 + label_n, "-----", 5);
-    if (left == 0 || (from = find(*p, left, begin, label_n + 16)) == NULL)
+    (void)snprintf(begin, sizeof begin, "-----BEGIN %s-----", label);
+    (void)snprintf(end, sizeof end, "-----END %s-----", label);
+    if (!find(&rd, begin, label_n + 16))
         return CLOISTER_E_NOT_FOUND;
-    from += label_n + 16;
-    left -= (size_t)(from - *p);
+    if ((err = clo_rd_skip(&rd, label_n + 16)) != 0)
+        return err;
     /* The text ends at the first dash: no base64 has one. */
-    dash = left == 0 ? NULL : memchr(from, '-', left);
+    dash = rd.left == 0 ? NULL : memchr(rd.p, '-', rd.left);
     if (dash == NULL)
         return CLOISTER_E_TRUNCATED;
-    to = dash + label_n + 14;
-    if (left - (size_t)(dash - from) < label_n + 14 || memcmp(dash, end, label_n + 14) != 0)
+    if ((err = clo_rd_view(&rd, (size_t)(dash - rd.p), &text)) != 0)
+        return err;
+    if (clo_rd_view(&rd, label_n + 14, &line) != 0 || memcmp(line, end, label_n + 14) != 0)
         return CLOISTER_E_MALFORMED;
-    if ((err = decode(from, (size_t)(dash - from), ret)) != 0) {
+    if ((err = decode(text, (size_t)(line - text), ret)) != 0) {
         clo_buf_clear(ret);
         return err;
     }
-    left -= (size_t)(to - from);
-    *p = to;
-    *n = left;
+    *p = (const char *)rd.p;
+    *n = rd.left;
     return 0;
 }
