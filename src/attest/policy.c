@@ -218,10 +218,13 @@ static void manifests_read(struct clo_place *p, struct clo_policy_list *l)
     if (json_array_size(a) == 0)
         return;
     if ((bytes = malloc(CLO_POLICY_MANIFEST_MAX)) == NULL ||
-        (l->item = malloc(json_array_size(a) * l->width)) == NULL)
+        (l->item = malloc(json_array_size(a) * l->width)) == NULL) {
         clo_place_fault(p, "manifests", "not enough memory", CLOISTER_E_MEMORY);
+        goto out;
+    }
     for (size_t i = 0; i < json_array_size(a) && p->o.err == 0; i++)
         manifest_read(p, json_array_get(a, i), bytes, l);
+out:
     free(bytes);
 }
 
@@ -281,6 +284,7 @@ static void replicas_read(struct clo_place *p, struct cloister_policy *pol)
 
     for (size_t i = 0; i < json_array_size(a) && p->o.err == 0; i++) {
         const char *s = json_string_value(json_array_get(a, i));
+        char *copy = NULL;
 
         if (s == NULL || !url_ok(s)) {
             clo_place_fault(p, "replicas",
@@ -291,9 +295,12 @@ static void replicas_read(struct clo_place *p, struct cloister_policy *pol)
         for (size_t k = 0; k < pol->replicas; k++)
             if (strcmp(pol->replica[k], s) == 0)
                 clo_place_fault(p, "replicas", "has a value twice", CLOISTER_E_DUPLICATE);
-        if (p->o.err == 0 && (pol->replica[pol->replicas] = strdup(s)) == NULL)
+        if (p->o.err != 0)
+            return;
+        if ((copy = strdup(s)) == NULL)
             clo_place_fault(p, "replicas", "not enough memory", CLOISTER_E_MEMORY);
-        pol->replicas += p->o.err == 0;
+        else
+            pol->replica[pol->replicas++] = copy;
     }
 }
 

@@ -100,7 +100,7 @@ static void index_read(struct clo_place *parent, const json_t *v, size_t i,
         clo_place_hex_list(&p, "values", 48, &values);
     if (p.o.err == 0 && values.count == 0)
         clo_place_fault(&p, "values", "must not be empty", CLOISTER_E_MALFORMED);
-    if (clo_place_leave(&p, parent) == 0) {
+    if (clo_place_leave(&p, parent) == 0 && values.item != NULL) {
         ref->active |= (uint64_t)1 << index;
         ref->index[index].count = (uint8_t)values.count;
         memcpy(ref->index[index].value, values.item, values.count * values.width);
@@ -182,8 +182,10 @@ static void references_read(struct clo_place *p, struct clo_policy_devices *d)
 
     if (n == 0)
         return;
-    if ((d->reference = calloc(n, sizeof *d->reference)) == NULL)
+    if ((d->reference = calloc(n, sizeof *d->reference)) == NULL) {
         clo_place_fault(p, "reference_values", "not enough memory", CLOISTER_E_MEMORY);
+        return;
+    }
     for (size_t i = 0; i < n && p->o.err == 0; i++)
         reference_read(p, json_array_get(a, i), i, d);
 }

@@ -113,8 +113,10 @@ static void images_read(struct clo_place *p, struct clo_policy_tdx *tdx)
 
     if (n == 0)
         return;
-    if ((tdx->td = calloc(n, sizeof *tdx->td)) == NULL)
+    if ((tdx->td = calloc(n, sizeof *tdx->td)) == NULL) {
         clo_place_fault(p, "images", "not enough memory", CLOISTER_E_MEMORY);
+        return;
+    }
     for (size_t i = 0; i < n && p->o.err == 0; i++)
         image_read(p, json_array_get(a, i), i, tdx);
 }

@@ -108,23 +108,31 @@ static void alternative_read(struct clo_place *parent, const json_t *v, size_t i
         tpm->pcrs_n++;
 }
 
+static void alternatives_read(struct clo_place *p, struct clo_policy_tpm *tpm)
+{
+    const json_t *a = clo_place_array(p, "pcrs", true, CLO_POLICY_PCRS_MAX);
+    const size_t n = json_array_size(a);
+
+    if (n == 0)
+        return;
+    if ((tpm->pcrs = calloc(n, sizeof *tpm->pcrs)) == NULL) {
+        clo_place_fault(p, "pcrs", "not enough memory", CLOISTER_E_MEMORY);
+        return;
+    }
+    for (size_t i = 0; i < n && p->o.err == 0; i++)
+        alternative_read(p, json_array_get(a, i), i, tpm);
+}
+
 void clo_policy_read_tpm(struct clo_place *parent, const json_t *v, struct clo_policy_tpm *ret)
 {
     static const struct clo_word banks[] = {{"sha256", CLO_POLICY_BANK_SHA256},
                                             {"sha384", CLO_POLICY_BANK_SHA384}};
     struct clo_place p = clo_place_enter(v, "tpm.", parent);
-    const json_t *a;
-    size_t n;
 
     ret->given = true;
     ret->bank = (uint16_t)clo_place_word(&p, "bank", false, banks, CLO_ARRAY_LEN(banks), ret->bank);
     selection_read(&p, ret);
-    a = clo_place_array(&p, "pcrs", true, CLO_POLICY_PCRS_MAX);
-    n = json_array_size(a);
-    if (n > 0 && (ret->pcrs = calloc(n, sizeof *ret->pcrs)) == NULL)
-        clo_place_fault(&p, "pcrs", "not enough memory", CLOISTER_E_MEMORY);
-    for (size_t i = 0; i < n && p.o.err == 0; i++)
-        alternative_read(&p, json_array_get(a, i), i, ret);
+    alternatives_read(&p, ret);
     clo_place_hex_list(&p, "keys", 32, &ret->keys);
     ret->require_event_log = clo_place_event_log(&p);
     (void)clo_place_leave(&p, parent);

@@ -112,7 +112,7 @@ static int read_pcrs(const struct parts *p, struct clo_shown_tpm *t)
     t->bank = q.bank[0].alg;
     t->selection = q.bank[0].pcrs;
     len = t->bank == CLO_POLICY_BANK_SHA384 ? 48 : 32;
-    if (p->pcrs.n != len * (size_t)__builtin_popcount(t->selection))
+    if (p->pcrs.p == NULL || p->pcrs.n != len * (size_t)__builtin_popcount(t->selection))
         return CLOISTER_E_MALFORMED;
     for (unsigned i = 0; i < CLO_POLICY_PCRS; i++) {
         if ((t->selection >> i & 1) == 0)
