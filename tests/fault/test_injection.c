@@ -22,6 +22,7 @@
 #include <cloister/channel.h>
 
 #include "../support/faults.h"
+#include "../support/synthetic.h"
 #include "../unit/snp_lab.h"
 #include "base/enc.h"
 #include "base/secret.h"
@@ -491,8 +492,10 @@ static int run_signature(struct clo_buf *out)
 static struct scene {
     struct clo_buf sec[CLO_SEC_COUNT], document;
     struct cloister_roots *roots;
-    char policy[4096];
-} scenes[2]; /* by the simulator; by a laboratory that stands for AMD */
+    char policy[16384];
+} scenes
+    [3]; /* by the simulator; by a laboratory that stands for AMD; by one that stands for NVIDIA, too */
+static struct synthetic_scene machine; /* of the last one */
 
 static const struct cloister_nonce nonce = {.bytes = {0x40}, .sent_at = LAB_NOW - 2};
 
@@ -521,7 +524,7 @@ static void make_cpu(struct scene *s, bool hardware, const uint8_t data[64],
         cpu->chain_n = r.chain_n;
         lab_crl(&r, crls);
         s->roots = lab_roots(&r);
-        memcpy(s->policy, r.policy, sizeof s->policy);
+        memcpy(s->policy, r.policy, sizeof r.policy);
     } else {
         assert_int_equal(clo_maker_simulated_new(clo_rng_system(), LAB_NOW, &m), 0);
         assert_int_equal(m->ops->report(m, data, cpu), 0);
@@ -581,6 +584,30 @@ static void make_scene(struct scene *s, bool hardware)
     assert_int_equal(clo_evidence_write(ref, &s->document), 0);
 }
 
+static int copied(const struct clo_buf *from, struct clo_buf *ret)
+{
+    *ret = clo_buf_init(from->max);
+    return clo_buf_append(ret, from->p, from->len);
+}
+
+static void make_machine(struct scene *s)
+{
+    struct synthetic *y = NULL;
+
+    assert_int_equal(synthetic_new(LAB_NOW, &y), 0);
+    synthetic_good(y, 1, 0, &machine);
+    memcpy(machine.nonce[SYNTHETIC_NONCES - 1], nonce.bytes, 32);
+    machine.delegated = true;
+    assert_int_equal(synthetic_make(y, &machine), 0);
+    assert_int_equal(synthetic_roots(y, &s->roots), 0);
+    for (size_t i = 0; i < CLO_SEC_COUNT; i++)
+        assert_int_equal(copied(&machine.sec[i], &s->sec[i]), 0);
+    assert_int_equal(copied(&machine.document, &s->document), 0);
+    assert_true(machine.policy.len < sizeof s->policy);
+    memcpy(s->policy, machine.policy.p, machine.policy.len + 1);
+    synthetic_free(y);
+}
+
 static void free_scene(struct scene *s)
 {
     for (size_t i = 0; i < CLO_SEC_COUNT; i++)
@@ -595,7 +622,7 @@ static int run_sections(struct clo_buf *out)
     static struct clo_manifest manifest;
     static struct clo_cpu_section cpu;
     static struct clo_collateral crls;
-    const struct clo_buf *sec = scenes[1].sec;
+    const struct clo_buf *sec = scenes[2].sec;
     struct clo_batch_section batch;
     struct clo_devices devices = {.count = 0};
     int err;
@@ -619,6 +646,8 @@ static int run_sections(struct clo_buf *out)
         return err;
     err = clo_devices_section_parse(sec[CLO_SEC_DEVICES].p, sec[CLO_SEC_DEVICES].len, &devices);
     violations += err != 0 && (devices.count != 0 || devices.device != NULL);
+    if (err == 0)
+        err = clo_devices_section_write(&devices, out);
     clo_devices_clear(&devices);
     if (err != 0)
         return err;
@@ -639,7 +668,7 @@ static int run_sections(struct clo_buf *out)
 static int run_policy(struct clo_buf *out)
 {
     struct cloister_policy *p = UNTOUCHED;
-    const char *text = scenes[1].policy;
+    const char *text = scenes[2].policy;
     uint8_t digest[32];
     char why[200] = "";
     int err = POINTER_KEPT(cloister_policy_parse(text, strlen(text), &p), p);
@@ -698,6 +727,81 @@ static int run_evidence(const struct scene *s, struct clo_buf *out)
     cloister_policy_free(p);
     cloister_evidence_free(e);
     return err;
+}
+
+/* A section of the kind that has most members. */
+static int run_azure_section(struct clo_buf *out)
+{
+    static const char text[] =
+        "{\"v\":1,\"type\":\"tdx-azure\",\"hcl\":\"AA\",\"quote\":\"AQ\",\"tpm_quote\":\"Ag\","
+        "\"tpm_signature\":\"Aw\",\"pcrs\":\"BA\",\"event_log\":\"BQ\"}";
+    static const char intel[] =
+        "{\"v\":1,\"crls\":[\"AA\"],\"ocsp\":[\"AQ\"],\"intel\":{\"tcb_info\":\"Ag\","
+        "\"qe_identity\":\"Aw\",\"chain\":[\"BA\"]}}";
+    static struct clo_cpu_section cpu;
+    static struct clo_collateral c;
+    int err;
+
+    fill(&cpu, sizeof cpu);
+    fill(&c, sizeof c);
+    if ((err = bytes_kept(clo_cpu_section_parse(text, strlen(text), &cpu), &cpu, sizeof cpu)) != 0)
+        return err;
+    err = clo_cpu_section_write(&cpu, out);
+    clo_cpu_section_clear(&cpu);
+    if (err != 0 ||
+        (err = bytes_kept(clo_collateral_parse(intel, strlen(intel), &c), &c, sizeof c)) != 0)
+        return err;
+    err = clo_collateral_write(&c, out);
+    clo_collateral_clear(&c);
+    return err;
+}
+
+static int raw_fill(struct cloister_raw *r)
+{
+    const struct clo_device *d = &machine.devices.device[0];
+    int err;
+
+    if ((err = cloister_raw_add(r, CLOISTER_ITEM_REPORT, d->report.p, d->report.len)) != 0 ||
+        (err = cloister_raw_expect(r, d->report.p + 4, 32)) != 0)
+        return err;
+    for (size_t i = 0; i < d->chain_n && err == 0; i++)
+        err = cloister_raw_add(r, CLOISTER_ITEM_CERTIFICATES, d->chain[i].p, d->chain[i].len);
+    for (size_t i = 0; i < machine.collateral.ocsps && err == 0; i++)
+        err = cloister_raw_add(r, CLOISTER_ITEM_OCSP, machine.collateral.ocsp[i].p,
+                               machine.collateral.ocsp[i].len);
+    return err;
+}
+
+/* The GPU by itself. (Its certificate is read twice: once for a name in it, where a key that can't be made is no loss.) */
+static int run_raw(struct clo_buf *out)
+{
+    static struct cloister_verdict v;
+    struct cloister_policy *p = NULL;
+    struct cloister_raw *r = UNTOUCHED;
+    char *json = UNTOUCHED;
+    int err = POINTER_KEPT(cloister_raw_new(CLOISTER_RAW_NVIDIA, &r), r);
+
+    if (err != 0)
+        return err;
+    fill(&v, sizeof v);
+    if ((err = raw_fill(r)) == 0 &&
+        (err = cloister_policy_parse(scenes[2].policy, strlen(scenes[2].policy), &p)) == 0) {
+        err = cloister_raw_appraise(r, p, scenes[2].roots, LAB_NOW, &v);
+        violations += (err == 0) != (v.outcome == CLOISTER_VERIFIED);
+        violations += (err == 0) != (v.valid_until != 0);
+    }
+    if (err == 0 && (err = POINTER_KEPT(cloister_verdict_json(&v, &json), json)) == 0) {
+        err = add_text(out, json);
+        free(json);
+    }
+    cloister_policy_free(p);
+    cloister_raw_free(r);
+    return err;
+}
+
+static int run_combined(struct clo_buf *out)
+{
+    return run_evidence(&scenes[2], out);
 }
 
 static int run_simulated(struct clo_buf *out)
@@ -759,29 +863,32 @@ static void goes_well(work run, const struct clo_buf *want)
     assert_int_equal(err, 0);
 }
 
-/* Each call in its turn. An allocation that failed is told as such, unless the library below can't tell. */
-static void sweep(work run, const struct clo_buf *want, unsigned kind)
+static uint64_t seed;
+
+/*
+ * Each call in its turn; where the work is long, one of every `stride`, beginning where the seed says. An allocation that failed is told as
+ * such, unless the library below can't tell.
+ */
+static void sweep(work run, const struct clo_buf *want, unsigned kind, unsigned stride)
 {
-    unsigned long n = 0, refused = 0;
+    unsigned long n = 1 + seed % stride, tried = 0, refused = 0;
     bool struck = true;
 
-    while (struck) {
+    for (; struck; n += stride, tried++) {
         int err = 0;
 
-        clo_fault_nth(kind, ++n);
+        clo_fault_nth(kind, n);
         struck = run_once(run, want, kind == CLO_FAULT_CRYPTO, &err);
         refused += err != 0;
         if (kind == CLO_FAULT_ALLOC && err != 0 && err != CLOISTER_E_MEMORY &&
             err != CLOISTER_E_CRYPTO)
-            fail_msg("allocation %lu of %lu: %s", n, n, cloister_error_name(err));
-        if (n % 8 == 1)
+            fail_msg("allocation %lu: %s", n, cloister_error_name(err));
+        if (tried % 8 == 0)
             goes_well(run, want);
     }
     goes_well(run, want);
-    print_message("# kind %u: %lu calls, %lu refused\n", kind, n - 1, refused);
+    print_message("# kind %u: %lu faults, %lu refused\n", kind, tried - 1, refused);
 }
-
-static uint64_t seed;
 
 static void at_random(work run, const struct clo_buf *want)
 {
@@ -798,30 +905,31 @@ static void at_random(work run, const struct clo_buf *want)
     goes_well(run, want);
 }
 
-static void fail_everywhere(work run, bool crypto)
+static void fail_everywhere(work run, bool crypto, unsigned stride)
 {
     struct clo_buf want;
 
     reference(run, &want);
     goes_well(run, &want);
-    sweep(run, &want, CLO_FAULT_ALLOC);
+    sweep(run, &want, CLO_FAULT_ALLOC, stride);
     if (crypto) {
-        sweep(run, &want, CLO_FAULT_LIBCRYPTO);
-        sweep(run, &want, CLO_FAULT_CRYPTO);
+        sweep(run, &want, CLO_FAULT_LIBCRYPTO, stride);
+        sweep(run, &want, CLO_FAULT_CRYPTO, 1);
         clo_fault_result(-1);
-        sweep(run, &want, CLO_FAULT_CRYPTO);
+        sweep(run, &want, CLO_FAULT_CRYPTO, 1);
         clo_fault_result(0);
     }
     at_random(run, &want);
     clo_buf_clear(&want);
 }
 
-#define SURVIVES(name, run, crypto)       \
-    static void name(void **state)        \
-    {                                     \
-        (void)state;                      \
-        fail_everywhere((run), (crypto)); \
+#define SURVIVES_SOME(name, run, crypto, stride)    \
+    static void name(void **state)                  \
+    {                                               \
+        (void)state;                                \
+        fail_everywhere((run), (crypto), (stride)); \
     }
+#define SURVIVES(name, run, crypto) SURVIVES_SOME(name, run, crypto, 1)
 
 SURVIVES(json_is_read_and_written_wholly_or_not, run_json, false)
 SURVIVES(binary_http_is_read_and_written_wholly_or_not, run_bhttp, false)
@@ -829,9 +937,12 @@ SURVIVES(http_answers_are_read_wholly_or_not, run_http1, false)
 SURVIVES(events_are_read_wholly_or_not, run_sse, false)
 SURVIVES(key_lists_are_read_wholly_or_not, run_keys, false)
 SURVIVES(sections_are_read_wholly_or_not, run_sections, false)
+SURVIVES(sections_of_every_vendor_are_read_wholly_or_not, run_azure_section, false)
 SURVIVES(a_policy_is_read_wholly_or_not, run_policy, true)
 SURVIVES(simulated_evidence_is_verified_wholly_or_not, run_simulated, true)
 SURVIVES(hardware_evidence_is_verified_wholly_or_not, run_hardware, true)
+SURVIVES_SOME(a_machine_with_a_gpu_is_verified_wholly_or_not, run_combined, true, 11)
+SURVIVES_SOME(raw_evidence_is_appraised_wholly_or_not, run_raw, false, 11)
 SURVIVES(signatures_and_hashes_are_made_wholly_or_not, run_signature, true)
 SURVIVES(a_plain_exchange_succeeds_wholly_or_not, run_plain, true)
 SURVIVES(a_chunked_exchange_succeeds_wholly_or_not, run_channel, true)
@@ -901,6 +1012,7 @@ static int open_all(void **state)
         return 1;
     make_scene(&scenes[0], false);
     make_scene(&scenes[1], true);
+    make_machine(&scenes[2]);
     return 0;
 }
 
@@ -908,6 +1020,8 @@ static int close_all(void **state)
 {
     free_scene(&scenes[0]);
     free_scene(&scenes[1]);
+    free_scene(&scenes[2]);
+    synthetic_clear(&machine);
     return lab_close(state);
 }
 
@@ -921,9 +1035,12 @@ int main(void)
         cmocka_unit_test(events_are_read_wholly_or_not),
         cmocka_unit_test(key_lists_are_read_wholly_or_not),
         cmocka_unit_test(sections_are_read_wholly_or_not),
+        cmocka_unit_test(sections_of_every_vendor_are_read_wholly_or_not),
         cmocka_unit_test(a_policy_is_read_wholly_or_not),
         cmocka_unit_test(simulated_evidence_is_verified_wholly_or_not),
         cmocka_unit_test(hardware_evidence_is_verified_wholly_or_not),
+        cmocka_unit_test(a_machine_with_a_gpu_is_verified_wholly_or_not),
+        cmocka_unit_test(raw_evidence_is_appraised_wholly_or_not),
         cmocka_unit_test(signatures_and_hashes_are_made_wholly_or_not),
         cmocka_unit_test(a_plain_exchange_succeeds_wholly_or_not),
         cmocka_unit_test(a_chunked_exchange_succeeds_wholly_or_not),

@@ -352,6 +352,25 @@ CRYPTO_NUMBER(EVP_DigestVerify,
               (EVP_MD_CTX * c, const unsigned char *sig, size_t sig_n, const unsigned char *p,
                size_t n),
               (c, sig, sig_n, p, n))
+CRYPTO_POINTER(X509_PUBKEY, d2i_X509_PUBKEY, (X509_PUBKEY * *v, const unsigned char **p, long n),
+               (v, p, n))
+CRYPTO_POINTER(EVP_PKEY, X509_PUBKEY_get, (const X509_PUBKEY *key), (key))
+CRYPTO_NUMBER(EVP_PKEY_fromdata_init, (EVP_PKEY_CTX * c), (c))
+CRYPTO_NUMBER(EVP_PKEY_fromdata,
+              (EVP_PKEY_CTX * c, EVP_PKEY **key, int selection, OSSL_PARAM params[]),
+              (c, key, selection, params))
+CRYPTO_NUMBER(EVP_PKEY_verify_init, (EVP_PKEY_CTX * c), (c))
+CRYPTO_NUMBER(EVP_PKEY_verify,
+              (EVP_PKEY_CTX * c, const unsigned char *sig, size_t sig_n, const unsigned char *p,
+               size_t n),
+              (c, sig, sig_n, p, n))
+CRYPTO_NUMBER(EVP_PKEY_CTX_set_rsa_padding, (EVP_PKEY_CTX * c, int pad), (c, pad))
+CRYPTO_NUMBER(EVP_PKEY_CTX_set_rsa_pss_saltlen, (EVP_PKEY_CTX * c, int n), (c, n))
+CRYPTO_NUMBER(EVP_PKEY_CTX_set_signature_md, (EVP_PKEY_CTX * c, const EVP_MD *md), (c, md))
+CRYPTO_NUMBER(EVP_Q_digest,
+              (OSSL_LIB_CTX * c, const char *name, const char *props, const void *p, size_t n,
+               unsigned char *md, size_t *md_n),
+              (c, name, props, p, n, md, md_n))
 CRYPTO_NUMBER(X509_verify, (X509 * cert, EVP_PKEY *key), (cert, key))
 CRYPTO_NUMBER(X509_CRL_verify, (X509_CRL * crl, EVP_PKEY *key), (crl, key))
 
