@@ -140,7 +140,7 @@ struct cloister_verdict {
     int64_t checked_at;  /* the `now` of the call */
     int64_t valid_until; /* 0 unless verified */
     uint8_t evidence_digest
-        [32]; /* SHA-256 over H(keys) || H(manifest) || H(devices) || H(cpu) || H(batch) || H(collateral) */
+        [32]; /* SHA-256 over H(keys) || H(manifest) || H(devices) || H(cpu) || H(batch) || H(collateral); raw: over all items */
     uint8_t keys_digest[32];
     uint8_t manifest_digest[32];
     uint8_t policy_digest[32];
@@ -206,7 +206,7 @@ CLOISTER_API CLOISTER_MUST_USE int cloister_raw_new(enum cloister_raw_type type,
                                                     struct cloister_raw **ret);
 CLOISTER_API void cloister_raw_free(struct cloister_raw *r);
 /* CLOISTER_E_ARGUMENT for an item that this type has no use for, CLOISTER_E_DUPLICATE for a second one of a kind that
-   comes once. */
+   comes once, CLOISTER_E_STATE for NVIDIA's certificates before any report. After a failure the set is as it was. */
 CLOISTER_API CLOISTER_MUST_USE int cloister_raw_add(struct cloister_raw *r,
                                                     enum cloister_raw_item item, const void *p,
                                                     size_t n);
