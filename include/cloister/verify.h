@@ -154,13 +154,13 @@ struct cloister_verdict {
     uint8_t receipt_key[32];
     uint16_t aead[8]; /* admitted by the policy, in order of preference */
     size_t aeads;
-    bool allow_x25519;       /* manifest and policy both allow DHKEM(X25519) */
-    char model[128];         /* the manifest's model name */
+    bool allow_x25519; /* manifest and policy both allow DHKEM(X25519) */
+    char model[128];   /* the manifest's model name */
     /* what was started: SEV-SNP the report's MEASUREMENT; TDX SHA-384 over MRTD and RTMR0 to 3; on Azure SHA-384 over
        the former and the vTPM's PCR values as quoted */
     uint8_t measurement[48];
-    uint32_t request_max;    /* bytes of the largest request body that is taken; 0: not told */
-    uint64_t reserved[63];   /* zero */
+    uint32_t request_max;  /* bytes of the largest request body that is taken; 0: not told */
+    uint64_t reserved[63]; /* zero */
 };
 
 /*
@@ -186,19 +186,24 @@ enum cloister_raw_type {
     CLOISTER_RAW_TPM = 6,
 };
 enum cloister_raw_item {
-    CLOISTER_ITEM_REPORT = 1,      /* SEV-SNP report, TDX or SGX quote, Azure's HCL envelope, SPDM request and response */
-    CLOISTER_ITEM_CERTIFICATES = 2, /* one DER, or PEM with any number; leaf first. NVIDIA: the last report's chain */
-    CLOISTER_ITEM_CRL = 3,         /* DER or PEM */
-    CLOISTER_ITEM_TCB_INFO = 4,    /* Intel's answer as it came: {"tcbInfo":{...},"signature":"..."} */
+    CLOISTER_ITEM_REPORT =
+        1, /* SEV-SNP report, TDX or SGX quote, Azure's HCL envelope, SPDM request and response */
+    CLOISTER_ITEM_CERTIFICATES =
+        2, /* one DER, or PEM with any number; leaf first. NVIDIA: the last report's chain */
+    CLOISTER_ITEM_CRL = 3,      /* DER or PEM */
+    CLOISTER_ITEM_TCB_INFO = 4, /* Intel's answer as it came: {"tcbInfo":{...},"signature":"..."} */
     CLOISTER_ITEM_QE_IDENTITY = 5, /* the same: {"enclaveIdentity":{...},"signature":"..."} */
-    CLOISTER_ITEM_COLLATERAL_CHAIN = 6, /* TCB signing certificate and perhaps its root, DER or PEM */
-    CLOISTER_ITEM_OCSP = 7,        /* one DER OCSPResponse */
-    CLOISTER_ITEM_TD_QUOTE = 8,    /* Azure with TDX: the signed quote */
-    CLOISTER_ITEM_TPM_QUOTE = 9,   /* TPMS_ATTEST */
-    CLOISTER_ITEM_TPM_SIGNATURE = 10, /* TPMT_SIGNATURE, or the bytes of an RSASSA-PKCS1 SHA-256 signature alone */
-    CLOISTER_ITEM_TPM_KEY = 11,    /* TPM: the attestation key as TPMT_PUBLIC; its certificates are CERTIFICATES */
-    CLOISTER_ITEM_PCRS = 12,       /* the quoted PCRs' values, concatenated in the quote's order */
-    CLOISTER_ITEM_EVENT_LOG = 13,  /* TCG crypto-agile log, or CCEL for TDX */
+    CLOISTER_ITEM_COLLATERAL_CHAIN =
+        6,                       /* TCB signing certificate and perhaps its root, DER or PEM */
+    CLOISTER_ITEM_OCSP = 7,      /* one DER OCSPResponse */
+    CLOISTER_ITEM_TD_QUOTE = 8,  /* Azure with TDX: the signed quote */
+    CLOISTER_ITEM_TPM_QUOTE = 9, /* TPMS_ATTEST */
+    CLOISTER_ITEM_TPM_SIGNATURE =
+        10, /* TPMT_SIGNATURE, or the bytes of an RSASSA-PKCS1 SHA-256 signature alone */
+    CLOISTER_ITEM_TPM_KEY =
+        11, /* TPM: the attestation key as TPMT_PUBLIC; its certificates are CERTIFICATES */
+    CLOISTER_ITEM_PCRS = 12,      /* the quoted PCRs' values, concatenated in the quote's order */
+    CLOISTER_ITEM_EVENT_LOG = 13, /* TCG crypto-agile log, or CCEL for TDX */
 };
 /* A set of items: at most 32 reports, 1 MiB each and 4 MiB together. Copies what it is given. */
 struct cloister_raw;
