@@ -27,6 +27,7 @@
 static void strict_defaults(struct cloister_policy *pol)
 {
     pol->max_age_s = 3600;
+    pol->max_lifetime_s = CLO_EPOCH_MAX_S;
     pol->snp.vcek = true;
     pol->snp.require_platform = CLO_SNP_PLATFORM_ALIAS_CHECK; /* the defence against BadRAM */
     pol->tdx.tcb.statuses = CLO_TCB_UP_TO_DATE;
@@ -313,7 +314,9 @@ static void document_read(struct clo_place *p, struct cloister_policy *pol)
     (void)clo_place_text(p, "name", true, pol->name, sizeof pol->name);
     kinds_read(p, pol);
     revocation_read(p, pol);
+    clo_place_hex_list(p, "roots", 32, &pol->vendor_roots);
     clo_place_hex_list(p, "models", 32, &pol->models);
+    clo_place_texts(p, "engines", &pol->engines);
     clo_place_texts(p, "releases", &pol->releases);
     manifests_read(p, &pol->manifests);
     replicas_read(p, pol);
@@ -321,6 +324,9 @@ static void document_read(struct clo_place *p, struct cloister_policy *pol)
     suites_read(p, pol);
     pol->max_age_s = clo_json_obj_opt_int(&p->o, "max_age_s", 1, 3600, pol->max_age_s);
     (void)clo_place_good(p, "max_age_s", "must be a number from 1 to 3600");
+    pol->max_lifetime_s = clo_json_obj_opt_int(&p->o, "max_lifetime_s", 1, CLO_EPOCH_MAX_S,
+                                               pol->max_lifetime_s);
+    (void)clo_place_good(p, "max_lifetime_s", "must be a number from 1 to 86400");
 }
 
 /* The parser's reason for a text that isn't strict JSON. */
@@ -410,6 +416,7 @@ void cloister_policy_free(struct cloister_policy *p)
     free(p->tpm.keys.item);
     free(p->devices.reference);
     free(p->roots.item);
+    free(p->vendor_roots.item);
     free(p->models.item);
     free(p->manifests.item);
     for (size_t i = 0; i < p->replicas; i++)

@@ -10,6 +10,7 @@
 
 #include "attest/snp_report.h"
 
+#define CLO_EPOCH_MAX_S          86400 /* keys that live longer are no epoch */
 #define CLO_POLICY_MAX           (1u << 20)
 #define CLO_POLICY_LIST_MAX      1024
 #define CLO_POLICY_TEXTS_MAX     64
@@ -200,7 +201,9 @@ struct cloister_policy {
     struct clo_policy_tpm tpm;
     struct clo_policy_devices devices;
     struct clo_policy_list roots; /* simulated: SHA-256 of root certificates */
+    struct clo_policy_list vendor_roots; /* SHA-256; given: of the verifier's roots only these count */
     struct clo_policy_list models;
+    struct clo_policy_texts engines; /* "NAME VERSION", as manifests have them */
     struct clo_policy_texts releases;
     struct clo_policy_list manifests; /* SHA-256 of the pinned manifests' bytes */
     char *replica[CLO_POLICY_REPLICAS_MAX];
@@ -210,6 +213,7 @@ struct cloister_policy {
     uint16_t aead[8]; /* in order of preference */
     size_t aeads;
     int64_t max_age_s;
+    int64_t max_lifetime_s; /* of an epoch's keys */
 };
 
 #endif

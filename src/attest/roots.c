@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "attest/policy.h"
+
 /* ---- the caller's own ---- */
 
 int cloister_roots_new(struct cloister_roots **ret)
@@ -229,4 +231,45 @@ int clo_known_cert(const uint8_t *der, size_t n, const struct clo_cert **ret,
     *ret = c;
     *ret_owned = NULL;
     return 0;
+}
+
+/* Nothing stays in the place of a root that isn't admitted. */
+static int admit(const struct cloister_policy *policy, struct clo_root *root)
+{
+    uint8_t digest[32];
+    int err;
+
+    if (root->der == NULL)
+        return 0;
+    if ((err = clo_sha256(root->der, root->n, digest)) != 0)
+        return err;
+    if (!clo_policy_list_has(&policy->vendor_roots, digest))
+        *root = (struct clo_root){0};
+    return 0;
+}
+
+int clo_roots_admitted(const struct cloister_roots *roots, const struct cloister_policy *policy,
+                       struct cloister_roots *copy, const struct cloister_roots **ret)
+{
+    size_t n = 0;
+    int err = 0;
+
+    if (policy == NULL || !policy->vendor_roots.given) {
+        *ret = roots;
+        return 0;
+    }
+    *copy = *roots;
+    for (size_t i = 0; i < CLO_SNP_PRODUCTS && err == 0; i++)
+        err = admit(policy, &copy->amd[i]);
+    if (err == 0 && (err = admit(policy, &copy->intel)) == 0)
+        err = admit(policy, &copy->nvidia);
+    for (size_t i = 0; i < copy->tpms && err == 0; i++) {
+        struct clo_root root = copy->tpm[i];
+
+        if ((err = admit(policy, &root)) == 0 && root.der != NULL)
+            copy->tpm[n++] = root;
+    }
+    copy->tpms = n;
+    *ret = copy;
+    return err;
 }

@@ -19,6 +19,10 @@ struct cloister_roots {
     struct clo_root tpm[CLO_ROOTS_TPM_MAX];
     size_t tpms;
 };
+/* Those of `roots` that the policy admits: roots itself where it says nothing of them, else *copy, which borrows. */
+CLO_MUST_USE int clo_roots_admitted(const struct cloister_roots *roots,
+                                    const struct cloister_policy *policy,
+                                    struct cloister_roots *copy, const struct cloister_roots **ret);
 /*
  * A certificate out of evidence, decoded. Vendors' own intermediates (those that roots_known.c holds) are decoded once
  * a process and shared, because decoding costs as much as a signature: *ret_owned is

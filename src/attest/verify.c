@@ -18,9 +18,8 @@
 #include "base/enc.h"
 #include "codec/ohttp.h"
 
-#define CLOCK_SKEW_S 300   /* `created` may lie this far ahead of the client's clock */
-#define EPOCH_MAX_S  86400 /* keys that live longer are no epoch */
-#define MARGIN_S     120   /* keys aren't used in the last moments of their epoch */
+#define CLOCK_SKEW_S 300 /* `created` may lie this far ahead of the client's clock */
+#define MARGIN_S     120 /* keys aren't used in the last moments of their epoch */
 #define KEYCONFS_MAX 16
 #define TEXT         CLOISTER_CHECK_TEXT
 
@@ -228,8 +227,8 @@ static void check_epoch(struct work *w)
         wrong = "the keys are from the future: is this machine's clock right?";
     else if (w->now >= until)
         wrong = "the keys have expired, or are about to: is this machine's clock right?";
-    else if (lifetime > EPOCH_MAX_S)
-        wrong = "the keys live longer than a day";
+    else if (lifetime > w->policy->max_lifetime_s)
+        wrong = "the keys live longer than the policy allows";
     clo_date(w->keys.created, from);
     clo_date(until, to);
     (void)snprintf(expected, sizeof expected, "%s to %s", from, to);
@@ -347,6 +346,20 @@ static void check_pinned(struct work *w)
             "the policy pins another manifest: `cloister policy diff` shows the difference");
 }
 
+static void check_engine(struct work *w)
+{
+    const enum cloister_check_id id = CLOISTER_CHECK_MANIFEST_ENGINE;
+    char name[TEXT];
+
+    (void)snprintf(name, sizeof name, "%s %s", w->manifest.engine_name, w->manifest.engine_version);
+    if (!w->policy->engines.given)
+        clo_vb_set(&w->vb, id, CLOISTER_CHECK_NOT_APPLICABLE, NULL, name,
+                   "the policy names no engine: the measurement decides");
+    else
+        clo_vb_claim(&w->vb, id, clo_policy_texts_have(&w->policy->engines, name), w->measured,
+                     "listed in the policy", name, "the policy doesn't list this engine");
+}
+
 static void check_manifest(struct work *w)
 {
     const struct clo_manifest *m = &w->manifest;
@@ -359,6 +372,7 @@ static void check_manifest(struct work *w)
                  w->measured, w->policy->allow_unmanaged ? "any" : "managed",
                  m->managed ? "managed" : "unmanaged",
                  "an engine that Cloister didn't start, and the policy doesn't allow that");
+    check_engine(w);
     if (!w->policy->releases.given)
         clo_vb_set(&w->vb, CLOISTER_CHECK_MANIFEST_RELEASE, CLOISTER_CHECK_NOT_APPLICABLE, NULL,
                    m->release, "the policy names no release: the measurement decides");
@@ -469,6 +483,7 @@ int cloister_evidence_verify(const struct cloister_evidence *e, const struct clo
                              const struct cloister_roots *roots, int64_t now,
                              struct cloister_verdict *ret)
 {
+    struct cloister_roots fewer;
     struct work *w = NULL;
     int err = 0;
 
@@ -478,6 +493,8 @@ int cloister_evidence_verify(const struct cloister_evidence *e, const struct clo
     if (e == NULL || policy == NULL || roots == NULL || now < 0 || now > CLO_TIME_MAX ||
         (nonce != NULL && (nonce->sent_at < 0 || nonce->sent_at > CLO_TIME_MAX)))
         return CLOISTER_E_ARGUMENT;
+    if ((err = clo_roots_admitted(roots, policy, &fewer, &roots)) != 0)
+        return err;
     if ((w = calloc(1, sizeof *w)) == NULL)
         return CLOISTER_E_MEMORY;
     w->e = e;

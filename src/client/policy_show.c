@@ -374,13 +374,19 @@ static int show_runs(const struct cloister_policy *p, const struct clo_buf *text
         puts("  any model that the measured image runs");
     if (show_manifests(p, text) != 0)
         return CLOISTER_E_MEMORY;
+    show_texts("engine", &p->engines);
+    if (!p->engines.given)
+        puts("  any engine that the measured image runs");
     show_texts("release", &p->releases);
     if (!p->releases.given)
         puts("  any release of Cloister");
     printf("  an engine that the measured code did not start itself: %s\n",
            allowed(p->allow_unmanaged));
-    printf("  X25519 without ML-KEM: %s; evidence at most %lld s old\n", allowed(p->x25519),
-           (long long)p->max_age_s);
+    printf(
+        "  X25519 without ML-KEM: %s; evidence at most %lld s old; keys that live %lld s at most\n",
+        allowed(p->x25519), (long long)p->max_age_s, (long long)p->max_lifetime_s);
+    if (p->vendor_roots.given)
+        show_choice("vendor's root", &p->vendor_roots, NULL);
     for (size_t i = 0; cloister_policy_replica(p, i) != NULL; i++)
         printf("%s  %s\n", i == 0 ? "\nserved by\n" : "", cloister_policy_replica(p, i));
     return 0;

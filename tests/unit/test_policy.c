@@ -218,6 +218,11 @@ static void values_of_another_kind_are_refused(void **state)
     refused(with("'revocation':true"), "revocation: must be a word");
     refused(with("'revocation':'never'"), "revocation: is a word that this version doesn't know");
     refused(with("'releases':['']"), "releases: has a value that isn't a short text");
+    refused(with("'engines':['']"), "engines: has a value that isn't a short text");
+    refused(with("'roots':['00']"),
+            "roots: has a value that isn't lower-case hexadecimal of the right length");
+    refused(with("'max_lifetime_s':0"), "max_lifetime_s: must be a number from 1 to 86400");
+    refused(with("'max_lifetime_s':86401"), "max_lifetime_s: must be a number from 1 to 86400");
 }
 
 static void a_product_needs_its_floors(void **state)

@@ -352,7 +352,7 @@ static void simulated_evidence_passes_and_says_that_it_is_simulated(void **state
     assert_string_equal(v.type, "simulated");
     assert_int_equal(cloister_verdict_exit(&v), 0);
     names_with(&v, CLOISTER_CHECK_NOT_APPLICABLE, got, sizeof got);
-    assert_ptr_equal(strstr(got, "manifest.model manifest.release manifest.pinned "
+    assert_ptr_equal(strstr(got, "manifest.model manifest.release manifest.pinned manifest.engine "
                                  "devices.count devices.appraised snp.mitigation gpu."),
                      got);
     for (size_t i = 0; i < v.checks; i++) /* no device, and none is wanted */
@@ -801,6 +801,52 @@ static void only_listed_releases_are_admitted(void **state)
     s = made(true);
     edit_policy(s, "'devices'", "'releases':['0.2.0','0.1.0'],'devices'");
     verified(s);
+}
+
+static void only_listed_engines_are_admitted(void **state)
+{
+    struct scene *s = made(true);
+    char member[300];
+
+    (void)state;
+    edit_policy(s, "'devices'", "'engines':['llama-server 0'],'devices'");
+    fails(s, "manifest.engine");
+    s = made(true);
+    (void)snprintf(member, sizeof member, "'engines':['x 1','%.64s %.64s'],'devices'",
+                   s->manifest.engine_name, s->manifest.engine_version);
+    edit_policy(s, "'devices'", member);
+    verified(s);
+}
+
+static void keys_live_no_longer_than_the_policy_allows(void **state)
+{
+    struct scene *s = made(true);
+    const int64_t lifetime = s->keys.expires - s->keys.created;
+    char member[100];
+
+    (void)state;
+    (void)snprintf(member, sizeof member, "'max_lifetime_s':%d,'devices'", (int)lifetime - 1);
+    edit_policy(s, "'devices'", member);
+    fails(s, "epoch.time");
+    s = made(true);
+    (void)snprintf(member, sizeof member, "'max_lifetime_s':%d,'devices'", (int)lifetime);
+    edit_policy(s, "'devices'", member);
+    verified(s);
+}
+
+/* A policy may take roots away, and never adds one. */
+static void a_policy_may_admit_fewer_roots(void **state)
+{
+    struct scene *s = made(true);
+
+    (void)state;
+    edit_policy(s, "'devices'", "'roots':[],'devices'");
+    fails(s, "snp.root");
+    s = made(true);
+    edit_policy(s, "'devices'",
+                "'roots':['"
+                "69d063b45344d26a2e94e1f4210de49ef555308287d4c174445c95639a540bcd'],'devices'");
+    fails(s, "snp.root");
 }
 
 /* The policy pins what s->manifest says at this moment. */
@@ -1369,6 +1415,7 @@ static void numbers_and_ids_of_checks_never_change(void **state)
         {32, "manifest.managed"},
         {33, "manifest.release"},
         {34, "manifest.pinned"},
+        {35, "manifest.engine"},
         {40, "devices.count"},
         {41, "devices.appraised"},
         {100, "snp.format"},
@@ -1562,6 +1609,9 @@ int main(void)
         cmocka_unit_test(nothing_is_believed_without_a_signature),
         cmocka_unit_test(only_listed_models_are_admitted),
         cmocka_unit_test(only_listed_releases_are_admitted),
+        cmocka_unit_test(only_listed_engines_are_admitted),
+        cmocka_unit_test(keys_live_no_longer_than_the_policy_allows),
+        cmocka_unit_test(a_policy_may_admit_fewer_roots),
         cmocka_unit_test(only_pinned_manifests_are_admitted),
         cmocka_unit_test(another_manifest_under_the_same_measurement_is_refused),
         cmocka_unit_test(a_pinned_manifest_under_another_measurement_is_not_believed),
