@@ -513,9 +513,12 @@ static void leave_out(struct work *w)
                          : w->kind == CLO_KIND_TPM  ? CLOISTER_CHECK_POLICY_TYPE
                                                     : CLOISTER_CHECK_BINDING_REPORT_DATA;
 
-    for (unsigned id = 1; id < 100; id++)
-        if (id != CLOISTER_CHECK_POLICY_TYPE && id != own)
-            clo_vb_leave_out(&w->vb, id, id);
+    _Static_assert(CLOISTER_CHECK_POLICY_TYPE < CLOISTER_CHECK_BINDING_REPORT_DATA &&
+                       CLOISTER_CHECK_POLICY_TYPE < CLOISTER_CHECK_DEVICES_COUNT,
+                   "their order is that of the ranges");
+    clo_vb_leave_out(&w->vb, 1, CLOISTER_CHECK_POLICY_TYPE - 1);
+    clo_vb_leave_out(&w->vb, CLOISTER_CHECK_POLICY_TYPE + 1, own - 1);
+    clo_vb_leave_out(&w->vb, own + 1, 99);
     clo_vb_keep_families(&w->vb, clo_kind_families(w->kind));
 }
 
@@ -540,6 +543,7 @@ int cloister_raw_appraise(const struct cloister_raw *r, const struct cloister_po
                           const struct cloister_roots *roots, int64_t now,
                           struct cloister_verdict *ret)
 {
+    struct cloister_roots fewer;
     struct work *w = NULL;
     int err;
 
@@ -548,6 +552,8 @@ int cloister_raw_appraise(const struct cloister_raw *r, const struct cloister_po
     memset(ret, 0, sizeof *ret);
     if (r == NULL || roots == NULL || now < 0 || now > CLO_TIME_MAX)
         return CLOISTER_E_ARGUMENT;
+    if ((err = clo_roots_admitted(roots, policy, &fewer, &roots)) != 0)
+        return err;
     if ((w = calloc(1, sizeof *w)) == NULL)
         return CLOISTER_E_MEMORY;
     w->r = r;
