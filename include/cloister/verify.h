@@ -189,7 +189,9 @@ enum cloister_raw_item {
     CLOISTER_ITEM_REPORT =
         1, /* SEV-SNP report, TDX or SGX quote, Azure's HCL envelope, SPDM request and response */
     CLOISTER_ITEM_CERTIFICATES =
-        2, /* one DER, or PEM with any number; leaf first. NVIDIA: the last report's chain */
+        2, /* one DER, or PEM with any number; leaf first. NVIDIA: the last report's chain. SEV-SNP: AMD's files as they
+              are, copies, roots and authorities that didn't issue the leaf are left out. TPM: zero or 0xff bytes behind a
+              DER are left out */
     CLOISTER_ITEM_CRL = 3,      /* DER or PEM */
     CLOISTER_ITEM_TCB_INFO = 4, /* Intel's answer as it came: {"tcbInfo":{...},"signature":"..."} */
     CLOISTER_ITEM_QE_IDENTITY = 5, /* the same: {"enclaveIdentity":{...},"signature":"..."} */

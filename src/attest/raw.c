@@ -271,6 +271,7 @@ struct work {
     bool any;                         /* and nothing has to be */
     struct clo_collateral collateral; /* the raw evidence's, borrowed, as the next one */
     struct clo_device device[CLO_DEVICES_MAX];
+    struct clo_buf chain[CHAIN_MAX]; /* SEV-SNP: those certificates that are its chain */
     struct clo_verdict_builder vb;
     struct clo_hw_result hw;
 };
@@ -280,23 +281,94 @@ static const struct clo_buf *item_of(const struct work *w, enum cloister_raw_ite
     return &w->r->once[item];
 }
 
-/*
- * AMD's own chain files end in the root. It is dropped: the pinned one is what counts, and a section has none either. *ret_n is how many
- * certificates are left.
- */
-static int snp_chain(const struct cloister_raw *r, size_t *ret_n)
+/* ---- AMD's chain ---- */
+
+struct bag {
+    struct clo_cert *c[CHAIN_MAX]; /* NULL: can't be read, and stays */
+    bool out[CHAIN_MAX];
+};
+
+static bool named(const struct clo_cert *c, const char *cn)
 {
-    struct clo_cert *c = NULL;
+    char name[64] = "";
+
+    return c != NULL && clo_cert_cn(c, name, sizeof name) == 0 && strcmp(name, cn) == 0;
+}
+
+/* Copies of an earlier one, and roots: the pinned one is what counts, and a section has none either. */
+static int bag_fill(const struct cloister_raw *r, struct bag *bag)
+{
+    for (size_t i = 0; i < r->chain_n; i++) {
+        int err = clo_cert_parse(r->chain[i].p, r->chain[i].len, &bag->c[i]);
+
+        if (err == 0 && i > 0)
+            err = clo_cert_signed_by(bag->c[i], bag->c[i], CLO_SIG_RSA_PSS_SHA384);
+        if (err == CLOISTER_E_MEMORY || err == CLOISTER_E_CRYPTO)
+            return err;
+        bag->out[i] = err == 0 && i > 0;
+        for (size_t k = 0; k < i; k++)
+            if (r->chain[k].len == r->chain[i].len &&
+                memcmp(r->chain[k].p, r->chain[i].p, r->chain[i].len) == 0)
+                bag->out[i] = true;
+    }
+    return 0;
+}
+
+/* Who issued the leaf, by name, and by signature where several have it; 0: nobody here. */
+static int issuer_find(const struct bag *bag, size_t n, size_t *ret)
+{
+    char cn[64] = "";
+    size_t found = 0, names = 0;
+
+    if (bag->c[0] == NULL || clo_cert_issuer_cn(bag->c[0], cn, sizeof cn) != 0) {
+        *ret = 0;
+        return 0;
+    }
+    for (size_t i = n; i-- > 1;)
+        if (!bag->out[i] && named(bag->c[i], cn)) {
+            found = i;
+            names++;
+        }
+    for (size_t i = 1; i < n && names > 1; i++) {
+        int err = CLOISTER_E_AUTH;
+
+        if (!bag->out[i] && named(bag->c[i], cn))
+            err = clo_cert_signed_by(bag->c[0], bag->c[i], CLO_SIG_RSA_PSS_SHA384);
+        if (err == CLOISTER_E_MEMORY || err == CLOISTER_E_CRYPTO)
+            return err;
+        if (err == 0) {
+            found = i;
+            break;
+        }
+    }
+    *ret = found;
+    return 0;
+}
+
+/*
+ * AMD's certificates come in files: the key service's cert_chain has ASK and ARK, one that is passed about the ASVK besides, a cloud's
+ * answer the leaf too. So the leaf, which is the first, and its issuer are picked, and copies, roots and (beside the issuer) other
+ * authorities are left out. What is none of these stays, and is one too many: another leaf, or what can't be read. None of it decides anything:
+ * what is picked is judged like a chain that came alone.
+ */
+static int snp_chain(struct work *w, size_t *ret_n)
+{
+    const struct cloister_raw *r = w->r;
+    struct bag bag = {0};
+    size_t issuer = 0, n = 0;
     int err;
 
-    *ret_n = r->chain_n;
-    if (r->chain_n != 3)
-        return 0;
-    if ((err = clo_cert_parse(r->chain[2].p, r->chain[2].len, &c)) == 0 &&
-        (err = clo_cert_signed_by(c, c, CLO_SIG_RSA_PSS_SHA384)) == 0)
-        *ret_n = 2;
-    clo_cert_free(c);
-    return err == CLOISTER_E_MEMORY || err == CLOISTER_E_CRYPTO ? err : 0;
+    if ((err = bag_fill(r, &bag)) != 0 || (err = issuer_find(&bag, r->chain_n, &issuer)) != 0)
+        goto out;
+    for (size_t i = 0; i < r->chain_n; i++)
+        if (!bag.out[i] &&
+            (issuer == 0 || i == issuer || bag.c[i] == NULL || !clo_cert_is_ca(bag.c[i])))
+            w->chain[n++] = r->chain[i];
+    *ret_n = n;
+out:
+    for (size_t i = 0; i < CHAIN_MAX; i++)
+        clo_cert_free(bag.c[i]);
+    return err;
 }
 
 static int appraise_snp(struct work *w)
@@ -304,13 +376,13 @@ static int appraise_snp(struct work *w)
     struct clo_snp_input in = {
         .report = item_of(w, CLOISTER_ITEM_REPORT)->p,
         .report_n = item_of(w, CLOISTER_ITEM_REPORT)->len,
-        .chain = w->r->chain,
+        .chain = w->chain,
         .collateral = &w->collateral,
         .data_check = CLOISTER_CHECK_BINDING_REPORT_DATA,
         .report_data = w->expected,
         .any_report_data = w->any,
     };
-    int err = snp_chain(w->r, &in.chain_n);
+    int err = snp_chain(w, &in.chain_n);
 
     return err != 0 ? err : clo_snp_appraise(&in, w->policy, w->roots, w->now, &w->vb, &w->hw);
 }
@@ -342,6 +414,7 @@ static int appraise_azure(struct work *w)
         .quote = item_of(w, CLOISTER_ITEM_TD_QUOTE)->p,
         .quote_n = item_of(w, CLOISTER_ITEM_TD_QUOTE)->len,
         .chain = w->r->chain,
+        .chain_n = w->r->chain_n,
         .tpm_quote = item_of(w, CLOISTER_ITEM_TPM_QUOTE)->p,
         .tpm_quote_n = item_of(w, CLOISTER_ITEM_TPM_QUOTE)->len,
         .tpm_signature = item_of(w, CLOISTER_ITEM_TPM_SIGNATURE)->p,
@@ -355,8 +428,12 @@ static int appraise_azure(struct work *w)
         .expected_n = w->r->expect_n,
         .any_expected = w->any,
     };
-    int err = snp_chain(w->r, &in.chain_n);
+    int err = 0;
 
+    if (w->kind == CLO_KIND_SNP_AZURE) {
+        in.chain = w->chain;
+        err = snp_chain(w, &in.chain_n);
+    }
     return err != 0 ? err : clo_azure_appraise(&in, w->policy, w->roots, w->now, &w->vb, &w->hw);
 }
 

@@ -201,6 +201,19 @@ def a_recorded_quote_is_authentic_under_intels_own_root():
 
 
 @tap
+def amds_own_certificate_files_are_taken_as_they_are():
+    for product, name, leaf in [("milan", "milan_v2_virtee", "vcek.der"), ("milan", "milan_v3_vlek_aws", "vlek.der"),
+                                ("genoa", "oak_genoa_oc_v5", "vcek.der"), ("turin", "oak_turin_oc_v5", "vcek.der")]:
+        report = vectors(f"snp/{name}.report.bin")
+        if report is None:
+            raise harness.Skip("recorded evidence is not here")
+        # intermediate of VCEKs, root, intermediate of VLEKs
+        v = verdict(cloister("appraise", "sev-snp", report, "--certificates", vectors(f"snp/{name}.{leaf}"), "--certificates",
+                             vectors(f"snp-roots/{product}_ask_ark_asvk.pem"), "--expect-any", "--json"))
+        assert {"snp.chain_present", "snp.root", "snp.chain", "snp.signature"} <= of(v, "pass"), v
+
+
+@tap
 def nvidias_own_json_is_read():
     gpus = vectors("nvidia/evidence_hopper_x4.json")
     if gpus is None:

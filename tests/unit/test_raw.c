@@ -383,28 +383,153 @@ static void a_policy_of_another_kind_refuses_it(void **state)
     }
 }
 
-/* AMD's own chain files have the root at their end. Another third certificate is one too many. */
-static void a_root_at_the_end_of_the_chain_is_no_fault(void **state)
+/* ---- AMD's files ---- */
+
+enum file_cert {
+    LEAF,
+    ASK,
+    ARK,
+    ASVK,     /* the other authority that AMD's root issued */
+    IMPOSTOR, /* has the ASK's name, another key, and no root */
+    SECOND,   /* another leaf */
+    NOTHING,  /* no certificate */
+    END,
+};
+
+static void file_cert(const struct recipe *recipe, enum file_cert which, struct clo_buf *ret)
+{
+    struct recipe r = *recipe;
+    struct clo_buf chain[CLO_CHAIN_MAX];
+
+    if (which == ARK) {
+        lab_root(&r, ret);
+        return;
+    }
+    *ret = clo_buf_init(CLO_CERT_MAX);
+    if (which == NOTHING) {
+        assert_int_equal(clo_buf_append(ret, "\x30\x00", 2), 0);
+        return;
+    }
+    if (which == ASVK)
+        r.ask_cn = "SEV-VLEK-Genoa";
+    else if (which == IMPOSTOR)
+        r.ask_issuer = lab.stranger;
+    else if (which == SECOND)
+        r.leaf_to += LAB_DAY;
+    lab_chain(&r, chain);
+    if (which ==
+        IMPOSTOR) { /* lab_chain certifies the ASK's own key: this one holds the stranger's */
+        const struct clo_cert_spec spec = {
+            .subject_cn = r.ask_cn,
+            .issuer_cn = r.ask_issuer_cn,
+            .serial = 1,
+            .not_before = LAB_NOW - LAB_DAY,
+            .not_after = LAB_NOW + LAB_DAY,
+            .ca = true,
+            .subject = lab.stranger,
+            .issuer = lab.stranger,
+        };
+
+        assert_int_equal(clo_cert_make(&spec, ret), 0);
+    } else {
+        const struct clo_buf *b = &chain[which == LEAF || which == SECOND ? 0 : 1];
+
+        assert_int_equal(clo_buf_append(ret, b->p, b->len), 0);
+    }
+    for (size_t i = 0; i < CLO_CHAIN_MAX; i++)
+        clo_buf_clear(&chain[i]);
+}
+
+/* A right report with these certificates, the first alone and the rest in one PEM file. */
+static int judge_files(const enum file_cert *certs, struct cloister_verdict *v)
 {
     struct recipe recipe = lab_good();
-    struct cloister_raw *r = raw_of(&recipe);
-    struct clo_buf root;
+    struct clo_buf pem = clo_buf_init(1 << 16), made[END] = {{0}};
+    struct cloister_raw *r = NULL;
+    int err;
+
+    recipe.chain_n = 0;
+    r = raw_of(&recipe);
+    cloister_raw_expect_any(r);
+    for (size_t i = 0; certs[i] != END; i++) {
+        struct clo_buf *der = &made[certs[i]];
+
+        if (der->p == NULL) /* once: signatures are random */
+            file_cert(&recipe, certs[i], der);
+        if (i == 0)
+            assert_int_equal(cloister_raw_add(r, CLOISTER_ITEM_CERTIFICATES, der->p, der->len), 0);
+        else
+            pem_append(&pem, "CERTIFICATE", der->p, der->len);
+    }
+    for (size_t i = 0; i < END; i++)
+        clo_buf_clear(&made[i]);
+    if (pem.len > 0)
+        assert_int_equal(cloister_raw_add(r, CLOISTER_ITEM_CERTIFICATES, pem.p, pem.len), 0);
+    err = judge(&recipe, r, true, v);
+    cloister_raw_free(r);
+    clo_buf_clear(&pem);
+    return err;
+}
+
+/* The key service's cert_chain, the one with both authorities that is passed about, a cloud's answer; and some of them twice. */
+static void amds_own_files_are_taken_as_they_are(void **state)
+{
+    static const enum file_cert files[][8] = {
+        {LEAF, ASK, END},
+        {LEAF, ASK, ARK, END},
+        {LEAF, ARK, ASK, END},
+        {LEAF, ASK, ARK, ASVK, END},
+        {LEAF, ASVK, ARK, ASK, END},
+        {LEAF, ASVK, ASK, END},
+        {LEAF, LEAF, ASK, ARK, ASK, ARK, ASVK, END},
+        {LEAF, IMPOSTOR, ASK, END}, /* the issuer is who signed */
+        {LEAF, ASK, IMPOSTOR, ARK, END},
+    };
     struct cloister_verdict v;
 
     (void)state;
-    lab_root(&recipe, &root);
-    cloister_raw_expect_any(r);
-    assert_int_equal(cloister_raw_add(r, CLOISTER_ITEM_CERTIFICATES, root.p, root.len), 0);
-    assert_int_equal(judge(&recipe, r, true, &v), 0);
-    cloister_raw_free(r);
-    clo_buf_clear(&root);
+    for (size_t i = 0; i < CLO_ARRAY_LEN(files); i++)
+        assert_int_equal(judge_files(files[i], &v), 0);
+}
 
-    recipe.chain_n = 3;
-    r = raw_of(&recipe);
-    cloister_raw_expect_any(r);
-    assert_int_equal(judge(&recipe, r, true, &v), CLOISTER_E_REFUSED);
-    assert_int_equal(status_of(&v, CLOISTER_CHECK_SNP_CHAIN_PRESENT), CLOISTER_CHECK_FAIL);
-    cloister_raw_free(r);
+/* Only copies, roots and other authorities are left out, and the latter only beside the right one. */
+static void a_certificate_that_has_no_place_in_the_chain_is_one_too_many(void **state)
+{
+    static const struct {
+        enum file_cert file[5];
+        enum cloister_check_status present, chain;
+    } files[] = {
+        {{LEAF, ASK, SECOND, END}, CLOISTER_CHECK_FAIL, CLOISTER_CHECK_MISSING},
+        {{LEAF, ASK, ARK, NOTHING, END}, CLOISTER_CHECK_FAIL, CLOISTER_CHECK_MISSING},
+        {{LEAF, NOTHING, END}, CLOISTER_CHECK_FAIL, CLOISTER_CHECK_MISSING},
+        {{NOTHING, ASK, END}, CLOISTER_CHECK_FAIL, CLOISTER_CHECK_MISSING},
+        {{NOTHING, LEAF, ASK, END}, CLOISTER_CHECK_FAIL, CLOISTER_CHECK_MISSING},
+        {{LEAF, ASVK, IMPOSTOR, END}, CLOISTER_CHECK_PASS, CLOISTER_CHECK_FAIL},
+        {{LEAF, ASVK, END}, CLOISTER_CHECK_PASS, CLOISTER_CHECK_FAIL},
+        {{LEAF, IMPOSTOR, END}, CLOISTER_CHECK_PASS, CLOISTER_CHECK_FAIL},
+        {{ASK, LEAF, END}, CLOISTER_CHECK_PASS, CLOISTER_CHECK_FAIL},
+    };
+    struct cloister_verdict v;
+
+    (void)state;
+    for (size_t i = 0; i < CLO_ARRAY_LEN(files); i++) {
+        assert_int_equal(judge_files(files[i].file, &v), CLOISTER_E_REFUSED);
+        assert_int_equal(status_of(&v, CLOISTER_CHECK_SNP_CHAIN_PRESENT), files[i].present);
+        assert_int_equal(status_of(&v, CLOISTER_CHECK_SNP_CHAIN), files[i].chain);
+    }
+}
+
+static void a_root_does_not_stand_in_for_the_intermediate(void **state)
+{
+    static const enum file_cert files[][4] = {
+        {LEAF, END}, {LEAF, ARK, END}, {LEAF, ARK, LEAF, END}};
+    struct cloister_verdict v;
+
+    (void)state;
+    for (size_t i = 0; i < CLO_ARRAY_LEN(files); i++) {
+        assert_int_equal(judge_files(files[i], &v), CLOISTER_E_INDETERMINATE);
+        assert_int_equal(status_of(&v, CLOISTER_CHECK_SNP_CHAIN_PRESENT), CLOISTER_CHECK_MISSING);
+    }
 }
 
 /* A root that comes along is never the one that counts. */
@@ -451,8 +576,8 @@ static void an_empty_set_is_indeterminate(void **state)
         clo_vb_keep_families(&vb, clo_kind_families(kind[t]));
         for (size_t i = 0; i < CLO_CHECK_COUNT; i++)
             n += !vb.out[i];
-        /* of the 15 common checks two are left, or one */
-        assert_int_equal(v.checks, n - (t == CLOISTER_RAW_TPM ? 14 : 13));
+        /* of the 16 common checks two are left, or one */
+        assert_int_equal(v.checks, n - (t == CLOISTER_RAW_TPM ? 15 : 14));
         for (size_t i = 0; i < v.checks; i++)
             assert_int_equal(v.check[i].status, CLOISTER_CHECK_MISSING);
         cloister_raw_free(r);
@@ -492,7 +617,9 @@ int main(void)
         cmocka_unit_test(without_anything_to_cover_it_is_indeterminate),
         cmocka_unit_test(without_a_policy_authenticity_is_shown_and_no_more),
         cmocka_unit_test(a_policy_of_another_kind_refuses_it),
-        cmocka_unit_test(a_root_at_the_end_of_the_chain_is_no_fault),
+        cmocka_unit_test(amds_own_files_are_taken_as_they_are),
+        cmocka_unit_test(a_certificate_that_has_no_place_in_the_chain_is_one_too_many),
+        cmocka_unit_test(a_root_does_not_stand_in_for_the_intermediate),
         cmocka_unit_test(a_chain_to_its_own_root_is_refused),
         cmocka_unit_test(an_empty_set_is_indeterminate),
         cmocka_unit_test(garbage_is_refused),
