@@ -243,6 +243,8 @@ static void judge_chain(struct appraisal *a, struct device *d)
     fact(a, d, chain, d->chain.links_ok, NULL, NULL,
          clo_cert_is_ca(d->chain.cert[0]->cert)
              ? "the first certificate is an authority's, and no device's"
+         : d->chain.device_above
+             ? "a device's own certificate stands where an authority's belongs"
              : "a certificate isn't signed by the next, or the next may not sign certificates");
 }
 

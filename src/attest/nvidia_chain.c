@@ -89,22 +89,41 @@ static int signed_by(struct clo_gpu_cert *k, const struct clo_cert *issuer, bool
     return 0;
 }
 
+/* Certificate i of a chain, or the root: may it sign the one before, with all that are below? */
+static bool authority(const struct clo_cert *c, size_t i)
+{
+    return clo_cert_is_ca(c) && clo_cert_path_len_allows(c, i - 1);
+}
+
+/*
+ * A boot ROM's certificate is an authority's without limits, but what it signs is the leaf's key and nothing else. Higher up, whoever
+ * got one device's key out would make devices with it, and be asked whether they are revoked.
+ */
+static bool of_device(const struct clo_cert *c)
+{
+    char chip[CLO_GPU_CHIP_LEN];
+
+    clo_gpu_cert_chip(c, chip);
+    return clo_gpu_chip_arch(chip) != CLO_GPU_UNKNOWN;
+}
+
 static int links(struct clo_gpu_chains *c, struct clo_gpu_chain *k)
 {
     bool ok = false;
     int err;
 
     k->links_ok = !clo_cert_is_ca(k->cert[0]->cert);
-    for (size_t i = 0; i + 1 < k->n; i++) {
-        if ((err = signed_by(k->cert[i], k->cert[i + 1]->cert, &ok)) != 0)
+    for (size_t i = 1; i < k->n; i++) {
+        if ((err = signed_by(k->cert[i - 1], k->cert[i]->cert, &ok)) != 0)
             return err;
-        k->links_ok = k->links_ok && ok && clo_cert_is_ca(k->cert[i + 1]->cert);
+        k->device_above = k->device_above || (i > 1 && of_device(k->cert[i]->cert));
+        k->links_ok = k->links_ok && ok && authority(k->cert[i]->cert, i) && !k->device_above;
     }
     if (c->root == NULL)
         return 0;
     if ((err = signed_by(k->cert[k->n - 1], c->root, &ok)) != 0)
         return err;
-    k->root_ok = ok && clo_cert_is_ca(c->root);
+    k->root_ok = ok && authority(c->root, k->n);
     return 0;
 }
 
@@ -150,6 +169,14 @@ static int answer_signed_by(struct clo_gpu_chains *c, struct clo_gpu_answer *a,
     return 0;
 }
 
+/* Is it newer, or worse at the same moment? What the order of answers is must not matter. */
+static bool supersedes(const struct clo_ocsp_answer *a, const struct clo_ocsp_answer *than)
+{
+    return a->this_update > than->this_update ||
+           (a->this_update == than->this_update && a->status != CLO_OCSP_GOOD &&
+            than->status == CLO_OCSP_GOOD);
+}
+
 static int look_up(struct clo_gpu_chains *c, const struct clo_cert *cert,
                    const struct clo_cert *issuer, struct clo_gpu_revocation *ret)
 {
@@ -175,7 +202,7 @@ static int look_up(struct clo_gpu_chains *c, const struct clo_cert *cert,
             continue;
         if ((err = answer_signed_by(c, a, issuer, &ok)) != 0)
             return err;
-        if (!ok || (r.answered && found.this_update <= r.answer.this_update))
+        if (!ok || (r.answered && !supersedes(&found, &r.answer)))
             continue;
         r.answered = true;
         r.answer = found;

@@ -77,6 +77,7 @@ struct clo_gpu_chain {
     bool readable; /* a leaf and at least one authority, all decoded */
     bool root_ok;  /* the pinned root signed the last one */
     bool links_ok; /* each is signed by the next, which may sign certificates; the leaf may not */
+    bool device_above; /* not links_ok: one above the second is a device's own */
 };
 CLO_MUST_USE int clo_gpu_chain_load(struct clo_gpu_chains *c, const struct clo_device *d,
                                     struct clo_gpu_chain *ret);

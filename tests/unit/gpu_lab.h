@@ -94,6 +94,7 @@ struct gpu_lab_device {
     size_t chain_n;                       /* 0: all of it */
     int left_out;                         /* a place; -1: none */
     bool garbage;                         /* the leaf isn't a certificate */
+    bool ica_is_device;                   /* the provisioner has a device's name */
 };
 
 /* Everything that evidence is made of; gpu_lab_good() is right in every respect. */
@@ -103,6 +104,8 @@ struct gpu_recipe {
     bool no_root;
     int64_t root_to;
     const struct clo_signer *identity_issuer;
+    bool has_path_len; /* of the identity */
+    unsigned path_len;
     /* revocation: `odd` is the place, of the first device, that the next lines are about; -1: none */
     bool no_ocsp, no_policy;
     bool delegated, delegate_unfit; /* a responder of its own, and one without the purpose */
@@ -112,8 +115,9 @@ struct gpu_recipe {
     bool odd_hold;
     const struct clo_signer *odd_signer; /* NULL: the issuer */
     int64_t odd_from, odd_to;
-    int64_t second_from; /* not zero: another answer about it, which says "good" */
-    bool leaf_answered;  /* with the odd status, if it is the leaf */
+    int64_t second_from; /* not zero: another answer about it, which says "good", or this: */
+    enum clo_ocsp_status second_status;
+    bool leaf_answered; /* with the odd status, if it is the leaf */
     bool ocsp_garbage, ocsp_flip;
     /* what is wanted */
     bool revocation_if_present;
@@ -442,7 +446,9 @@ static inline void gpu_lab_authority(const struct clo_cert_spec *spec, struct cl
            (strcmp(made[i].subject, spec->subject_cn) != 0 ||
             strcmp(made[i].issuer, spec->issuer_cn) != 0 || made[i].spec.serial != spec->serial ||
             made[i].spec.not_after != spec->not_after || made[i].spec.ca != spec->ca ||
-            made[i].spec.subject != spec->subject || made[i].spec.issuer != spec->issuer))
+            made[i].spec.has_path_len != spec->has_path_len ||
+            made[i].spec.path_len != spec->path_len || made[i].spec.subject != spec->subject ||
+            made[i].spec.issuer != spec->issuer))
         i++;
     assert_true(i < CLO_ARRAY_LEN(made));
     if (made[i].n == 0) {
@@ -510,7 +516,9 @@ static inline void gpu_lab_certs(const struct gpu_recipe *r, const struct gpu_la
 
     (void)snprintf(leaf, sizeof leaf, "%s A01 GSP FMC LF", d->chip);
     (void)snprintf(brom, sizeof brom, "%s A01 GSP BROM", d->brom_chip);
-    (void)snprintf(ica, sizeof ica, "NVIDIA %s Provisioner ICA 1", d->brom_chip);
+    (void)snprintf(ica, sizeof ica,
+                   d->ica_is_device ? "%s A01 GSP BROM 2" : "NVIDIA %s Provisioner ICA 1",
+                   d->brom_chip);
     gpu_lab_leaf(d, leaf, brom, &cert[GPU_LAB_LEAF]);
     spec.subject_cn = brom;
     spec.issuer_cn = ica;
@@ -533,6 +541,8 @@ static inline void gpu_lab_certs(const struct gpu_recipe *r, const struct gpu_la
     spec.serial = 2;
     spec.subject = gpu_lab.identity;
     spec.issuer = r->identity_issuer;
+    spec.has_path_len = r->has_path_len;
+    spec.path_len = r->path_len;
     gpu_lab_authority(&spec, &cert[GPU_LAB_IDENTITY]);
 }
 
@@ -582,7 +592,7 @@ static inline void gpu_lab_answer(const struct gpu_recipe *r, const struct clo_b
     assert_int_equal(clo_ocsp_make(&spec, out), 0);
     c->ocsps++;
     if (odd && r->second_from != 0) {
-        a.status = CLO_OCSP_GOOD;
+        a.status = r->second_status != 0 ? r->second_status : CLO_OCSP_GOOD;
         a.this_update = r->second_from;
         a.next_update = GPU_LAB_NOW + GPU_LAB_DAY;
         c->ocsp[c->ocsps] = clo_buf_init(CLO_OCSP_MAX);

@@ -737,6 +737,28 @@ static void only_authorities_sign_certificates(void **state)
          "GPU 0: the first certificate is an authority's, and no device's");
 }
 
+static void an_authority_stands_above_no_more_than_it_may(void **state)
+{
+    (void)state;
+    gpu_lab_good(&r, 1, 0);
+    r.has_path_len = true;
+    r.path_len = 2; /* provisioner and boot ROM */
+    passes();
+    r.path_len = 1;
+    fails("gpu.chain");
+}
+
+/* Whoever got hold of one boot ROM's key would else make devices with it, and answer for their not being revoked. */
+static void a_device_makes_no_devices(void **state)
+{
+    (void)state;
+    gpu_lab_good(&r, 1, 0);
+    r.device[0].ica_is_device = true;
+    fails("gpu.chain");
+    says(CLOISTER_CHECK_GPU_CHAIN, NULL, NULL,
+         "GPU 0: a device's own certificate stands where an authority's belongs");
+}
+
 static void dates_of_every_certificate_are_checked(void **state)
 {
     struct clo_verdict_builder vb;
@@ -928,7 +950,10 @@ static void of_several_answers_the_newest_decides(void **state)
     ends("gpu.revoked", "");
     r.second_from = r.odd_from + 1; /* no longer on hold */
     passes();
-    r.second_from = r.odd_from; /* at the same moment: neither is newer, the first one stays */
+    r.second_from = r.odd_from; /* at the same moment: neither is newer, the worse one stays */
+    ends("gpu.revoked", "");
+    r.odd_status = CLO_OCSP_GOOD;
+    r.second_status = CLO_OCSP_REVOKED;
     ends("gpu.revoked", "");
 }
 
@@ -1427,6 +1452,8 @@ int main(void)
         cmocka_unit_test(the_chain_must_end_in_the_pinned_root),
         cmocka_unit_test(every_link_of_the_chain_is_verified),
         cmocka_unit_test(only_authorities_sign_certificates),
+        cmocka_unit_test(an_authority_stands_above_no_more_than_it_may),
+        cmocka_unit_test(a_device_makes_no_devices),
         cmocka_unit_test(dates_of_every_certificate_are_checked),
         cmocka_unit_test(a_leaf_names_its_firmware),
         cmocka_unit_test(a_firmware_id_is_strict),
