@@ -130,6 +130,19 @@ static bool is_der(const void *p, size_t n)
     return clo_der_read(&rd, 0x30, &in) == 0;
 }
 
+/* How much of an NV index's content is the certificate in it: behind it there is nothing but the index's filling. */
+static size_t without_filling(const uint8_t *p, size_t n)
+{
+    struct clo_rd rd = clo_rd_init(p, n), in;
+
+    if (clo_der_read(&rd, 0x30, &in) != 0)
+        return n;
+    for (size_t i = 0; i < rd.left; i++)
+        if (rd.p[i] != rd.p[0] || (rd.p[i] != 0 && rd.p[i] != 0xff))
+            return n;
+    return n - rd.left;
+}
+
 /* At least one PEM block, or nothing is added. */
 static int pem_add(const struct list *l, const char *p, size_t n)
 {
@@ -180,6 +193,8 @@ static int list_add(struct cloister_raw *r, enum cloister_raw_item item, const v
 
     if ((err = list_of(r, item, &l)) != 0)
         return err;
+    if (r->type == CLOISTER_RAW_TPM)
+        n = without_filling(p, n);
     return l.label == NULL || is_der(p, n) ? one_add(&l, p, n) : pem_add(&l, p, n);
 }
 
@@ -477,11 +492,17 @@ static int appraise_gpus(struct work *w)
 static int tpm_key(struct work *w, struct clo_key **ret, bool *ret_restricted)
 {
     const struct clo_buf *pub = item_of(w, CLOISTER_ITEM_TPM_KEY);
+    struct clo_rd rd = clo_rd_init(pub->p, pub->len);
     struct clo_cert *leaf = NULL;
+    uint16_t size = 0;
     int err;
 
-    if (pub->len > 0)
-        return clo_tpm_key_from_public(pub->p, pub->len, ret, ret_restricted);
+    if (pub->len > 0) {
+        /* TPM2B_PUBLIC is stored by tools: its length is no TPMI_ALG_PUBLIC, with which the area begins. */
+        if (clo_rd_u16be(&rd, &size) != 0 || size != rd.left)
+            rd = clo_rd_init(pub->p, pub->len);
+        return clo_tpm_key_from_public(rd.p, rd.left, ret, ret_restricted);
+    }
     if (w->r->chain_n == 0)
         return CLOISTER_E_NOT_FOUND;
     if ((err = clo_cert_parse(w->r->chain[0].p, w->r->chain[0].len, &leaf)) == 0)
@@ -515,7 +536,7 @@ static int appraise_tpm(struct work *w)
 
     if (err == CLOISTER_E_MEMORY || err == CLOISTER_E_CRYPTO)
         return err;
-    if (err != 0 && err != CLOISTER_E_NOT_FOUND) {
+    if (err != 0 && (w->r->chain_n > 0 || item_of(w, CLOISTER_ITEM_TPM_KEY)->len > 0)) {
         in.key_trust = CLOISTER_CHECK_FAIL;
         in.key_trust_reason = "what came as the attestation key isn't one";
     }

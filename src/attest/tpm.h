@@ -56,7 +56,7 @@ struct clo_tpm_trust {
 };
 /*
  * What vouches for key: the policy (NULL: none) by its list of keys, if it has one, and nothing else then; or a chain of certificates, leaf
- * first, to one of roots->tpm, by RSA PKCS #1 signatures. Zero or 0xff bytes behind a certificate (the rest of an NV index) are cut off. Lowers vb's valid_until. There are no revocation
+ * first, to one of roots->tpm, by RSA PKCS #1 signatures. Lowers vb's valid_until. There are no revocation
  * lists for these certificates.
  */
 CLO_MUST_USE int clo_tpm_key_trust(const struct clo_key *key, const struct clo_buf *chain,

@@ -106,16 +106,18 @@ static void check_key(struct appraisal *a)
     const enum cloister_check_id id = CLOISTER_CHECK_TPM_KEY,
                                  trusted = CLOISTER_CHECK_TPM_KEY_TRUSTED;
 
-    if (a->in->key == NULL) {
+    if (a->in->key == NULL)
         missing(a, id, "there is no attestation key");
+    else if (!a->in->key_restricted && a->in->key_use_unknown)
+        missing(a, id, "nothing says that the key is restricted: its public area is missing");
+    else /* a public area is its sender's word: whoever vouches for the key has to have seen it */
+        clo_vb_claim(a->vb, id, a->in->key_restricted, a->in->key_trust == CLOISTER_CHECK_PASS,
+                     NULL, NULL,
+                     "the key isn't restricted to what its TPM made: it may have signed anything");
+    if (a->in->key == NULL && a->in->key_trust != CLOISTER_CHECK_FAIL) {
         missing(a, trusted, "there is no attestation key");
         return;
     }
-    if (!a->in->key_restricted && a->in->key_use_unknown)
-        missing(a, id, "nothing says that the key is restricted: its public area is missing");
-    else
-        fact(a, id, a->in->key_restricted, NULL, NULL,
-             "the key isn't restricted to what its TPM made: it may have signed anything");
     switch (a->in->key_trust) {
     case CLOISTER_CHECK_PASS:
         clo_vb_set(a->vb, trusted, CLOISTER_CHECK_PASS, NULL, NULL, NULL);

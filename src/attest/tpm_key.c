@@ -9,11 +9,7 @@
 
 #include <string.h>
 
-#define RSA_BITS_MIN          2048
-#define OID_BASIC_CONSTRAINTS "2.5.29.19"
-#define DER_BOOLEAN           0x01
-#define DER_INTEGER           0x02
-#define DER_SEQUENCE          0x30
+#define RSA_BITS_MIN 2048
 
 struct trust {
     struct clo_cert *c[CLO_CHAIN_MAX];
@@ -27,21 +23,6 @@ static bool ours(int err)
     return err == CLOISTER_E_MEMORY || err == CLOISTER_E_CRYPTO;
 }
 
-/* The certificate alone: NV indices are read whole, and what lies behind it is the index's own filling. */
-static int unpadded_len(const struct clo_buf *b, size_t *ret)
-{
-    struct clo_rd rd = clo_rd_init(b->p, b->len), body;
-    int err;
-
-    if ((err = clo_der_read(&rd, DER_SEQUENCE, &body)) != 0)
-        return err;
-    for (size_t i = 0; i < rd.left; i++)
-        if (rd.p[i] != rd.p[0] || (rd.p[i] != 0 && rd.p[i] != 0xff))
-            return CLOISTER_E_TRAILING;
-    *ret = b->len - rd.left;
-    return 0;
-}
-
 static int load(struct trust *t, const struct clo_buf *chain, size_t chain_n)
 {
     int err = 0;
@@ -51,10 +32,7 @@ static int load(struct trust *t, const struct clo_buf *chain, size_t chain_n)
         return 0;
     }
     for (size_t i = 0; i < chain_n && err == 0; i++) {
-        size_t n = 0;
-
-        if ((err = unpadded_len(&chain[i], &n)) == 0 &&
-            (err = clo_cert_parse(chain[i].p, n, &t->c[i])) == 0)
+        if ((err = clo_cert_parse(chain[i].p, chain[i].len, &t->c[i])) == 0)
             t->count++;
     }
     if (err != 0)
@@ -72,29 +50,10 @@ static int signed_by(const struct clo_cert *c, const struct clo_cert *issuer)
     return err == 0 || ours(err) ? err : CLOISTER_E_AUTH;
 }
 
-/* May this authority stand above `below` others (pathLenConstraint, RFC 5280 section 4.2.1.9)? */
-static bool path_len_allows(const struct clo_cert *c, size_t below)
-{
-    struct clo_rd ext, seq, v;
-    const uint8_t *p = NULL;
-    uint8_t max = 0;
-    size_t n = 0;
-
-    if (clo_cert_ext(c, OID_BASIC_CONSTRAINTS, &p, &n) != 0)
-        return false;
-    ext = clo_rd_init(p, n);
-    if (clo_der_read(&ext, DER_SEQUENCE, &seq) != 0 || clo_der_read(&seq, DER_BOOLEAN, &v) != 0)
-        return false;
-    if (seq.left == 0)
-        return true;
-    if (clo_der_read(&seq, DER_INTEGER, &v) != 0 || clo_rd_u8(&v, &max) != 0)
-        return false;
-    return v.left > 0 || max >= below; /* more bytes: more than a chain can have */
-}
-
 static bool authority(const struct clo_cert *c, size_t below)
 {
-    return clo_cert_is_ca(c) && clo_cert_rsa_bits(c) >= RSA_BITS_MIN && path_len_allows(c, below);
+    return clo_cert_is_ca(c) && clo_cert_rsa_bits(c) >= RSA_BITS_MIN &&
+           clo_cert_path_len_allows(c, below);
 }
 
 static bool same_cert(const struct clo_cert *a, const struct clo_cert *b)

@@ -238,7 +238,8 @@ static struct clo_hw_result assert_judged(struct evidence *e, const char *fails,
 }
 
 /* What is left of TPM and binding where the hardware vouches for no key. */
-#define UNTRUSTED "tpm.key_trusted tpm.signature tpm.nonce tpm.selection tpm.pcr_digest tpm.pcrs"
+#define UNTRUSTED \
+    "tpm.key tpm.key_trusted tpm.signature tpm.nonce tpm.selection tpm.pcr_digest tpm.pcrs"
 
 /* ---- what is right ---- */
 
@@ -588,7 +589,7 @@ static void runtime_data_that_the_hardware_does_not_cover_name_nobody(void **sta
     e.snp.report_data[31] = 1;
     assert_judged(
         &e, "binding.report_data azure.runtime tpm.key_trusted",
-        "azure.key azure.vm tpm.signature tpm.nonce tpm.selection tpm.pcr_digest tpm.pcrs");
+        "azure.key azure.vm tpm.key tpm.signature tpm.nonce tpm.selection tpm.pcr_digest tpm.pcrs");
     e.snp.report_data[31] = 0;
     e.snp.report_data[32] = 1; /* behind the hash nothing but zeros */
     assert_judged(&e, "binding.report_data azure.runtime tpm.key_trusted", NULL);

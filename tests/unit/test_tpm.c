@@ -199,17 +199,20 @@ static void a_key_that_nothing_vouches_for_is_missing_and_one_that_is_denied_fai
     struct tl_recipe r = tl_good();
 
     (void)state;
+    /* what a key that nobody knows says of itself is no more than a claim */
     r.trust = CLOISTER_CHECK_MISSING;
-    assert_judged(&r, "", "key_trusted signature nonce selection pcr_digest pcrs");
+    assert_judged(&r, "", "key key_trusted signature nonce selection pcr_digest pcrs");
     r.trust = CLOISTER_CHECK_NONE;
-    assert_judged(&r, "", "key_trusted signature nonce selection pcr_digest pcrs");
+    assert_judged(&r, "", "key key_trusted signature nonce selection pcr_digest pcrs");
     r.trust = CLOISTER_CHECK_NOT_APPLICABLE;
-    assert_judged(&r, "", "key_trusted signature nonce selection pcr_digest pcrs");
+    assert_judged(&r, "", "key key_trusted signature nonce selection pcr_digest pcrs");
     r.trust = CLOISTER_CHECK_FAIL;
-    assert_judged(&r, "key_trusted", "signature nonce selection pcr_digest pcrs");
+    assert_judged(&r, "key_trusted", "key signature nonce selection pcr_digest pcrs");
     r = tl_good();
     r.key = NULL;
     assert_judged(&r, "", "key key_trusted signature nonce selection pcr_digest pcrs");
+    r.trust = CLOISTER_CHECK_FAIL; /* what came in its place is none */
+    assert_judged(&r, "key_trusted", "key signature nonce selection pcr_digest pcrs");
 }
 
 static void another_keys_signature_is_refused(void **state)
@@ -783,8 +786,6 @@ static void assert_trust(const struct tl_cert *leaf, const struct tl_cert *ca,
 static void a_chain_to_a_pinned_root_vouches_for_its_leafs_key(void **state)
 {
     const struct tl_cert leaf = good_leaf(), ca = good_ca(), root = good_root();
-    static const uint8_t zero[1000];
-    uint8_t ff[3];
     int64_t until = 0;
     struct chain c;
 
@@ -797,13 +798,8 @@ static void a_chain_to_a_pinned_root_vouches_for_its_leafs_key(void **state)
     assert_int_equal(clo_buf_append(&c.der[2], c.root_der.p, c.root_der.len), 0);
     c.n = 3;
     assert_int_equal(trust_of(&c, NULL, NULL).status, CLOISTER_CHECK_PASS);
-    /* as it stands in an NV index */
-    assert_int_equal(clo_buf_append(&c.der[0], zero, sizeof zero), 0);
-    assert_int_equal(trust_of(&c, NULL, NULL).status, CLOISTER_CHECK_PASS);
-    memset(ff, 0xff, sizeof ff);
-    assert_int_equal(clo_buf_append(&c.der[1], ff, sizeof ff), 0);
-    assert_int_equal(trust_of(&c, NULL, NULL).status, CLOISTER_CHECK_PASS);
-    c.der[1].p[c.der[1].len - 2] = 0; /* filling of two kinds is no filling */
+    /* one certificate, and nothing behind it */
+    assert_int_equal(clo_buf_append(&c.der[1], "", 1), 0);
     assert_int_equal(trust_of(&c, NULL, NULL).status, CLOISTER_CHECK_FAIL);
     chain_clear(&c);
 }
@@ -918,6 +914,134 @@ static void a_policy_may_name_the_key_itself(void **state)
     clo_key_free(key);
 }
 
+/* ---- as raw evidence ---- */
+
+/* A quote with what comes beside it; the public area and the certificates may be absent. */
+struct raw_tpm {
+    struct tl_quote q;
+    uint8_t pub[1024];
+    size_t pub_n;
+    struct chain chain;
+};
+
+static void raw_tpm_make(struct raw_tpm *t)
+{
+    const struct tl_recipe r = tl_good();
+    const struct tl_cert leaf = good_leaf(), ca = good_ca(), root = good_root();
+
+    tl_make(&r, &t->q);
+    t->pub_n = tl_public(tl.rsa, TL_RESTRICTED, t->pub, sizeof t->pub);
+    chain_make(&t->chain, &leaf, &ca, &root);
+}
+
+/* What the checks of the key, of what vouches for it and of the signature say. */
+static void assert_raw(const struct raw_tpm *t, enum cloister_check_status key,
+                       enum cloister_check_status trusted, enum cloister_check_status signature)
+{
+    struct cloister_roots *roots = NULL;
+    struct cloister_raw *raw = NULL;
+    struct cloister_verdict v;
+
+    assert_int_equal(cloister_roots_new(&roots), 0);
+    assert_int_equal(cloister_roots_add_tpm(roots, t->chain.root_der.p, t->chain.root_der.len), 0);
+    assert_int_equal(cloister_raw_new(CLOISTER_RAW_TPM, &raw), 0);
+    assert_int_equal(cloister_raw_add(raw, CLOISTER_ITEM_TPM_QUOTE, t->q.quote, t->q.quote_n), 0);
+    assert_int_equal(cloister_raw_add(raw, CLOISTER_ITEM_TPM_SIGNATURE, t->q.sig, t->q.sig_n), 0);
+    assert_int_equal(cloister_raw_add(raw, CLOISTER_ITEM_PCRS, t->q.pcrs, t->q.pcrs_n), 0);
+    if (t->pub_n > 0)
+        assert_int_equal(cloister_raw_add(raw, CLOISTER_ITEM_TPM_KEY, t->pub, t->pub_n), 0);
+    for (size_t i = 0; i < t->chain.n; i++)
+        assert_int_equal(cloister_raw_add(raw, CLOISTER_ITEM_CERTIFICATES, t->chain.der[i].p,
+                                          t->chain.der[i].len),
+                         0);
+    assert_int_equal(cloister_raw_expect(raw, TL_NONCE, 32), 0);
+    assert_int_not_equal(cloister_raw_appraise(raw, NULL, roots, TL_NOW, &v), 0);
+    for (size_t i = 0; i < v.checks; i++) {
+        if (v.check[i].id == CLOISTER_CHECK_TPM_KEY)
+            assert_int_equal(v.check[i].status, key);
+        else if (v.check[i].id == CLOISTER_CHECK_TPM_KEY_TRUSTED)
+            assert_int_equal(v.check[i].status, trusted);
+        else if (v.check[i].id == CLOISTER_CHECK_TPM_SIGNATURE)
+            assert_int_equal(v.check[i].status, signature);
+    }
+    cloister_raw_free(raw);
+    cloister_roots_free(roots);
+}
+
+static void a_certificate_out_of_an_nv_index_is_read(void **state)
+{
+    uint8_t filling[1000];
+    struct raw_tpm t = {0};
+
+    (void)state;
+    for (int pub = 0; pub < 2; pub++)
+        for (int fill = 0; fill <= 0xff; fill += 0xff) {
+            raw_tpm_make(&t);
+            t.pub_n = pub ? t.pub_n : 0;
+            memset(filling, fill, sizeof filling);
+            assert_int_equal(clo_buf_append(&t.chain.der[0], filling, sizeof filling), 0);
+            assert_int_equal(clo_buf_append(&t.chain.der[1], filling, 1), 0);
+            assert_raw(&t, pub ? CLOISTER_CHECK_PASS : CLOISTER_CHECK_MISSING, CLOISTER_CHECK_PASS,
+                       pub ? CLOISTER_CHECK_PASS : CLOISTER_CHECK_MISSING);
+            chain_clear(&t.chain);
+        }
+}
+
+static void what_is_no_filling_is_not_cut_off(void **state)
+{
+    static const char *const behind[] = {"\x01", "\xff\xfe", "\x30"};
+    struct raw_tpm t = {0};
+
+    (void)state;
+    for (size_t i = 0; i < CLO_ARRAY_LEN(behind); i++)
+        for (int pub = 0; pub < 2; pub++) {
+            raw_tpm_make(&t);
+            t.pub_n = pub ? t.pub_n : 0;
+            assert_int_equal(clo_buf_append(&t.chain.der[0], behind[i], strlen(behind[i])), 0);
+            assert_raw(&t, CLOISTER_CHECK_MISSING, CLOISTER_CHECK_FAIL, CLOISTER_CHECK_MISSING);
+            chain_clear(&t.chain);
+        }
+}
+
+/* TPM2B_PUBLIC, as tools store it: the public area's length before it. */
+static void a_public_area_may_have_its_length_before_it(void **state)
+{
+    struct raw_tpm t = {0};
+
+    (void)state;
+    raw_tpm_make(&t);
+    memmove(t.pub + 2, t.pub, t.pub_n);
+    t.pub[0] = (uint8_t)(t.pub_n >> 8);
+    t.pub[1] = (uint8_t)t.pub_n;
+    t.pub_n += 2;
+    assert_raw(&t, CLOISTER_CHECK_PASS, CLOISTER_CHECK_PASS, CLOISTER_CHECK_PASS);
+    t.pub[1]--;
+    assert_raw(&t, CLOISTER_CHECK_MISSING, CLOISTER_CHECK_FAIL, CLOISTER_CHECK_MISSING);
+    t.pub[1]++;
+    t.pub_n--;
+    assert_raw(&t, CLOISTER_CHECK_MISSING, CLOISTER_CHECK_FAIL, CLOISTER_CHECK_MISSING);
+    chain_clear(&t.chain);
+}
+
+/* What is there and wrong is another thing than what isn't there. */
+static void what_is_no_key_is_refused_and_no_key_is_missing(void **state)
+{
+    struct raw_tpm t = {0};
+
+    (void)state;
+    raw_tpm_make(&t);
+    t.pub[0] ^= 1;
+    assert_raw(&t, CLOISTER_CHECK_MISSING, CLOISTER_CHECK_FAIL, CLOISTER_CHECK_MISSING);
+    t.pub_n = 0;
+    t.chain.n = 0;
+    assert_raw(&t, CLOISTER_CHECK_MISSING, CLOISTER_CHECK_MISSING, CLOISTER_CHECK_MISSING);
+    t.chain.n = 2;
+    t.chain.der[0].len = 2;
+    t.chain.der[0].p[1] = 0; /* an empty SEQUENCE */
+    assert_raw(&t, CLOISTER_CHECK_MISSING, CLOISTER_CHECK_FAIL, CLOISTER_CHECK_MISSING);
+    chain_clear(&t.chain);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -955,6 +1079,10 @@ int main(void)
         cmocka_unit_test(an_authority_below_one_that_may_have_none_is_refused),
         cmocka_unit_test(without_a_certificate_or_a_root_nothing_vouches),
         cmocka_unit_test(a_policy_may_name_the_key_itself),
+        cmocka_unit_test(a_certificate_out_of_an_nv_index_is_read),
+        cmocka_unit_test(what_is_no_filling_is_not_cut_off),
+        cmocka_unit_test(a_public_area_may_have_its_length_before_it),
+        cmocka_unit_test(what_is_no_key_is_refused_and_no_key_is_missing),
     };
 
     return cmocka_run_group_tests_name("tpm", tests, tl_open, tl_close);

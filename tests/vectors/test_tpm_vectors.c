@@ -356,7 +356,7 @@ static void a_software_tpms_quote_is_trusted_only_if_its_key_is_pinned(void **st
                      0);
     assert_judged("key", "key_trusted signature nonce selection pcr_digest pcrs");
     s.restricted = true;
-    assert_judged("", "key_trusted signature nonce selection pcr_digest pcrs");
+    assert_judged("", "key key_trusted signature nonce selection pcr_digest pcrs");
     assert_int_equal(clo_sha256(spki.p, spki.n, digest), 0);
     s.policy.tpm.keys = pinned;
     assert_int_equal(clo_tpm_key_trust(s.key, NULL, 0, &s.policy, &none, NOV_2026, &s.vb, &s.trust),
@@ -401,6 +401,7 @@ static enum cloister_check_status chain_status(const char *leaf, const char *int
     cert_load(intermediate, &chain[1]);
     cert_load(root_name, &root_der);
     n = (size_t)(chain[0].p[2] << 8 | chain[0].p[3]) + 4; /* without the filling of an NV index */
+    chain[0].len = n;
     assert_int_equal(clo_cert_parse(chain[0].p, n, &cert), 0);
     assert_int_equal(clo_key_of_cert(cert, &key), 0);
     assert_int_equal(clo_cert_parse(root_der.p, root_der.len, &root), 0);
