@@ -140,29 +140,38 @@ static void check_header(struct clo_quote_appraisal *a)
                    NULL, actual, "bytes that nothing covers stand behind the quote");
 }
 
-/* Where the chain's last certificate isn't the pinned one byte for byte, it has to be another of the same key: Intel issued its root twice. */
-static int root_compare(struct clo_quote_appraisal *a, const struct clo_root *pin)
+/* Where it isn't the pinned one byte for byte, it has to be another of the same key: Intel issued its root twice. */
+int clo_quote_root_is(const struct clo_quote_appraisal *a, const struct clo_buf *der, bool *ret)
 {
-    const struct clo_buf *last = &a->chain[CLO_QUOTE_CHAIN_LEN - 1];
     uint8_t theirs[CLO_SHA256_LEN], ours[CLO_SHA256_LEN];
     struct clo_cert *c = NULL;
     int err;
 
-    if (a->chain_n < CLO_QUOTE_CHAIN_LEN || a->root == NULL ||
-        (last->len == pin->n && memcmp(last->p, pin->der, pin->n) == 0))
+    *ret = der->len == a->pin->n && memcmp(der->p, a->pin->der, a->pin->n) == 0;
+    if (*ret)
         return 0;
-    a->root_other = true;
-    if ((err = clo_cert_parse(last->p, last->len, &c)) == 0 &&
+    if ((err = clo_cert_parse(der->p, der->len, &c)) == 0 &&
         (err = clo_cert_signed_by(c, a->root, CLO_SIG_ECDSA_P256_SHA256)) == 0 &&
         (err = clo_cert_spki_digest(c, theirs)) == 0 &&
         (err = clo_cert_spki_digest(a->root, ours)) == 0)
-        a->root_other = memcmp(theirs, ours, sizeof ours) != 0;
+        *ret = memcmp(theirs, ours, sizeof ours) == 0;
     clo_cert_free(c);
     return clo_quote_ours(err) ? err : 0;
 }
 
+static int root_compare(struct clo_quote_appraisal *a)
+{
+    bool same = true;
+    int err = 0;
+
+    if (a->chain_n == CLO_QUOTE_CHAIN_LEN && a->root != NULL)
+        err = clo_quote_root_is(a, &a->chain[CLO_QUOTE_CHAIN_LEN - 1], &same);
+    a->root_other = !same;
+    return err;
+}
+
 /* The chain out of the quote, or the caller's where the quote has none. */
-static int chain_load(struct clo_quote_appraisal *a, const struct clo_root *pin)
+static int chain_load(struct clo_quote_appraisal *a)
 {
     const enum cloister_check_id id = CLOISTER_CHECK_QUOTE_CHAIN_PRESENT;
     const char *wrong = NULL;
@@ -201,7 +210,7 @@ static int chain_load(struct clo_quote_appraisal *a, const struct clo_root *pin)
     a->pck_err = clo_pck_read(a->leaf, &a->pck);
     if (clo_quote_ours(a->pck_err))
         return a->pck_err;
-    return root_compare(a, pin);
+    return root_compare(a);
 }
 
 /* Keep the newer of two lists. */
@@ -495,15 +504,19 @@ int clo_quote_appraise(const struct clo_quote_input *in, const struct cloister_p
                        const struct cloister_roots *roots, int64_t now,
                        struct clo_verdict_builder *vb, struct clo_hw_result *ret)
 {
-    struct clo_quote_appraisal a = {
-        .in = in, .policy = policy, .now = now, .vb = vb, .root = roots->intel.cert};
+    struct clo_quote_appraisal a = {.in = in,
+                                    .policy = policy,
+                                    .now = now,
+                                    .vb = vb,
+                                    .pin = &roots->intel,
+                                    .root = roots->intel.cert};
     int err;
 
     if (policy != NULL)
         a.floor = in->sgx ? &policy->sgx.tcb : &policy->tdx.tcb;
     if (!quote_read(&a))
         return 0;
-    if ((err = chain_load(&a, &roots->intel)) != 0 || (err = crls_find(&a)) != 0 ||
+    if ((err = chain_load(&a)) != 0 || (err = crls_find(&a)) != 0 ||
         (err = authenticate(&a)) != 0 || (err = clo_quote_collateral_load(&a)) != 0)
         goto out;
     check_header(&a);

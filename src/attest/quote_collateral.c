@@ -16,10 +16,11 @@
 
 /* ---- reading and verifying ---- */
 
-/* The signer, and its root where that came along: the pinned one, then. */
+/* The signer, and its root where that came along: the pinned one, then, and nothing behind it. */
 static int signer_load(struct clo_quote_appraisal *a)
 {
     const struct clo_collateral *c = a->in->collateral;
+    bool same = true;
     char cn[64];
     int err;
 
@@ -36,6 +37,12 @@ static int signer_load(struct clo_quote_appraisal *a)
     if (err == 0 && (clo_cert_cn(a->signer, cn, sizeof cn) != 0 || strcmp(cn, CN_SIGNER) != 0 ||
                      clo_cert_is_ca(a->signer)))
         err = CLOISTER_E_AUTH;
+    if (err == 0 && a->root != NULL && c->collateral_chain_n > 1) {
+        if ((err = clo_quote_root_is(a, &c->collateral_chain[1], &same)) != 0)
+            return err;
+        if (!same || c->collateral_chain_n > 2)
+            err = CLOISTER_E_AUTH;
+    }
     a->signer_err = err;
     return 0;
 }
@@ -118,8 +125,10 @@ static void check_signed(struct clo_quote_appraisal *a)
         clo_quote_missing(a, id, "there is no root that could have signed it");
     else
         clo_quote_fact(a, id, a->collateral_ok, NULL, NULL,
-                       a->signer_err != 0 ? "its signer isn't Intel's TCB signing certificate"
-                                          : "a signature is wrong");
+                       a->signer_err != 0
+                           ? "its signer isn't Intel's TCB signing certificate, or more "
+                             "than that and the root came"
+                           : "a signature is wrong");
 }
 
 static void check_dates(struct clo_quote_appraisal *a)
@@ -332,6 +341,8 @@ static void check_advisories(struct clo_quote_appraisal *a)
         advisories_of(&all, a->floor, a->tcb.level->advisories);
     if (a->tcb.module_level != NULL)
         advisories_of(&all, a->floor, a->tcb.module_level->advisories);
+    if (a->tcb.running_level != NULL && a->tcb.running_level != a->tcb.module_level)
+        advisories_of(&all, a->floor, a->tcb.running_level->advisories);
     if (a->tcb.qe_level != NULL)
         advisories_of(&all, a->floor, a->tcb.qe_level->advisories);
     if (a->floor == NULL)
@@ -377,7 +388,7 @@ static void check_module(struct clo_quote_appraisal *a)
                      clo_quote_zero(r->seam_attributes, sizeof r->seam_attributes),
                  trusted, expected, actual, "its signer or its attributes are others");
     /* A module of version 0 has its SVN among the platform's; one that has been replaced since needs a relaunch. */
-    if (r->tee_tcb_svn[1] == 0)
+    if (r->tee_tcb_svn[1] == 0 && a->tcb.module_status == CLO_TCB_UP_TO_DATE)
         status_check(a, tcb, a->tcb.level == NULL ? 0 : a->tcb.level->status, trusted,
                      "no level of Intel's fits this platform");
     else

@@ -25,6 +25,7 @@ struct clo_quote_appraisal {
     size_t chain_n;
     const struct clo_cert *leaf, *ca; /* both or none */
     struct clo_cert *leaf_owned, *ca_owned;
+    const struct clo_root *pin;
     const struct clo_cert *root;        /* pinned, or NULL */
     bool root_other;                    /* the chain ends in another root */
     struct clo_crl *root_crl, *pck_crl; /* signed by root, by ca; or NULL */
@@ -62,6 +63,9 @@ void clo_quote_missing(struct clo_quote_appraisal *a, enum cloister_check_id id,
 bool clo_quote_within(struct clo_quote_appraisal *a, int64_t from, int64_t to,
                       char expected[CLO_QUOTE_TEXT], char actual[CLO_QUOTE_TEXT]);
 bool clo_quote_zero(const uint8_t *p, size_t n);
+/* Is this the pinned root, which is there, or another certificate of the same key? */
+CLO_MUST_USE int clo_quote_root_is(const struct clo_quote_appraisal *a, const struct clo_buf *der,
+                                   bool *ret);
 
 /* Read TCB info, QE identity and their signer, and verify them; before any check of theirs. */
 CLO_MUST_USE int clo_quote_collateral_load(struct clo_quote_appraisal *a);

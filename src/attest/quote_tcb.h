@@ -3,6 +3,9 @@
  * What Intel's collateral says of one platform: the levels that fit it, and the status that they come to. Intel's own
  * algorithm (Intel SGX TDX DCAP Quote Verification Library, section "TCB status"): the first level whose components are all at most
  * the platform's; then the quoting enclave's and the TDX module's own levels can make it worse.
+ *
+ * Stricter than Intel's: a module can be replaced under a running TD, in both directions. What TD 1.5 says of the one that runs now
+ * (TEE_TCB_SVN2) is judged like what it was started by; Intel's library looks at it only for an excuse.
  */
 #ifndef CLO_ATTEST_QUOTE_TCB_H
 #define CLO_ATTEST_QUOTE_TCB_H
@@ -17,8 +20,9 @@ struct clo_tcb_judged {
     const struct clo_tdx_module *module;  /* TDX: whose identity the module has to have */
     const struct clo_svn_level
         *module_level; /* NULL too for a module of version 0: the platform's level covers it */
-    unsigned qe_status, module_status;
-    unsigned status; /* all of them together */
+    const struct clo_svn_level *running_level; /* TD 1.5: of the module that runs now */
+    unsigned qe_status, module_status;         /* the module's: the worse one of the two */
+    unsigned status;                           /* all of them together */
 };
 /* Any of info, qe and pck may be NULL: what needs it isn't found. info is of the quote's own kind. */
 void clo_tcb_judge(const struct clo_quote *q, const struct clo_pck *pck,

@@ -663,6 +663,33 @@ static void collateral_is_signed_by_intels_signer(void **state)
 }
 
 /* One byte of the signed object, of the signature, or between them. */
+/* Behind the signer its root may come along, and nothing else. */
+static void the_signer_comes_alone_or_with_its_root(void **state)
+{
+    struct recipe r = td();
+    struct clo_verdict_builder vb;
+    struct clo_hw_result hw;
+    struct evidence e;
+
+    (void)state;
+    for (size_t i = 0; i < 4; i++) {
+        struct clo_collateral *c = &e.collateral;
+
+        lab_make(&r, &e);
+        for (size_t k = 1; k < (i == 3 ? 3u : 2u); k++) {
+            const struct clo_buf *from = i == 1 ? &e.chain[1] : &e.chain[2];
+
+            c->collateral_chain[k] = clo_buf_init(CLO_CERT_MAX);
+            app(&c->collateral_chain[k], from->p, i == 2 ? from->len - 1 : from->len);
+            c->collateral_chain_n++;
+        }
+        appraise_made(&e, r.now, &vb, &hw);
+        assert_int_equal(clo_vb_status(&vb, CLOISTER_CHECK_QUOTE_COLLATERAL_CHAIN),
+                         i == 0 ? CLOISTER_CHECK_PASS : CLOISTER_CHECK_FAIL);
+        lab_clear(&e);
+    }
+}
+
 static void a_changed_byte_of_collateral_is_refused(void **state)
 {
     const struct recipe r = td();
@@ -977,6 +1004,66 @@ static void a_td_may_be_advised_to_start_anew(void **state)
     r = lab_td(5, CLO_QUOTE_BODY_TD10);
     r.body[TD_SVN] = 3;
     assert_string_equal(says(&r, CLOISTER_CHECK_QUOTE_TCB).actual, "OutOfDate");
+}
+
+/* The module that runs now can be an older one, too: updating a module under a running TD goes in both directions. */
+static void the_module_that_runs_now_is_judged_as_well(void **state)
+{
+    struct recipe r = td15();
+
+    (void)state;
+    edit(r.policy, STATUSES("'UpToDate','TDRelaunchAdvised'"));
+    r.body[TD_SVN2] = 3;
+    fails(&r, "quote.tcb tdx.module_tcb");
+    assert_string_equal(says(&r, CLOISTER_CHECK_QUOTE_TCB).actual, "OutOfDate");
+    assert_string_equal(says(&r, CLOISTER_CHECK_TDX_MODULE_TCB).actual, "OutOfDate");
+    assert_string_equal(says(&r, CLOISTER_CHECK_QUOTE_ADVISORIES).actual, "INTEL-SA-00003");
+    r.body[TD_SVN2] = 1; /* below every level */
+    fails(&r, "quote.tcb tdx.module_tcb");
+    assert_string_equal(says(&r, CLOISTER_CHECK_QUOTE_TCB).actual, "");
+    r.body[TD_SVN2] = 5;
+    r.body[TD_SVN2 + 1] = 2; /* of a version that nobody knows */
+    fails(&r, "quote.tcb tdx.module_tcb");
+    r.body[TD_SVN2 + 1] = 1;
+    r.body[TD_SVN2 + 2] = 1; /* another component: the second level's */
+    fails(&r, "quote.tcb");
+    assert_string_equal(says(&r, CLOISTER_CHECK_QUOTE_TCB).actual, "OutOfDate");
+    r.body[TD_SVN2 + 2] = 0; /* no level's */
+    fails(&r, "quote.tcb");
+    assert_string_equal(says(&r, CLOISTER_CHECK_QUOTE_TCB).actual, "");
+    r = td15();
+    memset(r.body + TD_SVN2, 0, 16);
+    fails(&r, "quote.tcb");
+
+    r = td15(); /* the second level of the module is revoked */
+    edit(r.policy, STATUSES("'UpToDate','OutOfDate','TDRelaunchAdvised'"));
+    edit_after(r.info, "'TDX_01'", "'OutOfDate'", "'Revoked'");
+    r.body[TD_SVN2] = 3;
+    fails(&r, "quote.tcb tdx.module_tcb");
+
+    r = td15(); /* a module without an identity, and then one that has one */
+    edit(r.policy, STATUSES("'UpToDate','TDRelaunchAdvised'"));
+    r.body[TD_SVN + 1] = 0;
+    passes(&r);
+    r.body[TD_SVN2] = 3;
+    fails(&r, "quote.tcb tdx.module_tcb");
+
+    r = td15(); /* starting anew helps only with a module that is up to date itself */
+    edit(r.policy, STATUSES("'UpToDate','TDRelaunchAdvised'"));
+    edit_after(r.info, "'TDX_01'", "'UpToDate'", "'OutOfDate'");
+    r.body[TD_SVN] = 3;
+    fails(&r, "quote.tcb tdx.module_tcb");
+}
+
+/* Intel gives modules and quoting enclaves three statuses; another one isn't known, whatever the policy accepts of platforms. */
+static void a_quoting_enclave_has_one_of_three_statuses(void **state)
+{
+    struct recipe r = td();
+
+    (void)state;
+    edit(r.policy, STATUSES("'UpToDate','OutOfDate','SWHardeningNeeded'"));
+    edit(r.identity, "'tcbStatus':'UpToDate'", "'tcbStatus':'SWHardeningNeeded'");
+    fails(&r, "quote.qe_tcb quote.tcb");
 }
 
 static void open_advisories_are_accepted_by_name(void **state)
@@ -1519,6 +1606,7 @@ int main(void)
         cmocka_unit_test(no_other_flipped_bit_changes_what_is_accepted),
         cmocka_unit_test(collateral_that_is_not_there_is_missing),
         cmocka_unit_test(collateral_is_signed_by_intels_signer),
+        cmocka_unit_test(the_signer_comes_alone_or_with_its_root),
         cmocka_unit_test(a_changed_byte_of_collateral_is_refused),
         cmocka_unit_test(collateral_has_its_dates),
         cmocka_unit_test(collateral_is_as_new_as_the_policy_wants),
@@ -1532,6 +1620,8 @@ int main(void)
         cmocka_unit_test(each_part_has_its_own_level_accepted),
         cmocka_unit_test(the_module_is_intels),
         cmocka_unit_test(a_td_may_be_advised_to_start_anew),
+        cmocka_unit_test(the_module_that_runs_now_is_judged_as_well),
+        cmocka_unit_test(a_quoting_enclave_has_one_of_three_statuses),
         cmocka_unit_test(open_advisories_are_accepted_by_name),
         cmocka_unit_test(tcb_info_is_read_strictly),
         cmocka_unit_test(what_intel_may_add_is_no_fault),
