@@ -151,17 +151,22 @@ int clo_gpu_chain_load(struct clo_gpu_chains *c, const struct clo_device *d,
 
 /* ---- revocation ---- */
 
+/* An answer is about one key's certificates, however many certificates that key has. */
 static int answer_signed_by(struct clo_gpu_chains *c, struct clo_gpu_answer *a,
                             const struct clo_cert *issuer, bool *ret)
 {
+    uint8_t key[CLO_SHA256_LEN];
     int64_t until = INT64_MIN;
     int err;
 
-    if (a->issuer != issuer) {
+    if ((err = clo_cert_spki_digest(issuer, key)) != 0)
+        return err;
+    if (!a->asked || memcmp(a->issuer_key, key, sizeof key) != 0) {
         err = clo_ocsp_signed_by(a->ocsp, issuer, c->now, &until);
         if (ours(err))
             return err;
-        a->issuer = issuer;
+        a->asked = true;
+        memcpy(a->issuer_key, key, sizeof key);
         a->signed_by_issuer = err == 0;
         a->until = until;
     }

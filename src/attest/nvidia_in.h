@@ -51,8 +51,9 @@ struct clo_gpu_cert {
     struct clo_gpu_revocation revocation;
 };
 struct clo_gpu_answer {
-    struct clo_ocsp *ocsp;         /* NULL: can't be read */
-    const struct clo_cert *issuer; /* the one that the next two are about */
+    struct clo_ocsp *ocsp; /* NULL: can't be read */
+    bool asked;
+    uint8_t issuer_key[CLO_SHA256_LEN]; /* whose signature the next two are about */
     bool signed_by_issuer;
     int64_t until;
 };

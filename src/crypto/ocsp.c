@@ -105,6 +105,16 @@ static int single_read(struct clo_rd *rd, struct single *ret)
     return 0;
 }
 
+/*
+ * Who signs speaks for one authority's certificates, so that a response about several's would be good for one at most. Refusing it
+ * whole bounds the signatures that have to be verified: a response has one issuer to ask.
+ */
+static bool same_issuer(const struct single *a, const struct single *b)
+{
+    return clo_der_same(&a->hash_alg, &b->hash_alg) && clo_der_same(&a->name_hash, &b->name_hash) &&
+           clo_der_same(&a->key_hash, &b->key_hash);
+}
+
 /* ResponderID: byName [1] Name, byKey [2] OCTET STRING, tags explicit. */
 static int responder_read(struct clo_rd *rd, struct clo_ocsp *o)
 {
@@ -140,6 +150,8 @@ static int data_read(struct clo_rd *rd, struct clo_ocsp *o)
             return CLOISTER_E_LIMIT;
         if ((err = single_read(&list, &o->single[o->singles])) != 0)
             return err;
+        if (!same_issuer(&o->single[0], &o->single[o->singles]))
+            return CLOISTER_E_UNSUPPORTED;
         o->singles++;
     }
     if ((err = extensions_read(&body, CLO_DER_CONTEXT(1))) != 0)
@@ -281,8 +293,9 @@ static bool may_respond(const struct clo_cert *c, const struct clo_cert *issuer,
            now < c->not_after;
 }
 
+/* *tried: it is who the response names, fit for it, and so the only one to verify signatures for. */
 static int delegated_check(const struct clo_ocsp *o, const struct clo_cert *c,
-                           const struct clo_cert *issuer, int64_t now)
+                           const struct clo_cert *issuer, int64_t now, bool *tried)
 {
     bool named = false;
     int err;
@@ -291,6 +304,7 @@ static int delegated_check(const struct clo_ocsp *o, const struct clo_cert *c,
         return err;
     if (!named || !clo_cert_is_ca(issuer) || !may_respond(c, issuer, now))
         return CLOISTER_E_AUTH;
+    *tried = true;
     if ((err = signature_check(&c->alg, issuer, &c->tbs, &c->sig)) != 0)
         return err;
     return signature_check(&o->alg, c, &o->tbs, &o->sig);
@@ -299,7 +313,7 @@ static int delegated_check(const struct clo_ocsp *o, const struct clo_cert *c,
 int clo_ocsp_signed_by(const struct clo_ocsp *o, const struct clo_cert *issuer, int64_t now,
                        int64_t *ret_until)
 {
-    bool named = false;
+    bool named = false, tried = false;
     int err;
 
     if ((err = is_responder(o, issuer, &named)) != 0)
@@ -309,11 +323,11 @@ int clo_ocsp_signed_by(const struct clo_ocsp *o, const struct clo_cert *issuer, 
             *ret_until = INT64_MAX;
         return err;
     }
-    for (size_t i = 0; i < o->certs; i++) {
+    for (size_t i = 0; i < o->certs && !tried; i++) {
         struct clo_cert *c = NULL;
 
         err = clo_cert_parse_eku(o->cert[i].p, o->cert[i].left, &c);
-        if (err == 0 && (err = delegated_check(o, c, issuer, now)) == 0)
+        if (err == 0 && (err = delegated_check(o, c, issuer, now, &tried)) == 0)
             *ret_until = c->not_after;
         clo_cert_free(c);
         if (err == 0 || err == CLOISTER_E_MEMORY || err == CLOISTER_E_CRYPTO)
@@ -355,7 +369,8 @@ static int id_hash(const struct clo_rd *alg, const struct clo_rd *in, uint8_t re
     return CLOISTER_E_UNSUPPORTED;
 }
 
-static int single_matches(const struct single *s, const struct clo_cert *c,
+/* Does the CertID name this issuer? */
+static int issuer_matches(const struct single *s, const struct clo_cert *c,
                           const struct clo_cert *issuer, bool *ret)
 {
     uint8_t name[CLO_SHA384_LEN], key[CLO_SHA384_LEN];
@@ -364,8 +379,6 @@ static int single_matches(const struct single *s, const struct clo_cert *c,
     int err;
 
     *ret = false;
-    if (!clo_der_same(&s->serial, &c->serial))
-        return 0;
     if ((err = id_hash(&s->hash_alg, &c->issuer, name, &n)) != 0 ||
         (err = id_hash(&s->hash_alg, &issuer->key_bits, key, &n)) != 0)
         return err == CLOISTER_E_UNSUPPORTED ? 0 : err;
@@ -379,20 +392,23 @@ int clo_ocsp_find(const struct clo_ocsp *o, const struct clo_cert *c, const stru
                   struct clo_ocsp_answer *ret)
 {
     const struct single *found = NULL;
+    bool several = false, matches = false;
+    int err;
 
     for (size_t i = 0; i < o->singles; i++) {
-        bool matches = false;
-        int err = single_matches(&o->single[i], c, issuer, &matches);
-
-        if (err != 0)
-            return err;
-        if (matches && found != NULL)
-            return CLOISTER_E_DUPLICATE;
-        if (matches)
-            found = &o->single[i];
+        if (!clo_der_same(&o->single[i].serial, &c->serial))
+            continue;
+        several = several || found != NULL;
+        found = &o->single[i];
     }
     if (found == NULL)
         return CLOISTER_E_NOT_FOUND;
+    if ((err = issuer_matches(found, c, issuer, &matches)) != 0)
+        return err;
+    if (!matches)
+        return CLOISTER_E_NOT_FOUND;
+    if (several)
+        return CLOISTER_E_DUPLICATE;
     *ret = found->answer;
     return 0;
 }

@@ -12,12 +12,15 @@
 #define CLO_OCSP_DER_MAX 8192
 
 struct clo_ocsp;
-/* One successful BasicOCSPResponse and nothing behind it; CLOISTER_E_UNSUPPORTED for another status or type. */
+/*
+ * One successful BasicOCSPResponse and nothing behind it. CLOISTER_E_UNSUPPORTED for another status or type, and for one that is
+ * about several authorities' certificates or names one in two ways.
+ */
 CLO_MUST_USE int clo_ocsp_parse(const void *der, size_t n, struct clo_ocsp **ret);
 void clo_ocsp_free(struct clo_ocsp *o);
 /*
  * Is the response signed by the issuer itself, or by a certificate inside it that the issuer signed for this
- * purpose (EKU OCSPSigning, within its dates at `now`)? By ECDSA P-384 or P-256 with a SHA-2 hash, or RSA with SHA-2 of at
+ * purpose (EKU OCSPSigning, within its dates at `now`; the first one that the response names)? By ECDSA P-384 or P-256 with a SHA-2 hash, or RSA with SHA-2 of at
  * least 2048 bits. *ret_until: the end of the responder's certificate, INT64_MAX for the issuer itself. 0 or
  * CLOISTER_E_AUTH.
  */

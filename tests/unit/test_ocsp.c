@@ -606,7 +606,7 @@ static void one_of_several_answers_is_found(void **state)
     r.spec.answers = 3;
     r.answer[0].cert = lab.other_leaf;
     r.answer[1].status = CLO_OCSP_REVOKED;
-    r.answer[2].issuer = lab.stranger;
+    r.answer[2].cert = lab.responder;
     assert_int_equal(answer_of(&r).status, CLO_OCSP_REVOKED);
 }
 
@@ -619,10 +619,31 @@ static void two_answers_are_none(void **state)
     r.spec.answers = 2;
     r.answer[1].status = CLO_OCSP_REVOKED;
     find_gives(&r, CLOISTER_E_DUPLICATE);
-    r.answer[1].id_hash = CLO_MAKE_SHA256; /* nor when they name it differently */
-    find_gives(&r, CLOISTER_E_DUPLICATE);
     r.answer[1].status = CLO_OCSP_GOOD;
     find_gives(&r, CLOISTER_E_DUPLICATE);
+}
+
+/* Who signs may speak for one authority; nor can one certificate then be named in two ways. */
+static void a_response_speaks_for_one_issuer(void **state)
+{
+    struct clo_ocsp *o = NULL;
+    struct recipe r;
+    struct clo_buf b;
+
+    (void)state;
+    for (int k = 0; k < 2; k++) {
+        good(&r);
+        r.spec.answers = 2;
+        r.answer[1].cert = lab.other_leaf;
+        if (k == 0)
+            r.answer[1].issuer = lab.stranger;
+        else
+            r.answer[1].id_hash = CLO_MAKE_SHA256;
+        b = der_of(&r);
+        assert_int_equal(clo_ocsp_parse(b.p, b.len, &o), CLOISTER_E_UNSUPPORTED);
+        assert_null(o);
+        clo_buf_clear(&b);
+    }
 }
 
 /* ---- what the bytes are ---- */
@@ -778,6 +799,7 @@ int main(void)
         cmocka_unit_test(an_answer_for_somebody_else_is_none),
         cmocka_unit_test(one_of_several_answers_is_found),
         cmocka_unit_test(two_answers_are_none),
+        cmocka_unit_test(a_response_speaks_for_one_issuer),
         cmocka_unit_test(dates_are_dates),
         cmocka_unit_test(dates_are_counted_as_libcrypto_counts_them),
         cmocka_unit_test(other_responses_are_unsupported),
