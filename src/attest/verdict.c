@@ -20,14 +20,22 @@ static const struct {
 #undef CHECK_ROW_
 };
 
+/* Each number's place in the table, and one more: 0 is a number that no check has. */
+static const uint8_t place_plus_1[] = {
+#define CHECK_PLACE_(number, id, name, title) [number] = CLO_CHECK_PLACE_##id + 1,
+    CLOISTER_CHECK_LIST(CHECK_PLACE_)
+#undef CHECK_PLACE_
+};
+_Static_assert(CLO_CHECK_COUNT < UINT8_MAX, "a place fits a byte");
+
 /* CLO_CHECK_COUNT for an unknown id. */
 static size_t place_of(enum cloister_check_id id)
 {
-    size_t i = 0;
+    const size_t n = (size_t)id;
 
-    while (i < CLO_CHECK_COUNT && check_table[i].id != id)
-        i++;
-    return i;
+    if (n >= CLO_ARRAY_LEN(place_plus_1) || place_plus_1[n] == 0)
+        return CLO_CHECK_COUNT;
+    return place_plus_1[n] - 1U;
 }
 
 const char *cloister_check_name(enum cloister_check_id id)
@@ -80,16 +88,17 @@ void clo_vb_set(struct clo_verdict_builder *vb, enum cloister_check_id id,
     set_text(c->reason, reason == NULL ? check_table[i].title : reason);
 }
 
+static void leave_out(struct clo_verdict_builder *vb, size_t i)
+{
+    vb->twice = vb->twice || vb->check[i].status != CLOISTER_CHECK_NONE;
+    vb->out[i] = true;
+}
+
 void clo_vb_leave_out(struct clo_verdict_builder *vb, unsigned first, unsigned last)
 {
-    for (size_t i = 0; i < CLO_CHECK_COUNT; i++) {
-        const unsigned id = check_table[i].id;
-
-        if (id >= first && id <= last) {
-            vb->twice = vb->twice || vb->check[i].status != CLOISTER_CHECK_NONE;
-            vb->out[i] = true;
-        }
-    }
+    for (size_t i = 0; i < CLO_CHECK_COUNT; i++)
+        if (check_table[i].id >= first && check_table[i].id <= last)
+            leave_out(vb, i);
 }
 
 /* <cloister/checks.h> says how numbers are shared out. A number that no family has is left out of every verdict. */
@@ -115,7 +124,7 @@ void clo_vb_keep_families(struct clo_verdict_builder *vb, unsigned families)
         const unsigned id = check_table[i].id;
 
         if (id >= 100 && (family_of(id) & families) == 0)
-            clo_vb_leave_out(vb, id, id);
+            leave_out(vb, i);
     }
 }
 

@@ -35,15 +35,22 @@ static bool find(struct clo_rd *rd, const char *what, size_t n)
     return false;
 }
 
+/* RFC 4648 section 4: each digit's value and one more, from 0x20 on; 0 is no digit. */
+/* clang-format off */
+static const uint8_t value_plus_1[] = {
+    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 63, 0, 0, 0, 64,
+    53, 54, 55, 56, 57, 58, 59, 60, 61, 62, 0, 0, 0, 0, 0, 0,
+    0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15,
+    16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 0, 0, 0, 0, 0,
+    0, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40, 41,
+    42, 43, 44, 45, 46, 47, 48, 49, 50, 51, 52, 0, 0, 0, 0, 0,
+};
+/* clang-format on */
+
+/* -1 for what is no digit. */
 static int value(uint8_t c)
 {
-    if (c >= 'A' && c <= 'Z')
-        return c - 'A';
-    if (c >= 'a' && c <= 'z')
-        return c - 'a' + 26;
-    if (c >= '0' && c <= '9')
-        return c - '0' + 52;
-    return c == '+' ? 62 : c == '/' ? 63 : -1;
+    return c >= 0x20 && c < 0x20 + sizeof value_plus_1 ? value_plus_1[c - 0x20] - 1 : -1;
 }
 
 /* One canonical base64 text, white space in it ignored. */
@@ -61,13 +68,15 @@ static int decode(const uint8_t *p, size_t n, struct clo_buf *out)
     for (size_t i = 0; i < n; i++) {
         int v = value(p[i]);
 
-        if (p[i] == ' ' || p[i] == '\t' || p[i] == '\r' || p[i] == '\n')
-            continue;
-        if (p[i] == '=' && have >= 2 && have + pads < 4) {
+        if (v < 0) {
+            if (p[i] == ' ' || p[i] == '\t' || p[i] == '\r' || p[i] == '\n')
+                continue;
+            if (p[i] != '=' || have < 2 || have + pads >= 4)
+                return CLOISTER_E_MALFORMED;
             pads++;
             continue;
         }
-        if (v < 0 || pads != 0)
+        if (pads != 0)
             return CLOISTER_E_MALFORMED;
         group = group << 6 | (uint32_t)v;
         if (++have < 4)
