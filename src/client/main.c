@@ -11,6 +11,7 @@
 #include "client/say.h"
 #include "client/stop.h"
 #include "codec/json.h"
+#include "platform/file.h"
 #include "platform/process.h"
 
 static const struct command {
@@ -48,7 +49,7 @@ static const struct command {
     [CLO_CMD_EXPLAIN] =
         {"explain", clo_command_explain, "[options] FILE",
          "say in plain language what evidence says, who signed it and what is unproven",
-         "FILE is saved evidence, a bundle, or a bare report or quote.\n"},
+         "FILE is saved evidence, a bundle, or a bare report, quote, certificate or piece of collateral.\n"},
     [CLO_CMD_BUNDLE] =
         {"bundle", clo_command_bundle,
          "[options] --evidence FILE --out FILE | TYPE REPORT [options] --out FILE",
@@ -101,10 +102,12 @@ static int flush(int code)
 static int harden(void)
 {
     const mode_t mask = umask(077);
-    const int err = clo_process_harden(0);
+    int err = clo_process_harden(0);
 
     umask(mask);
-    return err != 0 ? err : clo_stop_init();
+    if (err == 0 && (err = clo_stop_init()) == 0)
+        clo_file_stop_fd(clo_stop_fd());
+    return err;
 }
 
 int main(int argc, char **argv)

@@ -250,6 +250,7 @@ void clo_say_file(const char *path, const char *what, int err)
         clo_say_problem(
             "%s holds an API key and others may read it, or it is not yours: `chmod 600` it", path);
         break;
+    case CLOISTER_E_CANCELLED: clo_say_note("stopped"); break;
     case CLOISTER_E_LIMIT: clo_say_problem("%s is larger than allowed", path); break;
     default: clo_say_problem("%s can't be %s: %s", path, what, cloister_strerror(err)); break;
     }

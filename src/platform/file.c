@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,14 +15,37 @@ enum {
     PIECE = 16384
 };
 
+static int stop_fd = -1;
+
+void clo_file_stop_fd(int fd)
+{
+    stop_fd = fd;
+}
+
+/* Until there is something to read, or somebody wants to stop. A regular file never keeps anybody waiting. */
+static int await(int fd)
+{
+    struct pollfd fds[] = {{.fd = fd, .events = POLLIN}, {.fd = stop_fd, .events = POLLIN}};
+
+    while (poll(fds, 2, -1) < 0)
+        if (errno != EINTR)
+            return CLOISTER_E_IO;
+    return fds[1].revents != 0 ? CLOISTER_E_CANCELLED : 0;
+}
+
 static int read_fd(int fd, struct clo_buf *out)
 {
+    struct stat st = {0};
+    const bool waits = stop_fd >= 0 && fstat(fd, &st) == 0 && !S_ISREG(st.st_mode);
+
     for (;;) {
         const size_t room = out->max - out->len;
         uint8_t *dst = NULL, extra = 0;
         ssize_t n;
         int err;
 
+        if (waits && (err = await(fd)) != 0)
+            return err;
         if (room == 0) { /* is there more? */
             n = read(fd, &extra, 1);
             if (n == 0)

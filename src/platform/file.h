@@ -8,6 +8,8 @@
 
 #include "base/rw.h"
 
+/* From now on, reading from a terminal or a pipe ends with CLOISTER_E_CANCELLED once this descriptor is readable; -1: never. */
+void clo_file_stop_fd(int fd);
 /* Append a file to out ("-": standard input). CLOISTER_E_IO, or E_LIMIT beyond out->max. */
 CLO_MUST_USE int clo_file_read(const char *path, struct clo_buf *out);
 /*
