@@ -277,6 +277,93 @@ int clo_bundle_write(const struct clo_bundle *b, struct clo_buf *out)
     return err;
 }
 
+/* ---- collateral ---- */
+
+/* How what is added stands to what is there. */
+enum relation {
+    UNRELATED,
+    NEWER,
+    OLDER
+};
+typedef int compare_fn(const void *p, size_t n, const struct clo_buf *was, enum relation *ret);
+
+static bool ours(int err)
+{
+    return err == CLOISTER_E_MEMORY || err == CLOISTER_E_CRYPTO;
+}
+
+static int crl_compare(const void *p, size_t n, const struct clo_buf *was, enum relation *ret)
+{
+    struct clo_crl *a = NULL, *b = NULL;
+    int err;
+
+    if ((err = clo_crl_parse(p, n, &a)) == 0 && (err = clo_crl_parse(was->p, was->len, &b)) == 0)
+        *ret = clo_crl_replaces(a, b) ? NEWER : clo_crl_replaces(b, a) ? OLDER : UNRELATED;
+    clo_crl_free(a);
+    clo_crl_free(b);
+    return err;
+}
+
+static int ocsp_compare(const void *p, size_t n, const struct clo_buf *was, enum relation *ret)
+{
+    struct clo_ocsp *a = NULL, *b = NULL;
+    int err;
+
+    if ((err = clo_ocsp_parse(p, n, &a)) == 0 && (err = clo_ocsp_parse(was->p, was->len, &b)) == 0)
+        *ret = clo_ocsp_replaces(a, b) ? NEWER : clo_ocsp_replaces(b, a) ? OLDER : UNRELATED;
+    clo_ocsp_free(a);
+    clo_ocsp_free(b);
+    return err;
+}
+
+/* What is added can be read; what is there perhaps can't, and is left alone then. */
+static int list_add(struct clo_buf *at, size_t cap, size_t *count, compare_fn *compare,
+                    const void *p, size_t n, size_t max)
+{
+    struct clo_buf copy = clo_buf_init(max);
+    enum relation relation = UNRELATED;
+    size_t i = 0;
+    int err;
+
+    for (; i < *count; i++) {
+        err = compare(p, n, &at[i], &relation);
+        if (ours(err) || (err == 0 && relation == OLDER))
+            return err;
+        if (err == 0 && relation == NEWER)
+            break;
+    }
+    if (i == cap || n > max)
+        return CLOISTER_E_LIMIT;
+    if ((err = clo_buf_append(&copy, p, n)) != 0)
+        return err;
+    if (i < *count)
+        clo_buf_clear(&at[i]);
+    else
+        ++*count;
+    at[i] = copy;
+    return 0;
+}
+
+int clo_collateral_add_crl(struct clo_collateral *c, const void *p, size_t n)
+{
+    struct clo_crl *crl = NULL;
+    const int err = clo_crl_parse(p, n, &crl);
+
+    clo_crl_free(crl);
+    return err != 0 ? err
+                    : list_add(c->crl, CLO_CRLS_MAX, &c->crls, crl_compare, p, n, CLO_CRL_MAX);
+}
+
+int clo_collateral_add_ocsp(struct clo_collateral *c, const void *p, size_t n)
+{
+    struct clo_ocsp *o = NULL;
+    const int err = clo_ocsp_parse(p, n, &o);
+
+    clo_ocsp_free(o);
+    return err != 0 ? err
+                    : list_add(c->ocsp, CLO_OCSPS_MAX, &c->ocsps, ocsp_compare, p, n, CLO_OCSP_MAX);
+}
+
 /* ---- expiry ---- */
 
 static void earlier(int64_t *end, int64_t t)
@@ -304,7 +391,7 @@ static int ocsp_end(const struct clo_buf *b, int64_t *end)
     if (err == 0)
         earlier(end, clo_ocsp_end(o));
     clo_ocsp_free(o);
-    return err;
+    return err == CLOISTER_E_UNSUPPORTED ? 0 : err;
 }
 
 static int intel_end(const struct clo_collateral *c, int64_t *end)

@@ -8,6 +8,7 @@
  * {"v":1,"created":T,"expires":T,["policy":B64,] and one of
  *  "evidence":{"document":B64,["nonce":B64]} (an evidence document with every section inside) or
  *  "raw":{"type":"tdx","items":[{"item":"report","bytes":B64},...],["expect":B64]}}.
+ * nonce, expect and policy are what the bundle's maker says of them: none counts before the user says the same.
  * Fuzzed by fuzz/fuzz_bundle.c.
  */
 #ifndef CLO_ATTEST_BUNDLE_H
@@ -38,7 +39,7 @@ struct clo_bundle {
     struct clo_buf evidence;  /* the document; empty: the bundle is raw */
     bool has_nonce;
     uint8_t nonce[32];
-    enum cloister_raw_type type; /* raw */
+    enum cloister_raw_type type;  /* raw */
     struct clo_bundle_item *item; /* heap; in the order in which they are to be added */
     size_t items;
     struct clo_buf expect; /* empty: none */
@@ -50,8 +51,15 @@ void clo_bundle_clear(struct clo_bundle *b);
 CLO_MUST_USE int clo_bundle_add(struct clo_bundle *b, enum cloister_raw_item item, const void *p,
                                 size_t n);
 /*
+ * One more list, or answer, in DER. One of the same issuer, or about the same certificates, that is there already and is no newer goes;
+ * one that is newer stays, and nothing is added. Signatures aren't looked at: the verifier takes the newest that is
+ * signed. CLOISTER_E_LIMIT beyond CLO_CRLS_MAX and CLO_OCSPS_MAX.
+ */
+CLO_MUST_USE int clo_collateral_add_crl(struct clo_collateral *c, const void *p, size_t n);
+CLO_MUST_USE int clo_collateral_add_ocsp(struct clo_collateral *c, const void *p, size_t n);
+/*
  * Until when this collateral can be judged: the earliest nextUpdate of its CRLs, OCSP answers, TCB info and QE identity; INT64_MAX without
- * any. Signatures aren't looked at.
+ * any. Signatures aren't looked at; OCSP responses without an answer ("try later") have no end.
  */
 CLO_MUST_USE int clo_collateral_end(const struct clo_collateral *c, int64_t *ret);
 

@@ -16,22 +16,14 @@
 
 /* ---- a Cloister server's evidence ---- */
 
-/* One more piece of collateral. Those that are there already are left as they are. */
+/* One more piece of collateral. What is older gives way to it. */
 static int merge(struct clo_collateral *c, enum cloister_raw_item item, const struct clo_buf *bytes)
 {
     struct clo_buf *to = NULL;
 
     switch (item) {
-    case CLOISTER_ITEM_CRL:
-        if (c->crls == CLO_CRLS_MAX)
-            return CLOISTER_E_LIMIT;
-        to = &c->crl[c->crls++];
-        break;
-    case CLOISTER_ITEM_OCSP:
-        if (c->ocsps == CLO_OCSPS_MAX)
-            return CLOISTER_E_LIMIT;
-        to = &c->ocsp[c->ocsps++];
-        break;
+    case CLOISTER_ITEM_CRL: return clo_collateral_add_crl(c, bytes->p, bytes->len);
+    case CLOISTER_ITEM_OCSP: return clo_collateral_add_ocsp(c, bytes->p, bytes->len);
     case CLOISTER_ITEM_COLLATERAL_CHAIN:
         if (c->collateral_chain_n == CLO_CHAIN_MAX)
             return CLOISTER_E_LIMIT;
@@ -103,18 +95,51 @@ static int renew(const struct cloister_evidence *e, const struct clo_bundle *mor
             clo_say_problem("a server's evidence takes collateral only: --%s doesn't go with "
                             "--evidence",
                             clo_raw_item_name(more->item[i].item));
-    if (err == 0)
-        err = clo_collateral_write(c, &section);
+        else if (err != 0)
+            clo_say_problem("what --%s gives can't be put in: %s",
+                            clo_raw_item_name(more->item[i].item), cloister_strerror(err));
+    if (err == 0 && (err = clo_collateral_write(c, &section)) != 0)
+        clo_say_problem(err == CLOISTER_E_ARGUMENT
+                            ? "Intel's answers go together: --tcb-info, --qe-identity and "
+                              "--collateral-chain, or --collateral"
+                            : "the collateral is more than a server's evidence may have");
+    if (err != 0)
+        goto out;
     for (size_t i = 0; i < CLO_SEC_COUNT; i++) {
         sec[i].p = e->sec[i].bytes.p == NULL ? (const uint8_t *)"" : e->sec[i].bytes.p;
         sec[i].n = e->sec[i].bytes.len;
     }
     sec[CLO_SEC_COLLATERAL].p = section.p;
     sec[CLO_SEC_COLLATERAL].n = section.len;
-    if (err == 0)
-        err = clo_evidence_write(sec, out);
+    if ((err = clo_evidence_write(sec, out)) != 0)
+        clo_say_problem("the evidence could not be put together: %s", cloister_strerror(err));
+out:
     clo_buf_clear(&section);
     return err;
+}
+
+/* The server's keys end long before collateral does, and nothing can be verified under them then. */
+static int keys_end(const struct clo_options *o, const struct cloister_evidence *e, int64_t *end)
+{
+    struct clo_keys_section k = {0};
+    char text[CLO_DATE_LEN];
+    int err = clo_keys_section_parse(e->sec[CLO_SEC_KEYS].bytes.p, e->sec[CLO_SEC_KEYS].bytes.len,
+                                     &k);
+
+    if (err != 0) {
+        clo_say_problem("%s has keys that can't be read: %s", o->evidence, cloister_strerror(err));
+        return err;
+    }
+    if (k.expires <= clo_clock_now()) {
+        clo_date(k.expires, text);
+        clo_say_problem("the keys in %s ended on %s, and a bundle is judged as of a time after it "
+                        "was made: save the server's evidence anew",
+                        o->evidence, text);
+        return CLOISTER_E_STALE;
+    }
+    if (k.expires < *end)
+        *end = k.expires;
+    return 0;
 }
 
 static int from_evidence(const struct clo_options *o, struct clo_bundle *b, int64_t *end, int *code)
@@ -145,12 +170,13 @@ static int from_evidence(const struct clo_options *o, struct clo_bundle *b, int6
         goto out;
     *code = CLO_EXIT_ERROR;
     b->evidence = clo_buf_init(CLOISTER_EVIDENCE_MAX);
-    if ((err = renew(e, &more, &c, &b->evidence)) != 0) {
-        if (err != CLOISTER_E_ARGUMENT)
-            clo_say_problem("the collateral could not be put together: %s", cloister_strerror(err));
+    if ((err = renew(e, &more, &c, &b->evidence)) != 0)
         goto out;
-    }
-    err = clo_collateral_end(&c, end);
+    if ((err = clo_collateral_end(&c, end)) != 0)
+        clo_say_problem("%s has collateral that can't be read: %s", o->evidence,
+                        cloister_strerror(err));
+    else
+        err = keys_end(o, e, end);
 out:
     clo_bundle_clear(&more);
     clo_collateral_clear(&c);

@@ -413,6 +413,28 @@ int clo_ocsp_find(const struct clo_ocsp *o, const struct clo_cert *c, const stru
     return 0;
 }
 
+static bool single_replaces(const struct single *s, const struct single *other)
+{
+    return clo_der_same(&s->hash_alg, &other->hash_alg) &&
+           clo_der_same(&s->name_hash, &other->name_hash) &&
+           clo_der_same(&s->key_hash, &other->key_hash) &&
+           clo_der_same(&s->serial, &other->serial) &&
+           s->answer.this_update >= other->answer.this_update;
+}
+
+bool clo_ocsp_replaces(const struct clo_ocsp *o, const struct clo_ocsp *other)
+{
+    for (size_t i = 0; i < other->singles; i++) {
+        size_t k = 0;
+
+        while (k < o->singles && !single_replaces(&o->single[k], &other->single[i]))
+            k++;
+        if (k == o->singles)
+            return false;
+    }
+    return true;
+}
+
 int64_t clo_ocsp_end(const struct clo_ocsp *o)
 {
     int64_t end = INT64_MAX;

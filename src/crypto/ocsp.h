@@ -44,6 +44,11 @@ struct clo_ocsp_answer {
  */
 CLO_MUST_USE int clo_ocsp_find(const struct clo_ocsp *o, const struct clo_cert *c,
                                const struct clo_cert *issuer, struct clo_ocsp_answer *ret);
+/*
+ * Does it speak of every certificate that `other` speaks of, in the same words, and no earlier? Signatures aren't
+ * looked at.
+ */
+CLO_MUST_USE bool clo_ocsp_replaces(const struct clo_ocsp *o, const struct clo_ocsp *other);
 /* The earliest nextUpdate of all that the response says, INT64_MIN where one has none. */
 int64_t clo_ocsp_end(const struct clo_ocsp *o);
 

@@ -664,6 +664,11 @@ int64_t clo_crl_next_update(const struct clo_crl *crl)
     return crl->next_update;
 }
 
+bool clo_crl_replaces(const struct clo_crl *crl, const struct clo_crl *other)
+{
+    return clo_der_same(&crl->issuer, &other->issuer) && crl->this_update >= other->this_update;
+}
+
 int clo_crl_signed_by(const struct clo_crl *crl, const struct clo_cert *issuer,
                       enum clo_sig_profile profile)
 {

@@ -123,6 +123,8 @@ int64_t clo_crl_this_update(const struct clo_crl *crl);
 int64_t clo_crl_next_update(const struct clo_crl *crl);
 CLO_MUST_USE int clo_crl_signed_by(const struct clo_crl *crl, const struct clo_cert *issuer,
                                    enum clo_sig_profile profile);
+/* Does it say that it comes from the same issuer as `other`, and no earlier? Signatures aren't looked at. */
+CLO_MUST_USE bool clo_crl_replaces(const struct clo_crl *crl, const struct clo_crl *other);
 /* Is the certificate's serial on the list, and is its issuer the CRL's? */
 CLO_MUST_USE bool clo_crl_revokes(const struct clo_crl *crl, const struct clo_cert *c);
 

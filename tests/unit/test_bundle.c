@@ -148,6 +148,139 @@ static void collateral_ends_with_the_first_of_its_parts(void **state)
     clo_signer_free(issuer);
 }
 
+static struct clo_buf crl_of(const struct clo_signer *issuer, const char *cn, int64_t from)
+{
+    const struct clo_crl_spec spec = {
+        .issuer_cn = cn, .this_update = from, .next_update = from + 1000, .issuer = issuer};
+    struct clo_buf b = clo_buf_init(CLO_CRL_MAX);
+
+    assert_int_equal(clo_crl_make(&spec, &b), 0);
+    return b;
+}
+
+static void a_newer_list_takes_the_place_of_its_issuers_older_one(void **state)
+{
+    struct clo_signer *issuer = NULL;
+    struct clo_collateral c = {0};
+    struct clo_buf crl[4] = {{0}};
+    char cn[8];
+
+    (void)state;
+    assert_int_equal(clo_signer_new_p384(&issuer), 0);
+    crl[0] = crl_of(issuer, "x", 2000);
+    crl[1] = crl_of(issuer, "x", 3000);
+    crl[2] = crl_of(issuer, "x", 1000);
+    crl[3] = crl_of(issuer, "y", 1000);
+    for (size_t i = 0; i < CLO_ARRAY_LEN(crl); i++)
+        assert_int_equal(clo_collateral_add_crl(&c, crl[i].p, crl[i].len), 0);
+    assert_int_equal(c.crls, 2);
+    assert_int_equal(c.crl[0].len, crl[1].len);
+    assert_memory_equal(c.crl[0].p, crl[1].p, crl[1].len);
+    assert_memory_equal(c.crl[1].p, crl[3].p, crl[3].len);
+    assert_int_equal(clo_collateral_add_crl(&c, "x", 1), CLOISTER_E_MALFORMED);
+    for (int i = 0; c.crls < CLO_CRLS_MAX; i++) {
+        clo_buf_clear(&crl[0]);
+        (void)snprintf(cn, sizeof cn, "z%d", i);
+        crl[0] = crl_of(issuer, cn, 1);
+        assert_int_equal(clo_collateral_add_crl(&c, crl[0].p, crl[0].len), 0);
+    }
+    assert_int_equal(clo_collateral_add_crl(&c, crl[0].p, crl[0].len), 0);
+    clo_buf_clear(&crl[0]);
+    crl[0] = crl_of(issuer, "another", 1);
+    assert_int_equal(clo_collateral_add_crl(&c, crl[0].p, crl[0].len), CLOISTER_E_LIMIT);
+    for (size_t i = 0; i < CLO_ARRAY_LEN(crl); i++)
+        clo_buf_clear(&crl[i]);
+    clo_collateral_clear(&c);
+    clo_signer_free(issuer);
+}
+
+static struct clo_cert *cert_of(const struct clo_signer *key, uint64_t serial)
+{
+    const struct clo_cert_spec spec = {.subject_cn = "x",
+                                       .issuer_cn = "x",
+                                       .serial = serial,
+                                       .not_before = 1,
+                                       .not_after = 100000,
+                                       .subject = key,
+                                       .issuer = key};
+    struct clo_buf b = clo_buf_init(CLO_CERT_MAX);
+    struct clo_cert *c = NULL;
+
+    assert_int_equal(clo_cert_make(&spec, &b), 0);
+    assert_int_equal(clo_cert_parse(b.p, b.len, &c), 0);
+    clo_buf_clear(&b);
+    return c;
+}
+
+/* About both of the certificates, or the first of them. */
+static struct clo_buf answer_of(struct clo_cert *const cert[2], size_t n,
+                                const struct clo_signer *key, int64_t from)
+{
+    const struct clo_ocsp_answer_spec answer[] = {
+        {.cert = cert[0], .status = CLO_OCSP_GOOD, .this_update = from, .next_update = from + 1000},
+        {.cert = cert[1], .status = CLO_OCSP_GOOD, .this_update = from, .next_update = from + 1000},
+    };
+    const struct clo_ocsp_spec spec = {
+        .answer = answer, .answers = n, .issuer = cert[0], .signer = key, .produced_at = from};
+    struct clo_buf b = clo_buf_init(CLO_OCSP_MAX);
+
+    assert_int_equal(clo_ocsp_make(&spec, &b), 0);
+    return b;
+}
+
+static void a_newer_answer_takes_the_place_of_the_older_one_about_the_same_certificate(void **state)
+{
+    struct clo_signer *key = NULL;
+    struct clo_cert *cert[3] = {NULL};
+    struct clo_collateral c = {0};
+    struct clo_buf answer[4] = {{0}};
+    int64_t end = 0;
+
+    (void)state;
+    assert_int_equal(clo_signer_new_p384(&key), 0);
+    for (size_t i = 0; i < CLO_ARRAY_LEN(cert); i++)
+        cert[i] = cert_of(key, 0x10 + i);
+    answer[0] = answer_of(cert, 1, key, 2000);
+    answer[1] = answer_of(cert + 1, 1, key, 2000);
+    answer[2] = answer_of(cert, 1, key, 3000);
+    answer[3] = answer_of(cert + 1, 2, key, 2500); /* says more than the second */
+    for (size_t i = 0; i < 3; i++)
+        assert_int_equal(clo_collateral_add_ocsp(&c, answer[i].p, answer[i].len), 0);
+    assert_int_equal(c.ocsps, 2);
+    assert_memory_equal(c.ocsp[0].p, answer[2].p, answer[2].len);
+    assert_memory_equal(c.ocsp[1].p, answer[1].p, answer[1].len);
+    assert_int_equal(clo_collateral_add_ocsp(&c, answer[3].p, answer[3].len), 0);
+    assert_int_equal(c.ocsps, 2);
+    assert_memory_equal(c.ocsp[1].p, answer[3].p, answer[3].len);
+    /* older, and about one of the two only */
+    assert_int_equal(clo_collateral_add_ocsp(&c, answer[1].p, answer[1].len), 0);
+    assert_int_equal(c.ocsps, 2);
+    assert_int_equal(clo_collateral_end(&c, &end), 0);
+    assert_true(end == 3500);
+    for (size_t i = 0; i < CLO_ARRAY_LEN(answer); i++)
+        clo_buf_clear(&answer[i]);
+    for (size_t i = 0; i < CLO_ARRAY_LEN(cert); i++)
+        clo_cert_free(cert[i]);
+    clo_collateral_clear(&c);
+    clo_signer_free(key);
+}
+
+static void an_answer_that_says_nothing_has_no_end(void **state)
+{
+    static const uint8_t try_later[] = {0x30, 0x03, 0x0a, 0x01, 0x03};
+    struct clo_collateral c = {.ocsps = 1};
+    int64_t end = 0;
+
+    (void)state;
+    c.ocsp[0] = clo_buf_init(CLO_OCSP_MAX);
+    assert_int_equal(clo_buf_append(&c.ocsp[0], try_later, sizeof try_later), 0);
+    assert_int_equal(clo_collateral_end(&c, &end), 0);
+    assert_true(end == INT64_MAX);
+    assert_int_equal(clo_collateral_add_ocsp(&c, try_later, sizeof try_later),
+                     CLOISTER_E_UNSUPPORTED);
+    clo_collateral_clear(&c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -156,6 +289,10 @@ int main(void)
         cmocka_unit_test(odd_bundles_are_refused),
         cmocka_unit_test(every_type_and_item_has_one_name),
         cmocka_unit_test(collateral_ends_with_the_first_of_its_parts),
+        cmocka_unit_test(a_newer_list_takes_the_place_of_its_issuers_older_one),
+        cmocka_unit_test(
+            a_newer_answer_takes_the_place_of_the_older_one_about_the_same_certificate),
+        cmocka_unit_test(an_answer_that_says_nothing_has_no_end),
     };
 
     return cmocka_run_group_tests_name("bundle", tests, NULL, NULL);
