@@ -4,9 +4,30 @@
 
 #include <stdlib.h>
 
+#include "base/enc.h"
 #include "client/raw_input.h"
 #include "client/say.h"
 #include "platform/process.h"
+
+/* Would another time make a difference? */
+static bool date_failed(const struct cloister_verdict *v)
+{
+    for (size_t i = 0; i < v->checks; i++) {
+        if (v->check[i].status != CLOISTER_CHECK_FAIL)
+            continue;
+        switch (v->check[i].id) {
+        case CLOISTER_CHECK_SNP_CHAIN_DATES:
+        case CLOISTER_CHECK_SNP_CRL_DATES:
+        case CLOISTER_CHECK_QUOTE_CHAIN_DATES:
+        case CLOISTER_CHECK_QUOTE_CRL_DATES:
+        case CLOISTER_CHECK_QUOTE_COLLATERAL_DATES:
+        case CLOISTER_CHECK_GPU_CHAIN_DATES:
+        case CLOISTER_CHECK_GPU_OCSP_DATES: return true;
+        default: break;
+        }
+    }
+    return false;
+}
 
 /* What the reader has to know besides the lines above it. */
 static void remark(const struct clo_options *o, const struct clo_bundle *b,
@@ -19,21 +40,47 @@ static void remark(const struct clo_options *o, const struct clo_bundle *b,
     if (b->expect.len == 0 && !o->expect_any)
         clo_say_note("nothing says what the evidence has to cover, so this may be old or somebody "
                      "else's: give --expect HEX, or say --expect-any");
-    if (v->outcome == CLOISTER_REFUSED && o->at == 0)
+    if (o->at == 0 && date_failed(v))
         clo_say_note("it was judged as of now: --at TIME says another time");
+}
+
+/*
+ * What the evidence has to cover is the user's to say. What the bundle says of it came with the evidence, and proves nothing: it would
+ * fit any old evidence once somebody had written it in.
+ */
+static int bundle_expect(const struct clo_options *o, struct clo_bundle *b, int *code)
+{
+    char hex[2 * 64 + 1];
+
+    if (o->expect != NULL)
+        return clo_raw_expect(o, b, code);
+    if (b->expect.len > 0 && !o->expect_any) {
+        clo_hex(b->expect.p, b->expect.len, hex);
+        clo_say_note("the bundle says that its evidence covers %s: if that is what you asked for, "
+                     "give it with --expect",
+                     hex);
+    }
+    clo_buf_clear(&b->expect);
+    return 0;
 }
 
 static int read_input(const struct clo_options *o, struct clo_bundle *b, int *code)
 {
+    int err;
+
     *code = CLO_EXIT_ERROR;
+    if (o->expect != NULL && o->expect_any) {
+        clo_say_problem("--expect or --expect-any, not both");
+        return CLOISTER_E_ARGUMENT;
+    }
     if (o->bundle == NULL)
         return clo_raw_read(o, b, code);
-    if (o->operands > 0 || o->items > 0 || o->collateral != NULL || o->expect != NULL) {
+    if (o->operands > 0 || o->items > 0 || o->collateral != NULL) {
         clo_say_problem("a bundle has everything inside: --bundle goes without a type and files");
         return CLOISTER_E_ARGUMENT;
     }
-    if (clo_bundle_read(o->bundle, b, code) != 0)
-        return CLOISTER_E_MALFORMED;
+    if ((err = clo_bundle_read(o->bundle, b, code)) != 0)
+        return err;
     if (b->items == 0) {
         clo_say_problem(
             "%s holds a Cloister server's evidence: `cloister verify --bundle` judges it",
@@ -41,7 +88,7 @@ static int read_input(const struct clo_options *o, struct clo_bundle *b, int *co
         *code = CLO_EXIT_ERROR;
         return CLOISTER_E_ARGUMENT;
     }
-    return 0;
+    return bundle_expect(o, b, code);
 }
 
 int clo_command_appraise(const struct clo_options *o)

@@ -50,6 +50,10 @@ static void field(struct clo_explain *x, const char *name, const char *meaning, 
 
     if (safe != NULL)
         (void)clo_text_sanitise(value, n, true, safe, &used);
+    /* A value is one line: no evidence writes lines of its own, like a verdict. */
+    for (char *p = safe; p != NULL && *p != '\0'; p++)
+        if (*p == '\n' || *p == '\t')
+            *p = ' ';
     put(x, o, "name", json_string(name));
     put(x, o, "value", safe == NULL ? NULL : json_string(safe));
     if (*meaning != '\0')

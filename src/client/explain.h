@@ -38,6 +38,7 @@ void clo_explain_azure(struct clo_explain *x, const uint8_t *p, size_t n);
 void clo_explain_tpm(struct clo_explain *x, const uint8_t *p, size_t n);
 void clo_explain_gpu(struct clo_explain *x, size_t number, const uint8_t *p, size_t n);
 void clo_explain_tcb_info(struct clo_explain *x, const uint8_t *p, size_t n);
+void clo_explain_qe_identity(struct clo_explain *x, const uint8_t *p, size_t n);
 void clo_explain_cert(struct clo_explain *x, const uint8_t *p, size_t n);
 void clo_explain_crl(struct clo_explain *x, const uint8_t *p, size_t n);
 void clo_explain_ocsp(struct clo_explain *x, const uint8_t *p, size_t n);

@@ -90,9 +90,14 @@ void clo_explain_snp(struct clo_explain *x, const uint8_t *p, size_t n)
         x, "AMD SEV-SNP attestation report",
         r.signing_key == CLO_SNP_KEY_VLEK
             ? "the chip's firmware, with a key that AMD certified for a cloud provider (VLEK)"
-            : "the chip's firmware, with a key of this one chip that AMD certified (VCEK)",
-        "that a VM with encrypted memory runs on a genuine AMD processor, what was started in "
-        "it, and that this VM asked for a report over the 64 bytes below");
+        : r.signing_key == CLO_SNP_KEY_VCEK
+            ? "the chip's firmware, with a key of this one chip that AMD certified (VCEK)"
+        : r.signing_key == CLO_SNP_KEY_NONE ? "NOBODY: the report itself says that it isn't signed"
+                                            : "a key of a kind that isn't known here",
+        r.signing_key == CLO_SNP_KEY_NONE
+            ? "nothing: whoever wrote it could write anything"
+            : "that a VM with encrypted memory runs on a genuine AMD processor, what was started "
+              "in it, and that this VM asked for a report over the 64 bytes below");
     product = r.version >= 3 ? clo_snp_report_product(&r) : CLO_SNP_UNKNOWN;
     clo_explain_field(x, "version", "layout of the report", "%" PRIu32, r.version);
     clo_explain_field(x, "product", "generation of the processor", "%s",

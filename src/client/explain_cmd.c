@@ -12,6 +12,7 @@
 #include "client/raw_input.h"
 #include "client/say.h"
 #include "codec/json.h"
+#include "crypto/ocsp.h"
 #include "crypto/x509.h"
 #include "platform/file.h"
 
@@ -136,6 +137,10 @@ static void explain_collateral(struct clo_explain *x, const uint8_t *p, size_t n
         clo_explain_ocsp(x, c.ocsp[i].p, c.ocsp[i].len);
     if (err == 0 && c.tcb_info.len != 0)
         clo_explain_tcb_info(x, c.tcb_info.p, c.tcb_info.len);
+    if (err == 0 && c.qe_identity.len != 0)
+        clo_explain_qe_identity(x, c.qe_identity.p, c.qe_identity.len);
+    for (size_t i = 0; err == 0 && i < c.collateral_chain_n; i++)
+        clo_explain_cert(x, c.collateral_chain[i].p, c.collateral_chain[i].len);
     clo_collateral_clear(&c);
 }
 
@@ -167,24 +172,47 @@ static int explain_evidence(struct clo_explain *x, const void *p, size_t n)
 
 /* ---- raw evidence ---- */
 
-/* Each certificate of a PEM file, or the one of a DER file. */
-static void explain_certificates(struct clo_explain *x, const struct clo_buf *b)
+/* One DER file: what can it be? */
+static void explain_der(struct clo_explain *x, const struct clo_buf *b)
 {
-    const char *p = (const char *)b->p;
-    size_t n = b->len, found = 0;
+    struct clo_crl *crl = NULL;
+    struct clo_ocsp *ocsp = NULL;
 
-    for (;; found++) {
-        struct clo_buf der = clo_buf_init(CLO_CERT_MAX);
-        const int err = clo_pem_next(&p, &n, "CERTIFICATE", &der);
+    if (clo_crl_parse(b->p, b->len, &crl) == 0)
+        clo_explain_crl(x, b->p, b->len);
+    else if (clo_ocsp_parse(b->p, b->len, &ocsp) == 0)
+        clo_explain_ocsp(x, b->p, b->len);
+    else
+        clo_explain_cert(x, b->p, b->len);
+    clo_crl_free(crl);
+    clo_ocsp_free(ocsp);
+}
 
-        if (err == 0)
-            clo_explain_cert(x, der.p, der.len);
-        clo_buf_clear(&der);
-        if (err != 0)
-            break;
+/* Each block of a PEM file, or the one of a DER file. */
+static void explain_x509(struct clo_explain *x, const struct clo_buf *b)
+{
+    static const char *const labels[] = {"CERTIFICATE", "X509 CRL"};
+    size_t found = 0;
+    int err;
+
+    for (size_t i = 0; i < CLO_ARRAY_LEN(labels); i++) {
+        const char *p = (const char *)b->p;
+        size_t n = b->len;
+
+        do {
+            struct clo_buf der = clo_buf_init(CLO_CRL_MAX);
+
+            err = clo_pem_next(&p, &n, labels[i], &der);
+            if (err == 0)
+                explain_der(x, &der);
+            else if (err != CLOISTER_E_NOT_FOUND)
+                clo_explain_unreadable(x, i == 0 ? "Certificate" : "Revocation list", err);
+            found += err != CLOISTER_E_NOT_FOUND;
+            clo_buf_clear(&der);
+        } while (err == 0);
     }
     if (found == 0)
-        clo_explain_cert(x, b->p, b->len);
+        explain_der(x, b);
 }
 
 static bool report_like(const struct clo_buf *b, enum cloister_raw_type *type)
@@ -219,6 +247,29 @@ static void explain_report(struct clo_explain *x, enum cloister_raw_type type, s
     }
 }
 
+/* What has no meaning without the quote beside it. */
+static void explain_beside(struct clo_explain *x, enum cloister_raw_item item, size_t n)
+{
+    const char *title = "Event log", *signer = "nobody: it has to replay to quoted registers",
+               *proves = "what each register was extended with, one by one";
+
+    if (item == CLOISTER_ITEM_PCRS) {
+        title = "PCR values";
+        signer = "nobody: the TPM's quote covers their digest";
+        proves = "what the TPM's registers held";
+    } else if (item == CLOISTER_ITEM_TPM_KEY) {
+        title = "Attestation key of the TPM";
+        signer = "nobody by itself: certificates have to vouch for it";
+        proves = "which key the quote's signature is verified by";
+    } else if (item == CLOISTER_ITEM_TPM_SIGNATURE) {
+        title = "Signature over the TPM quote";
+        signer = NULL;
+        proves = "that who has the attestation key signed the quote";
+    }
+    clo_explain_part(x, title, signer, proves);
+    clo_explain_field(x, "size", "", "%zu bytes", n);
+}
+
 static void explain_items(struct clo_explain *x, const struct clo_bundle *b)
 {
     size_t reports = 0;
@@ -231,15 +282,15 @@ static void explain_items(struct clo_explain *x, const struct clo_bundle *b)
         case CLOISTER_ITEM_TD_QUOTE: clo_explain_quote(x, bytes->p, bytes->len); break;
         case CLOISTER_ITEM_TPM_QUOTE: clo_explain_tpm(x, bytes->p, bytes->len); break;
         case CLOISTER_ITEM_CERTIFICATES:
-        case CLOISTER_ITEM_COLLATERAL_CHAIN: explain_certificates(x, bytes); break;
-        case CLOISTER_ITEM_CRL: clo_explain_crl(x, bytes->p, bytes->len); break;
+        case CLOISTER_ITEM_COLLATERAL_CHAIN:
+        case CLOISTER_ITEM_CRL: explain_x509(x, bytes); break;
         case CLOISTER_ITEM_OCSP: clo_explain_ocsp(x, bytes->p, bytes->len); break;
         case CLOISTER_ITEM_TCB_INFO: clo_explain_tcb_info(x, bytes->p, bytes->len); break;
-        case CLOISTER_ITEM_QE_IDENTITY:
+        case CLOISTER_ITEM_QE_IDENTITY: clo_explain_qe_identity(x, bytes->p, bytes->len); break;
         case CLOISTER_ITEM_TPM_SIGNATURE:
         case CLOISTER_ITEM_TPM_KEY:
         case CLOISTER_ITEM_PCRS:
-        case CLOISTER_ITEM_EVENT_LOG: break;
+        case CLOISTER_ITEM_EVENT_LOG: explain_beside(x, b->item[i].item, bytes->len); break;
         }
     }
 }
@@ -267,35 +318,60 @@ static int explain_bundle(struct clo_explain *x, const void *p, size_t n)
     return err;
 }
 
+/* Containers that other tools write. */
+static int explain_foreign(struct clo_explain *x, enum cloister_raw_type type,
+                           int (*add)(struct clo_bundle *b, const struct clo_buf *text),
+                           const struct clo_buf *text)
+{
+    struct clo_bundle b = {.type = type};
+    int err = add(&b, text);
+
+    if (err == 0)
+        explain_items(x, &b);
+    clo_bundle_clear(&b);
+    return err;
+}
+
+/* What kind of JSON is it? */
+static int explain_json(struct clo_explain *x, const json_t *doc, const struct clo_buf *b)
+{
+    if (json_is_array(doc))
+        return explain_foreign(x, CLOISTER_RAW_NVIDIA, clo_raw_add_nvidia_json, b);
+    if (json_object_get(doc, "sections") != NULL)
+        return explain_evidence(x, b->p, b->len);
+    if (json_object_get(doc, "tcb_info") != NULL)
+        return explain_foreign(x, CLOISTER_RAW_TDX, clo_raw_add_collateral, b);
+    if (json_object_get(doc, "tcbInfo") != NULL)
+        clo_explain_tcb_info(x, b->p, b->len);
+    else if (json_object_get(doc, "enclaveIdentity") != NULL)
+        clo_explain_qe_identity(x, b->p, b->len);
+    else
+        return explain_bundle(x, b->p, b->len);
+    return 0;
+}
+
 /* What kind of file is it? */
 static int explain_file(struct clo_explain *x, struct clo_buf *b)
 {
     enum cloister_raw_type type;
     json_t *doc = NULL;
-    int err;
+    int err = 0;
 
-    if (clo_json_parse(b->p, b->len, CLO_BUNDLE_MAX, &doc) == 0 && json_is_object(doc)) {
-        const bool sections = json_object_get(doc, "sections") != NULL;
-        const bool tcb = json_object_get(doc, "tcbInfo") != NULL;
-
+    if (clo_json_parse(b->p, b->len, CLO_BUNDLE_MAX, &doc) == 0) {
+        err = explain_json(x, doc, b);
         json_decref(doc);
-        if (tcb) {
-            clo_explain_tcb_info(x, b->p, b->len);
-            return 0;
-        }
-        return sections ? explain_evidence(x, b->p, b->len) : explain_bundle(x, b->p, b->len);
-    }
-    json_decref(doc);
-    if ((err = clo_unhex_text(b)) != 0)
         return err;
+    }
+    clo_unhex_text(b);
     if (report_like(b, &type))
         explain_report(x, type, 0, b);
     else if (memmem(b->p, b->len, "-----BEGIN CERTIFICATE", 22) != NULL ||
+             memmem(b->p, b->len, "-----BEGIN X509 CRL", 19) != NULL ||
              (b->len > 1 && b->p[0] == 0x30))
-        explain_certificates(x, b);
+        explain_x509(x, b);
     else
-        return CLOISTER_E_UNKNOWN;
-    return 0;
+        err = CLOISTER_E_UNKNOWN;
+    return err;
 }
 
 /* ---- showing it ---- */
@@ -376,14 +452,18 @@ int clo_command_explain(const struct clo_options *o)
 {
     struct clo_buf file = clo_buf_init(CLO_BUNDLE_MAX);
     struct clo_explain x = {.parts = json_array()};
+    const char *name;
     int code = CLO_EXIT_ERROR, err;
 
     if (o->operands != 1) {
         clo_say_problem("say which file is to be explained (- for standard input)");
         goto out;
     }
+    name = strcmp(o->operand[0], "-") == 0 ? "standard input" : o->operand[0];
     if ((err = clo_file_read(o->operand[0], &file)) != 0) {
-        clo_say_file(o->operand[0], "read", err);
+        clo_say_file(name, "read", err);
+        if (err == CLOISTER_E_LIMIT)
+            code = CLO_EXIT_MALFORMED;
         goto out;
     }
     err = explain_file(&x, &file);
@@ -394,8 +474,9 @@ int clo_command_explain(const struct clo_options *o)
         goto out;
     }
     if (err != 0) {
-        clo_say_problem("%s is neither evidence, a bundle, a report, a quote nor a certificate: %s",
-                        o->operand[0], cloister_strerror(err));
+        clo_say_problem("%s is neither evidence, a bundle, a report, a quote, collateral nor a "
+                        "certificate: %s",
+                        name, cloister_strerror(err));
         code = CLO_EXIT_MALFORMED;
         goto out;
     }

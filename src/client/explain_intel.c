@@ -161,3 +161,28 @@ void clo_explain_tcb_info(struct clo_explain *x, const uint8_t *p, size_t n)
 out:
     free(info);
 }
+
+void clo_explain_qe_identity(struct clo_explain *x, const uint8_t *p, size_t n)
+{
+    struct clo_qe_identity *qe = calloc(1, sizeof *qe);
+    int err = qe == NULL ? CLOISTER_E_MEMORY : clo_qe_identity_parse(p, n, qe);
+    char from[CLO_DATE_LEN], to[CLO_DATE_LEN];
+
+    if (err != 0) {
+        clo_explain_unreadable(x, "Intel's identity of the quoting enclave", err);
+        goto out;
+    }
+    clo_date(qe->from.issued, from);
+    clo_date(qe->from.next, to);
+    clo_explain_part(x, "Intel's identity of the quoting enclave", "Intel's TCB signing key",
+                     "which enclave Intel made for signing quotes, and how it judged each of its "
+                     "versions on that day");
+    clo_explain_field(x, "for", "", "%s", qe->tdx ? "TDX" : "SGX");
+    clo_explain_hex(x, "MRSIGNER", "SHA-256 of the key that signed that enclave", qe->mrsigner,
+                    sizeof qe->mrsigner);
+    clo_explain_field(x, "dates", "it can be used from and to", "%s to %s", from, to);
+    clo_explain_field(x, "evaluation number", "grows with each of Intel's judgements", "%" PRIu32,
+                      qe->from.number);
+out:
+    free(qe);
+}

@@ -138,7 +138,8 @@ static const struct opt {
 };
 
 enum {
-    LETTER_BASE = 256 /* long options' values: above every letter */
+    LETTER_BASE = 256, /* long options' values: above every letter */
+    HELP_COLUMN = 23   /* how wide options are in the help */
 };
 
 /* ---- values ---- */
@@ -426,6 +427,10 @@ void clo_options_help(enum clo_command c)
             continue;
         (void)snprintf(left, sizeof(left), "--%s%s%s", opts[i].name, opts[i].arg != NULL ? " " : "",
                        opts[i].arg != NULL ? opts[i].arg : "");
-        printf("  %-22s %s\n", left, opts[i].help);
+        /* What is wider than the column has a line of its own. */
+        if (strlen(left) > HELP_COLUMN)
+            printf("  %s\n  %-*s %s\n", left, HELP_COLUMN, "", opts[i].help);
+        else
+            printf("  %-*s %s\n", HELP_COLUMN, left, opts[i].help);
     }
 }

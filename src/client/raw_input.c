@@ -33,7 +33,7 @@ static uint8_t digit(uint8_t c)
     return (uint8_t)(c <= '9' ? c - '0' : (c | 0x20) - 'a' + 10);
 }
 
-int clo_unhex_text(struct clo_buf *b)
+void clo_unhex_text(struct clo_buf *b)
 {
     size_t digits = 0, n = 0;
 
@@ -41,10 +41,10 @@ int clo_unhex_text(struct clo_buf *b)
         if (is_hex(b->p[i]))
             digits++;
         else if (!is_space(b->p[i]))
-            return 0;
+            return;
     }
     if (digits == 0 || digits % 2 != 0)
-        return 0;
+        return;
     for (size_t i = 0; i < b->len; i++) {
         if (is_space(b->p[i]))
             continue;
@@ -55,12 +55,17 @@ int clo_unhex_text(struct clo_buf *b)
         n++;
     }
     b->len = digits / 2;
-    return 0;
+}
+
+/* A file's name for people. */
+static const char *called(const char *path)
+{
+    return strcmp(path, "-") == 0 ? "standard input" : path;
 }
 
 static int bad_file(const char *path, const char *what, int err, int *code)
 {
-    clo_say_problem("%s is not %s: %s", path, what, cloister_strerror(err));
+    clo_say_problem("%s is not %s: %s", called(path), what, cloister_strerror(err));
     *code = err == CLOISTER_E_MEMORY ? CLO_EXIT_ERROR : CLO_EXIT_MALFORMED;
     return err;
 }
@@ -70,7 +75,7 @@ static int read_file(const char *path, struct clo_buf *b, int *code)
     const int err = clo_file_read(path, b);
 
     if (err != 0) {
-        clo_say_file(path, "read", err);
+        clo_say_file(called(path), "read", err);
         *code = err == CLOISTER_E_LIMIT ? CLO_EXIT_MALFORMED : CLO_EXIT_ERROR;
     }
     return err;
@@ -110,8 +115,17 @@ static int add_b64(struct clo_bundle *b, enum cloister_raw_item item, const json
     return err == CLOISTER_E_ARGUMENT ? CLOISTER_E_MALFORMED : err;
 }
 
+static bool is_json_array(const struct clo_buf *b)
+{
+    size_t i = 0;
+
+    while (i < b->len && is_space(b->p[i]))
+        i++;
+    return i < b->len && b->p[i] == '[';
+}
+
 /* [{"arch":...,"nonce":...,"evidence":B64,"certificate":B64},...]: NVIDIA's own serialised evidence. */
-static int add_nvidia_json(struct clo_bundle *b, const struct clo_buf *text)
+int clo_raw_add_nvidia_json(struct clo_bundle *b, const struct clo_buf *text)
 {
     json_t *doc = NULL;
     int err = clo_json_parse(text->p, text->len, CLO_RAW_ITEM_MAX, &doc);
@@ -157,8 +171,10 @@ static int add_hex(struct clo_bundle *b, enum cloister_raw_item item, const json
     const char *s = json_string_value(v);
     int err = s == NULL ? CLOISTER_E_MALFORMED : clo_buf_append(&bytes, s, strlen(s));
 
-    if (err == 0 && (err = clo_unhex_text(&bytes)) == 0)
+    if (err == 0) {
+        clo_unhex_text(&bytes);
         err = clo_bundle_add(b, item, bytes.p, bytes.len);
+    }
     clo_buf_clear(&bytes);
     return err;
 }
@@ -170,7 +186,8 @@ static int add_text(struct clo_bundle *b, enum cloister_raw_item item, const jso
     return s == NULL || *s == '\0' ? CLOISTER_E_MALFORMED : clo_bundle_add(b, item, s, strlen(s));
 }
 
-static int add_collateral(struct clo_bundle *b, const struct clo_buf *text)
+/* The platform's certificates are no collateral: beside a server's evidence, which has its own, they are left out. */
+int clo_raw_add_collateral(struct clo_bundle *b, const struct clo_buf *text)
 {
     json_t *doc = NULL;
     int err;
@@ -184,7 +201,7 @@ static int add_collateral(struct clo_bundle *b, const struct clo_buf *text)
                           GET("qe_identity_signature"))) == 0 &&
         (err = add_text(b, CLOISTER_ITEM_COLLATERAL_CHAIN, GET("tcb_info_issuer_chain"))) == 0 &&
         (err = add_hex(b, CLOISTER_ITEM_CRL, GET("root_ca_crl"))) == 0 &&
-        (err = add_hex(b, CLOISTER_ITEM_CRL, GET("pck_crl"))) == 0 &&
+        (err = add_hex(b, CLOISTER_ITEM_CRL, GET("pck_crl"))) == 0 && b->type != 0 &&
         GET("pck_certificate_chain") != NULL)
         err = add_text(b, CLOISTER_ITEM_CERTIFICATES, GET("pck_certificate_chain"));
 #undef GET
@@ -201,20 +218,18 @@ static int add_file(struct clo_bundle *b, enum cloister_raw_item item, const cha
 
     if ((err = read_file(path, &bytes, code)) != 0)
         goto out;
-    if (b->type == CLOISTER_RAW_NVIDIA && item == CLOISTER_ITEM_REPORT && bytes.len > 0 &&
-        bytes.p[0] == '[') {
-        if ((err = add_nvidia_json(b, &bytes)) != 0)
+    if (b->type == CLOISTER_RAW_NVIDIA && item == CLOISTER_ITEM_REPORT && is_json_array(&bytes)) {
+        if ((err = clo_raw_add_nvidia_json(b, &bytes)) != 0)
             (void)bad_file(path, "NVIDIA's serialised evidence", err, code);
         goto out;
     }
-    if (item != CLOISTER_ITEM_CERTIFICATES && item != CLOISTER_ITEM_CRL)
-        err = clo_unhex_text(&bytes);
-    if (err == 0 && bytes.len == 0) {
+    clo_unhex_text(&bytes);
+    if (bytes.len == 0) {
         err = CLOISTER_E_MALFORMED;
-        clo_say_problem("%s is empty", path);
+        clo_say_problem("%s is empty", called(path));
         *code = CLO_EXIT_MALFORMED;
-    } else if (err == 0 && (err = clo_bundle_add(b, item, bytes.p, bytes.len)) != 0) {
-        clo_say_file(path, "taken", err);
+    } else if ((err = clo_bundle_add(b, item, bytes.p, bytes.len)) != 0) {
+        clo_say_file(called(path), "taken", err);
         *code = err == CLOISTER_E_LIMIT ? CLO_EXIT_MALFORMED : CLO_EXIT_ERROR;
     }
 out:
@@ -222,7 +237,7 @@ out:
     return err;
 }
 
-static int expect_read(const struct clo_options *o, struct clo_bundle *b, int *code)
+int clo_raw_expect(const struct clo_options *o, struct clo_bundle *b, int *code)
 {
     uint8_t bytes[64];
     const size_t len = strlen(o->expect);
@@ -233,6 +248,7 @@ static int expect_read(const struct clo_options *o, struct clo_bundle *b, int *c
         clo_say_problem("--expect takes 1 to 64 bytes in lower-case hexadecimal");
         return CLOISTER_E_ARGUMENT;
     }
+    clo_buf_clear(&b->expect);
     b->expect = clo_buf_init(sizeof bytes);
     return clo_buf_append(&b->expect, bytes, len / 2);
 }
@@ -242,6 +258,12 @@ static int read_items(const struct clo_options *o, struct clo_bundle *ret, int *
     struct clo_buf collateral = clo_buf_init(CLO_RAW_ITEM_MAX);
     int err = 0;
 
+    if (o->collateral != NULL && ret->type != 0 && ret->type != CLOISTER_RAW_TDX &&
+        ret->type != CLOISTER_RAW_SGX && ret->type != CLOISTER_RAW_AZURE) {
+        clo_say_problem("\"%s\" has no use for --collateral, which is Intel's",
+                        clo_raw_type_name(ret->type));
+        return CLOISTER_E_ARGUMENT;
+    }
     for (size_t i = 0; err == 0 && i < o->items; i++) {
         enum cloister_raw_item item = o->item[i].item;
 
@@ -252,7 +274,7 @@ static int read_items(const struct clo_options *o, struct clo_bundle *ret, int *
     }
     if (err == 0 && o->collateral != NULL &&
         (err = read_file(o->collateral, &collateral, code)) == 0 &&
-        (err = add_collateral(ret, &collateral)) != 0)
+        (err = clo_raw_add_collateral(ret, &collateral)) != 0)
         (void)bad_file(o->collateral, "Intel's collateral", err, code);
     clo_buf_clear(&collateral);
     return err;
@@ -281,7 +303,7 @@ int clo_raw_read(const struct clo_options *o, struct clo_bundle *ret, int *code)
     if (err == 0)
         err = read_items(o, ret, code);
     if (err == 0 && o->expect != NULL)
-        err = expect_read(o, ret, code);
+        err = clo_raw_expect(o, ret, code);
     return err;
 }
 
@@ -305,11 +327,39 @@ bool clo_bundle_expired(const struct clo_bundle *b, int64_t now, const char *pat
 
     clo_date(now < b->created ? b->created : b->expires, text);
     if (now < b->created)
-        clo_say_problem("%s was made later, on %s: is this machine's clock right?", path, text);
+        clo_say_problem("%s was made later, on %s: is this machine's clock right?", called(path),
+                        text);
     else if (now >= b->expires)
         clo_say_problem("%s expired on %s: get a fresh one, or say --at TIME to judge as of then",
-                        path, text);
+                        called(path), text);
     return now < b->created || now >= b->expires;
+}
+
+/* Why this item can't go with the others. */
+static void say_unfit(enum cloister_raw_type type, enum cloister_raw_item item, int err, int *code)
+{
+    const char *name = clo_raw_item_name(item);
+
+    switch (err) {
+    case CLOISTER_E_ARGUMENT:
+        clo_say_problem("\"%s\" has no use for --%s", clo_raw_type_name(type), name);
+        break;
+    case CLOISTER_E_DUPLICATE: clo_say_problem("there is more than one \"%s\"", name); break;
+    case CLOISTER_E_STATE:
+        clo_say_problem("NVIDIA's --%s belong to the report before them: put them behind it", name);
+        break;
+    case CLOISTER_E_LIMIT:
+        clo_say_problem("there is more of \"%s\" than can be taken, or one is too large", name);
+        *code = CLO_EXIT_MALFORMED;
+        break;
+    case CLOISTER_E_MEMORY:
+    case CLOISTER_E_CRYPTO: clo_say_problem("%s", cloister_strerror(err)); break;
+    default:
+        clo_say_problem("what was given as \"%s\" is none, in DER or PEM: %s", name,
+                        cloister_strerror(err));
+        *code = CLO_EXIT_MALFORMED;
+        break;
+    }
 }
 
 int clo_raw_build(const struct clo_bundle *b, bool expect_any, struct cloister_raw **ret, int *code)
@@ -324,13 +374,8 @@ int clo_raw_build(const struct clo_bundle *b, bool expect_any, struct cloister_r
     }
     for (size_t i = 0; i < b->items && err == 0; i++) {
         err = cloister_raw_add(r, b->item[i].item, b->item[i].bytes.p, b->item[i].bytes.len);
-        if (err == CLOISTER_E_ARGUMENT)
-            clo_say_problem("\"%s\" has no use for --%s", clo_raw_type_name(b->type),
-                            clo_raw_item_name(b->item[i].item));
-        else if (err == CLOISTER_E_DUPLICATE)
-            clo_say_problem("there is more than one \"%s\"", clo_raw_item_name(b->item[i].item));
-        else if (err != 0)
-            (void)bad_file("a file", clo_raw_item_name(b->item[i].item), err, code);
+        if (err != 0)
+            say_unfit(b->type, b->item[i].item, err, code);
     }
     if (err == 0 && b->expect.len != 0 &&
         (err = cloister_raw_expect(r, b->expect.p, b->expect.len)) != 0)
@@ -362,8 +407,10 @@ static int own_policy(const struct clo_options *o, const struct clo_bundle *b,
         clo_say_problem("there is no policy in the bundle: give yours with --policy FILE");
         return CLOISTER_E_NOT_FOUND;
     }
-    if ((err = clo_sha256(b->policy.p, b->policy.len, digest)) != 0)
+    if ((err = clo_sha256(b->policy.p, b->policy.len, digest)) != 0) {
+        clo_say_problem("%s", cloister_strerror(err));
         return err;
+    }
     if (memcmp(want, digest, sizeof want) != 0) {
         clo_say_problem("the bundle's policy has another SHA-256 than --bundle-policy says");
         *code = CLO_EXIT_REFUSED;

@@ -15,6 +15,12 @@ CLO_MUST_USE int clo_raw_read(const struct clo_options *o, struct clo_bundle *re
 /* Collateral files alone, which go with a server's evidence; ret is empty before. */
 CLO_MUST_USE int clo_raw_read_collateral(const struct clo_options *o, struct clo_bundle *ret,
                                          int *code);
+/* --expect, in the place of what is expected so far. */
+CLO_MUST_USE int clo_raw_expect(const struct clo_options *o, struct clo_bundle *b, int *code);
+/* The reports and certificates of NVIDIA's serialised evidence, a JSON array. */
+CLO_MUST_USE int clo_raw_add_nvidia_json(struct clo_bundle *b, const struct clo_buf *text);
+/* What Intel's collateral in one JSON holds. */
+CLO_MUST_USE int clo_raw_add_collateral(struct clo_bundle *b, const struct clo_buf *text);
 /* Has it expired, or does it claim to be from the future? Says so. */
 bool clo_bundle_expired(const struct clo_bundle *b, int64_t now, const char *path);
 /* The bundle that --bundle names. */
@@ -32,6 +38,6 @@ CLO_MUST_USE int clo_bundle_policy(const struct clo_options *o, const struct clo
 CLO_MUST_USE int clo_common_roots(const struct clo_options *o, const struct cloister_roots **ret,
                                   struct cloister_roots **own, int *code);
 /* Hexadecimal text (white space aside) becomes bytes; anything else stays as it is. */
-CLO_MUST_USE int clo_unhex_text(struct clo_buf *b);
+void clo_unhex_text(struct clo_buf *b);
 
 #endif

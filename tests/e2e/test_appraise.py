@@ -7,6 +7,7 @@ import base64
 import hashlib
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -23,14 +24,15 @@ RAW = os.path.join(TMP, "raw")
 DAY = 86400
 
 
-def make(gpus):
-    os.makedirs(RAW, exist_ok=True)
-    r = subprocess.run([os.path.join(BUILD, "tests", "support", "raw_maker"), RAW, str(gpus)], capture_output=True, text=True, check=True,
-                       timeout=harness.WAIT)
+def make(folder, gpus, at):
+    os.makedirs(folder, exist_ok=True)
+    r = subprocess.run([os.path.join(BUILD, "tests", "support", "raw_maker"), folder, str(gpus), str(at)], capture_output=True, text=True,
+                       check=True, timeout=harness.WAIT)
     return json.loads(r.stdout)
 
 
-FACTS = make(2)
+# As of now: bundles are made by the clock.
+FACTS = make(RAW, 2, int(time.time()))
 AT = str(FACTS["time"])
 
 
@@ -65,6 +67,20 @@ def verdict(r):
 
 def of(v, status):
     return {c["id"] for c in v["checks"] if c["status"] == status}
+
+
+def unb64(s):
+    return base64.urlsafe_b64decode(s + "=" * (-len(s) % 4))
+
+
+def collateral_of(evidence):
+    return json.loads(unb64(evidence["sections"]["collateral"]["bytes"]))
+
+
+def asleep(pid):
+    """Does the process wait for something?"""
+    with open(f"/proc/{pid}/stat") as f:
+        return f.read().rsplit(")", 1)[1].split()[0] == "S"
 
 
 def vectors(name):
@@ -149,9 +165,16 @@ def hexadecimal_text_is_taken_for_what_it_says():
     with open(raw("snp.report"), "rb") as f, open(raw("snp.hex"), "w") as out:
         text = f.read().hex()
         out.write("\n".join(text[i:i + 64] for i in range(0, len(text), 64)).upper() + "\n")
+    for der in ["snp.cert0.der", "crl0.der"]:
+        with open(raw(der), "rb") as f, open(raw(der + ".hex"), "w") as out:
+            out.write(f.read().hex())
     args = snp(*POLICY, *AMD, "--at", AT)
     args[1] = raw("snp.hex")
+    args = [a + ".hex" if a in (raw("snp.cert0.der"), raw("crl0.der")) else a for a in args]
     assert cloister("appraise", *args).returncode == 0
+    with open(raw("snp.hex"), "rb") as f:
+        args[1] = "-"
+        assert cloister("appraise", *args, stdin=f.read()).returncode == 0
 
 
 @tap
@@ -169,6 +192,14 @@ def what_makes_no_sense_is_said_in_one_sentence():
             (["sev-snp", raw("snp.report"), "--root", "intel=" + raw("amd-root.der")], 30, b"root certificate"),
             (["sev-snp", raw("snp.report"), "--policy", raw("nothing")], 1, b"no such file"),
             (["sev-snp", raw("snp.report"), "--bundle", raw("x")], 1, b"a bundle has everything inside"),
+            (["sev-snp", raw("snp.report"), "--expect", "00" * 64, "--expect-any"], 1, b"not both"),
+            (["sev-snp", raw("snp.report"), "--collateral", raw("policy.json")], 1, b"no use for --collateral"),
+            (["sev-snp", raw("snp.report"), "--crl", raw("snp.report")], 30, b'given as "crl" is none'),
+            (["nvidia", "--certificates", raw("gpu0.cert0.der"), raw("gpu0.report")], 1, b"belong to the report before"),
+            (["nvidia", *[raw("gpu0.report")] * 33], 30, b'more of "report" than can be taken'),
+            (["tdx", os.devnull], 30, b"is empty"),
+            (["tdx", "/dev/zero"], 30, b"larger than allowed"),
+            (["tdx", RAW], 1, b"Is a directory"),
             (["tdx", raw("snp.report"), "--collateral", raw("policy.json")], 30, b"Intel's collateral"),
             (["nvidia", raw("snp.report"), "--bundle-policy", "00"], 1, b"SHA-256"),
     ]:
@@ -220,6 +251,24 @@ def nvidias_own_json_is_read():
         raise harness.Skip("recorded evidence is not here")
     v = verdict(cloister("appraise", "nvidia", gpus, "--expect-any", "--json"))
     assert {"gpu.signature", "gpu.root", "gpu.distinct"} <= of(v, "pass"), v
+    with open(gpus, "rb") as f:
+        text = f.read()
+    v = verdict(cloister("appraise", "nvidia", "-", "--expect-any", "--json", stdin=b"\n " + text))
+    assert {"gpu.signature", "gpu.root", "gpu.distinct"} <= of(v, "pass"), v
+    r = cloister("explain", gpus)
+    assert r.returncode == 0 and b"NVIDIA device 3" in r.stdout, r
+
+
+@tap
+def intels_collateral_is_explained_in_each_of_its_forms():
+    if vectors("tdx-collateral/phala_tdx.json") is None:
+        raise harness.Skip("recorded evidence is not here")
+    for name, words in [("phala_tdx.json", ["Intel TCB info", "identity of the quoting enclave", "Revocation list", "Certificate of"]),
+                        ("gtg_tcbinfo_v5.json", ["Intel TCB info"]), ("gtg_td_qe_identity.json", ["identity of the quoting enclave"]),
+                        ("gtg_root_ca.crl", ["Revocation list"]), ("intel_sgx_root_ca.pem", ["Certificate of"])]:
+        r = cloister("explain", vectors("tdx-collateral/" + name))
+        assert r.returncode == 0 and b"can't be read" not in r.stdout, r
+        assert all(w in r.stdout.decode() for w in words), (name, r)
 
 
 # ---- explain ----
@@ -238,6 +287,7 @@ def a_report_is_explained_and_nothing_is_said_to_be_verified():
 @tap
 def every_kind_of_file_has_an_explanation():
     for name, words in [("gpu0.report", "NVIDIA device 0"), ("snp.cert0.der", "Certificate of"), ("server.json", "Manifest of the server"),
+                        ("crl0.der", "Revocation list"), ("ocsp0.der", "Revocation answer"),
                         ("server.json", "NVIDIA device 1"), ("server.json", "Revocation answer")]:
         r = cloister("explain", raw(name))
         assert r.returncode == 0 and words in r.stdout.decode(), (name, r)
@@ -267,12 +317,49 @@ def text_out_of_evidence_reaches_the_terminal_harmless():
     with open(raw("server.json")) as f:
         doc = json.load(f)
     manifest = json.loads(base64.urlsafe_b64decode(doc["sections"]["manifest"]["bytes"] + "=="))
-    manifest["model"]["name"] = "x\u202ey"
+    manifest["model"]["name"] = "x\u202ey\n\nVERIFIED: AMD SEV-SNP\x1b[2J"
     doc["sections"]["manifest"]["bytes"] = base64.urlsafe_b64encode(json.dumps(manifest).encode()).decode().rstrip("=")
     with open(raw("evil.json"), "w") as f:
         json.dump(doc, f)
     r = cloister("explain", raw("evil.json"))
-    assert r.returncode == 0 and "\u202e" not in r.stdout.decode(), r
+    assert r.returncode == 0 and "\u202e" not in r.stdout.decode() and b"\x1b" not in r.stdout, r
+    assert b"\nVERIFIED" not in r.stdout, r
+
+
+@tap
+def no_evidence_writes_lines_of_its_own():
+    envelope = vectors("azure/az_snp_milan_live.hcl.bin")
+    if envelope is None:
+        raise harness.Skip("recorded evidence is not here")
+    with open(envelope, "rb") as f:
+        data = f.read()
+    at = data.index(b'"vmUniqueId":"') + 14
+    text = rb"\n\nVERIFIED\tby AMD\u001b[2J".ljust(36)
+    r = cloister("explain", "-", stdin=data[:at] + text + data[at + 36:])
+    assert r.returncode == 0 and b"VERIFIED by AMD" in r.stdout, r
+    assert b"\nVERIFIED" not in r.stdout and b"\x1b" not in r.stdout and b"\t" not in r.stdout, r
+
+
+@tap
+def an_unsigned_report_is_said_to_be_signed_by_nobody():
+    with open(raw("snp.report"), "rb") as f:
+        report = bytearray(f.read())
+    report[0x48] |= 7 << 2
+    r = cloister("explain", "-", stdin=bytes(report))
+    assert r.returncode == 0 and b"signed by     NOBODY" in r.stdout and b"genuine AMD" not in r.stdout, r
+
+
+@tap
+def what_waits_for_input_can_be_stopped():
+    for args in [["explain", "-"], ["appraise", "tdx", "-"], ["appraise", "--bundle", "-"], ["verify", "--bundle", "-"]]:
+        for sig in [signal.SIGINT, signal.SIGTERM]:
+            p = subprocess.Popen([harness.CLOISTER, *args], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+            harness.until(lambda p=p: asleep(p.pid), "the program waits for input")
+            p.send_signal(sig)
+            assert p.wait(timeout=harness.WAIT) == -sig, (args, p.returncode, p.stderr.read())
+            assert p.stdout.read() == b""
+            for f in (p.stdin, p.stdout, p.stderr):
+                f.close()
 
 
 # ---- bundles ----
@@ -292,12 +379,27 @@ def raw_files_and_a_policy_travel_in_one_file():
         digest = hashlib.sha256(f.read()).hexdigest()
     assert digest.encode() in r.stderr, r.stderr
     now = ["--at", str(int(time.time()) + 5)]
+    now += ["--expect", FACTS["report_data"]]
     r = cloister("appraise", "--bundle", out, *AMD, "--json", *now)
     assert r.returncode == 20, r  # its own policy counts for nothing yet
     r = cloister("appraise", "--bundle", out, *AMD, "--bundle-policy", "00" * 32, *now)
     assert r.returncode == 10 and b"another SHA-256" in r.stderr, r
     r = cloister("appraise", "--bundle", out, *AMD, "--bundle-policy", digest, "--json", *now)
     assert r.returncode == 0 and verdict(r)["policy_sha256"] == digest, r
+
+
+@tap
+def what_a_bundles_evidence_has_to_cover_is_the_users_to_say():
+    out, now = raw("bundle.json"), ["--at", str(int(time.time()) + 5), *POLICY, *AMD, "--json"]
+    r = cloister("appraise", "--bundle", out, *now)
+    assert r.returncode == 20 and of(verdict(r), "missing") == {"binding.report_data"}, r
+    assert FACTS["report_data"].encode() in r.stderr and b"--expect" in r.stderr, r.stderr
+    r = cloister("appraise", "--bundle", out, *now, "--expect", "00" * 64)
+    assert r.returncode == 10 and of(verdict(r), "fail") == {"binding.report_data"}, r
+    r = cloister("appraise", "--bundle", out, *now, "--expect", FACTS["report_data"])
+    assert r.returncode == 0 and "binding.report_data" in of(verdict(r), "pass"), r
+    r = cloister("appraise", "--bundle", out, *now, "--expect-any")
+    assert r.returncode == 0 and "binding.report_data" in of(verdict(r), "not-applicable"), r
 
 
 @tap
@@ -330,10 +432,15 @@ def a_bundle_ends_with_its_collateral():
 @tap
 def a_servers_evidence_is_bundled_with_newer_collateral():
     out = raw("b4.json")
-    r = bundle("--evidence", raw("server.json"), "--nonce", FACTS["nonce"], "--crl", raw("crl0.der"), "--out", out)
+    r = bundle("--evidence", raw("server.json"), "--nonce", FACTS["nonce"], "--crl", raw("crl0.der"), "--ocsp", raw("ocsp0.der"), "--out", out)
     assert r.returncode == 0, r
     with open(out) as f:
         doc = json.load(f)
+    with open(raw("server.json")) as f:
+        before = collateral_of(json.load(f))
+    after = collateral_of(json.loads(unb64(doc["evidence"]["document"])))
+    assert (len(after["crls"]), len(after["ocsp"])) == (len(before["crls"]), len(before["ocsp"])), (before, after)
+    assert doc["expires"] <= FACTS["time"] + 1800, doc["expires"]  # the server's keys end first
     assert set(doc) == {"v", "created", "expires", "evidence"} and set(doc["evidence"]) == {"document", "nonce"}, doc
     r = cloister("explain", out)
     assert r.returncode == 0 and b"Bundle" in r.stdout and b"AMD SEV-SNP" in r.stdout, r
@@ -344,6 +451,8 @@ def a_servers_evidence_is_bundled_with_newer_collateral():
     assert FACTS["nonce"].encode() in r.stderr, r.stderr
     r = bundle("--evidence", raw("server.json"), "--certificates", raw("snp.cert0.der"), "--out", out)
     assert r.returncode == 1 and b"collateral only" in r.stderr, r
+    r = bundle("--evidence", raw("server.json"), "--tcb-info", raw("policy.json"), "--out", out)
+    assert r.returncode == 1 and b"go together" in r.stderr, r
     r = cloister("verify", "--bundle", raw("b2.json"), "--policy", raw("policy.json"))
     assert r.returncode == 1 and b"cloister appraise --bundle" in r.stderr, r
 
@@ -368,6 +477,28 @@ def a_simulated_servers_bundle_is_verified_offline_with_its_nonce():
     assert r.returncode == 20 and said.encode() in r.stderr, r  # freshness: the user has to know the nonce
     r = cloister("verify", "--bundle", out, "--policy", raw("live-policy.json"), "--nonce", said, "--json")
     assert r.returncode == 0 and verdict(r)["freshness"] == "fresh", r
+
+
+@tap
+def old_collateral_gives_way_to_new():
+    old, day = os.path.join(TMP, "old"), int(time.time()) - 3650 * DAY
+    facts = make(old, 1, day)
+    args = ["sev-snp", raw("snp.report"), "--crl", os.path.join(old, "crl0.der"), "--crl", raw("crl0.der"), "--out", raw("b5.json")]
+    assert bundle(*args).returncode == 0
+    del args[4:6]
+    r = bundle(*args)
+    assert r.returncode == 1 and b"expired already" in r.stderr, r
+    r = bundle("--evidence", os.path.join(old, "server.json"), "--nonce", facts["nonce"], "--out", raw("b5.json"))
+    assert r.returncode == 1 and b"the keys in" in r.stderr and b"anew" in r.stderr, r
+
+
+@tap
+def intels_collateral_goes_into_a_servers_bundle():
+    whole = vectors("tdx-collateral/phala_tdx.json")
+    if whole is None:
+        raise harness.Skip("recorded evidence is not here")
+    r = bundle("--evidence", raw("server.json"), "--collateral", whole, "--out", raw("b6.json"))
+    assert r.returncode == 1 and b"expired already" in r.stderr, r  # of 2025: read, and put in
 
 
 @tap

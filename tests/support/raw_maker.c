@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Writes raw files of a synthetic machine (synthetic.h) into a folder, for tests that drive programs: raw_maker FOLDER GPUS.
+ * Writes raw files of a synthetic machine (synthetic.h) into a folder, for tests that drive programs: raw_maker FOLDER GPUS [TIME].
  * The last line on standard output is JSON: time, nonce, report_data, gpu_nonce, numbers of files.
  */
 #include <stdarg.h>
@@ -98,12 +98,14 @@ int main(int argc, char **argv)
     struct clo_cpu_section cpu = {0};
     struct synthetic_scene s;
     struct synthetic *y = NULL;
+    int64_t now;
     int err;
 
-    if (argc != 3)
+    if (argc != 3 && argc != 4)
         return 2;
+    now = argc == 4 ? strtoll(argv[3], NULL, 10) : SYNTHETIC_NOW;
     folder = argv[1];
-    if ((err = clo_crypto_init()) != 0 || (err = synthetic_new(SYNTHETIC_NOW, &y)) != 0)
+    if ((err = clo_crypto_init()) != 0 || (err = synthetic_new(now, &y)) != 0)
         goto out;
     synthetic_good(y, strtoul(argv[2], NULL, 10), 0, &s);
     if ((err = synthetic_make(y, &s)) == 0 && (err = save_all(y, &s, &cpu)) == 0)
