@@ -148,6 +148,18 @@ static int check_hardware(struct appraisal *a)
 
 /* ---- runtime data ---- */
 
+/*
+ * The paravisor's privilege level is 0, whatever the policy wants of other machines. A report that a lower level asked for covers what
+ * that level chose, so that a guest's own software could name a key that was never in a vTPM. TD quotes tell of no such level.
+ */
+static bool paravisor_asked(const struct appraisal *a)
+{
+    struct clo_snp_report r;
+
+    return a->tdx ||
+           (clo_snp_report_parse(a->hcl.report, CLO_SNP_REPORT_LEN, &r) == 0 && r.vmpl == 0);
+}
+
 static int check_key(struct appraisal *a)
 {
     const enum cloister_check_id id = CLOISTER_CHECK_AZURE_KEY;
@@ -158,6 +170,8 @@ static int check_key(struct appraisal *a)
         wrong = "the runtime data name no attestation key";
     else if (r->keys > 1)
         wrong = "the runtime data name more than one attestation key";
+    else if (wrong == NULL && !paravisor_asked(a))
+        wrong = "the guest asked for the report, not the paravisor: it may name any key";
     if (wrong == NULL) {
         const int err = clo_key_new_rsa(r->modulus, r->modulus_n, r->exponent, &a->key);
 
@@ -248,6 +262,21 @@ static void check_vm(struct appraisal *a)
 
 /* ---- vTPM ---- */
 
+/* Does the policy list the key, where it lists any? */
+static int key_listed(const struct appraisal *a, bool *ret)
+{
+    uint8_t digest[CLO_SHA256_LEN];
+    int err;
+
+    if (a->policy == NULL || !a->policy->tpm.keys.given) {
+        *ret = true;
+        return 0;
+    }
+    if ((err = clo_key_digest(a->key, digest)) == 0)
+        *ret = clo_policy_list_has(&a->policy->tpm.keys, digest);
+    return err;
+}
+
 static int check_tpm(struct appraisal *a)
 {
     struct clo_tpm_input in = {
@@ -271,13 +300,17 @@ static int check_tpm(struct appraisal *a)
         .expected_n = a->in->expected_n,
         .any_expected = a->in->any_expected,
     };
+    bool listed = false;
+    int err;
 
     if (status(a, CLOISTER_CHECK_AZURE_RUNTIME) == CLOISTER_CHECK_FAIL) {
         in.key_trust = CLOISTER_CHECK_FAIL;
         in.key_trust_reason = "the hardware's report covers other runtime data than name this key";
     } else if (a->hw.bound && status(a, CLOISTER_CHECK_AZURE_KEY) == CLOISTER_CHECK_PASS) {
-        in.key_trust = CLOISTER_CHECK_PASS;
-        in.key_trust_reason = NULL;
+        if ((err = key_listed(a, &listed)) != 0)
+            return err;
+        in.key_trust = listed ? CLOISTER_CHECK_PASS : CLOISTER_CHECK_FAIL;
+        in.key_trust_reason = listed ? NULL : "the policy doesn't list this key";
     }
     return clo_tpm_appraise(&in, a->policy, a->vb, &a->tpm);
 }

@@ -674,8 +674,36 @@ static void a_report_of_another_privilege_level_is_refused(void **state)
     struct evidence e = good();
 
     (void)state;
-    put32(&e.snp, 0x30, 2); /* the guest's own, not the paravisor's */
-    assert_judged(&e, "snp.vmpl", "");
+    put32(&e.snp, 0x30,
+          2); /* the guest's own, not the paravisor's: it covers what the guest likes */
+    assert_judged(&e, "binding.report_data snp.vmpl azure.key", NULL);
+    /* a policy that wants reports of that level wants them of machines that are not Azure's */
+    policy_edit(&e.snp, "'sev_snp':{", "'sev_snp':{'vmpl':2,");
+    assert_judged(&e, "binding.report_data azure.key", NULL);
+}
+
+/* As for a TPM by itself, a list decides; but here the hardware has to name the key as well. */
+static void a_policy_may_say_which_keys_the_hardware_may_name(void **state)
+{
+    struct clo_key *key = tl_key(tl.rsa);
+    uint8_t digest[32];
+    char hex[65], list[128];
+
+    (void)state;
+    assert_int_equal(clo_key_digest(key, digest), 0);
+    clo_key_free(key);
+    for (int other = 0; other < 2; other++) {
+        struct evidence e = good();
+
+        digest[0] ^= (uint8_t)other;
+        clo_hex(digest, sizeof digest, hex);
+        (void)snprintf(list, sizeof list, "'tpm':{'keys':['%s'],", hex);
+        policy_edit(&e.snp, "'tpm':{", list);
+        assert_judged(&e, other ? "binding.report_data tpm.key_trusted" : "", other ? NULL : "");
+        digest[0] ^= (uint8_t)other;
+        e.snp.report_data[31] = 1; /* a key that is listed, and not named */
+        assert_judged(&e, "binding.report_data azure.runtime tpm.key_trusted", NULL);
+    }
 }
 
 static void a_vtpm_without_a_quote_is_missing(void **state)
@@ -749,6 +777,7 @@ int main(void)
         cmocka_unit_test(whoever_wants_any_nonce_gets_no_binding),
         cmocka_unit_test(what_runs_in_the_guest_is_only_in_the_pcrs),
         cmocka_unit_test(a_report_of_another_privilege_level_is_refused),
+        cmocka_unit_test(a_policy_may_say_which_keys_the_hardware_may_name),
         cmocka_unit_test(a_vtpm_without_a_quote_is_missing),
         cmocka_unit_test(without_a_policy_authenticity_is_shown_and_nothing_accepted),
     };
