@@ -83,6 +83,7 @@ int clo_hcl_report_data(const struct clo_hcl *h, uint8_t ret[64])
 
 /* ---- the runtime data ---- */
 
+/* Base64urlUInt: no byte more than it takes (RFC 7518 section 2). */
 static int exponent_read(const char *s, uint32_t *ret)
 {
     uint8_t p[EXPONENT_MAX];
@@ -92,6 +93,8 @@ static int exponent_read(const char *s, uint32_t *ret)
 
     if ((err = clo_unb64(s, strlen(s), p, sizeof p, &n)) != 0)
         return err;
+    if (n == 0 || p[0] == 0)
+        return CLOISTER_E_MALFORMED;
     for (size_t i = 0; i < n; i++)
         v = v << 8 | p[i];
     *ret = v;

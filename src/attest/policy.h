@@ -131,7 +131,7 @@ struct clo_policy_tpm {
     uint32_t selection;           /* exactly these are quoted; absent: 0 to 23 */
     struct clo_policy_pcrs *pcrs; /* heap; one has to hold */
     size_t pcrs_n;                /* 0 admits nothing */
-    struct clo_policy_list keys;  /* SHA-256 of attestation keys' SPKI (on Azure the hardware names it besides) */
+    struct clo_policy_list keys;  /* SHA-256 of attestation keys' SPKI */
     bool require_event_log;
 };
 struct clo_policy_azure {

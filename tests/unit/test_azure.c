@@ -469,6 +469,7 @@ static void the_attestation_key_has_to_be_named_once_and_sign(void **state)
         {"'kty':'RSA'", "'kty':'RSA','use':'enc'"},
         {"'e':'AQAB'", "'e':'AQAB='"},
         {"'e':'AQAB'", "'e':'AQ'"},
+        {"'e':'AQAB'", "'e':'AAEAAQ'"}, /* the same number, a byte longer */
         {"'e':'AQAB'", "'e':'AQAC'"},
         {"'e':'AQAB'", "'e':''"},
         {"'n':'%s'}@", "'n':'%s='}@"},
