@@ -283,13 +283,16 @@ static void check_qe_status(struct clo_quote_appraisal *a)
 static void check_status(struct clo_quote_appraisal *a)
 {
     const enum cloister_check_id id = CLOISTER_CHECK_QUOTE_TCB;
+    const char *none = "its module or quoting enclave has no known status";
 
+    if (a->tcb.started.level == NULL)
+        none = "no level of Intel's fits this platform";
+    else if (a->q.header.body == CLO_QUOTE_BODY_TD15 && a->tcb.running.level == NULL)
+        none = "no level of Intel's fits what runs now on this platform";
     if (!a->info_fits || !a->qe_fits)
         clo_quote_missing(a, id, "there is no collateral of this platform to judge it by");
     else
-        status_check(a, id, a->tcb.status, a->collateral_ok && a->authentic,
-                     a->tcb.level == NULL ? "no level of Intel's fits this platform"
-                                          : "its module or quoting enclave has no known status");
+        status_check(a, id, a->tcb.status, a->collateral_ok && a->authentic, none);
 }
 
 /* ---- advisories ---- */
@@ -328,6 +331,16 @@ static void advisories_of(struct advisories *all, const struct clo_policy_tcb *f
         advisory_add(all, floor, t);
 }
 
+/* But those of the levels that `known` has as well. */
+static void advisories_of_part(struct advisories *all, const struct clo_policy_tcb *floor,
+                               const struct clo_tcb_part *part, const struct clo_tcb_part *known)
+{
+    if (part->level != NULL && (known == NULL || part->level != known->level))
+        advisories_of(all, floor, part->level->advisories);
+    if (part->module_level != NULL && (known == NULL || part->module_level != known->module_level))
+        advisories_of(all, floor, part->module_level->advisories);
+}
+
 static void check_advisories(struct clo_quote_appraisal *a)
 {
     const enum cloister_check_id id = CLOISTER_CHECK_QUOTE_ADVISORIES;
@@ -337,12 +350,8 @@ static void check_advisories(struct clo_quote_appraisal *a)
         clo_quote_missing(a, id, "there is no collateral of this platform");
         return;
     }
-    if (a->tcb.level != NULL)
-        advisories_of(&all, a->floor, a->tcb.level->advisories);
-    if (a->tcb.module_level != NULL)
-        advisories_of(&all, a->floor, a->tcb.module_level->advisories);
-    if (a->tcb.running_level != NULL && a->tcb.running_level != a->tcb.module_level)
-        advisories_of(&all, a->floor, a->tcb.running_level->advisories);
+    advisories_of_part(&all, a->floor, &a->tcb.started, NULL);
+    advisories_of_part(&all, a->floor, &a->tcb.running, &a->tcb.started);
     if (a->tcb.qe_level != NULL)
         advisories_of(&all, a->floor, a->tcb.qe_level->advisories);
     if (a->floor == NULL)
@@ -365,8 +374,6 @@ static void check_module(struct clo_quote_appraisal *a)
     const struct clo_tdx_module *m = a->tcb.module;
     const struct clo_td_report *r = &a->q.td;
     const bool trusted = a->collateral_ok && a->authentic;
-    const bool advised = (a->tcb.status &
-                          (CLO_TCB_RELAUNCH_ADVISED | CLO_TCB_RELAUNCH_ADVISED_CONFIGURATION)) != 0;
     char expected[TEXT], actual[TEXT];
 
     if (!a->info_fits) {
@@ -387,13 +394,12 @@ static void check_module(struct clo_quote_appraisal *a)
                      masked(r->seam_attributes, m->mask, m->attributes, sizeof m->mask) &&
                      clo_quote_zero(r->seam_attributes, sizeof r->seam_attributes),
                  trusted, expected, actual, "its signer or its attributes are others");
-    /* A module of version 0 has its SVN among the platform's; one that has been replaced since needs a relaunch. */
+    /* A module of version 0 has its SVN among the platform's. */
     if (r->tee_tcb_svn[1] == 0 && a->tcb.module_status == CLO_TCB_UP_TO_DATE)
-        status_check(a, tcb, a->tcb.level == NULL ? 0 : a->tcb.level->status, trusted,
-                     "no level of Intel's fits this platform");
+        status_check(a, tcb, a->tcb.started.level == NULL ? 0 : a->tcb.started.level->status,
+                     trusted, "no level of Intel's fits this platform");
     else
-        status_check(a, tcb, advised ? a->tcb.status : a->tcb.module_status, trusted,
-                     "no level of Intel's fits this module");
+        status_check(a, tcb, a->tcb.module_status, trusted, "no level of Intel's fits this module");
 }
 
 void clo_quote_collateral_checks(struct clo_quote_appraisal *a)

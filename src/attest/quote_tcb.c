@@ -89,68 +89,78 @@ static unsigned converge(unsigned whole, unsigned part)
  * starting the TD anew is all that is missing. `sgx` is the status of the first level that fits but for its TDX part.
  */
 static unsigned relaunch(const struct clo_quote *q, const struct clo_tcb_info *i, unsigned sgx,
-                         unsigned whole, const struct clo_tcb_judged *j, unsigned started,
-                         unsigned runs)
+                         const struct clo_tcb_part *started, const struct clo_tcb_part *running)
 {
     const uint8_t *now = q->td.tee_tcb_svn2;
-    const struct clo_tdx_module *m;
+    const struct clo_tdx_module *m = module_find(i, now[1]);
     unsigned latest;
 
-    if (q->header.body != CLO_QUOTE_BODY_TD15 || j->qe_status != CLO_TCB_UP_TO_DATE ||
-        (sgx & NOT_OUT_OF_DATE) == 0 ||
-        (whole & (CLO_TCB_OUT_OF_DATE | CLO_TCB_OUT_OF_DATE_CONFIGURATION)) == 0 ||
-        started != CLO_TCB_OUT_OF_DATE || runs != CLO_TCB_UP_TO_DATE)
-        return whole;
-    if ((m = module_find(i, now[1])) == NULL)
-        return whole;
+    if (m == NULL || (sgx & NOT_OUT_OF_DATE) == 0 ||
+        (started->status & (CLO_TCB_OUT_OF_DATE | CLO_TCB_OUT_OF_DATE_CONFIGURATION)) == 0 ||
+        started->module_status != CLO_TCB_OUT_OF_DATE || (running->status & NOT_OUT_OF_DATE) == 0)
+        return 0;
     latest = now[1] > 0 ? m->level[0].svn : i->level[0].tdx[0];
     if (now[0] < latest || now[2] < i->level[0].tdx[2])
-        return whole;
-    return ((sgx | whole) & CONFIGURATION_NEEDED) != 0 ? CLO_TCB_RELAUNCH_ADVISED_CONFIGURATION
-                                                       : CLO_TCB_RELAUNCH_ADVISED;
+        return 0;
+    return ((sgx | started->status) & CONFIGURATION_NEEDED) != 0
+               ? CLO_TCB_RELAUNCH_ADVISED_CONFIGURATION
+               : CLO_TCB_RELAUNCH_ADVISED;
 }
 
-/* The status of a module, and the level that it has where it has an identity. */
-static unsigned module_status(const struct clo_tcb_info *i, const uint8_t svn[16],
-                              const struct clo_svn_level **level)
-{
-    const struct clo_tdx_module *m = module_find(i, svn[1]);
-
-    *level = NULL;
-    if (svn[1] == 0)
-        return CLO_TCB_UP_TO_DATE; /* the platform's level covers it */
-    if (m != NULL)
-        *level = svn_level(m->level, m->levels, svn[0]);
-    return *level == NULL ? 0 : (*level)->status & PART_STATUSES;
-}
-
+/* Intel's statuses, and the parts' among them, are numbered so that a greater one is worse. */
 static unsigned worse(unsigned a, unsigned b)
 {
     return a == 0 || b == 0 ? 0 : a > b ? a : b;
 }
 
-/*
- * The platform's level, and the status of the first that fits but for its TDX part. Of TD 1.5 it has to fit what the TD was started by and
- * what runs now: the later one of two levels.
- */
-static unsigned judge_platform(const struct clo_quote *q, const struct clo_pck *pck,
-                               const struct clo_tcb_info *info, struct clo_tcb_judged *j)
+static void judge_module(const struct clo_tcb_info *i, const uint8_t svn[16],
+                         struct clo_tcb_part *part)
 {
-    const struct clo_tcb_level *sgx = NULL;
+    const struct clo_tdx_module *m = module_find(i, svn[1]);
 
-    for (size_t i = 0; i < info->levels && j->level == NULL; i++) {
-        const struct clo_tcb_level *l = &info->level[i];
-
-        if (!sgx_reaches(pck, l))
-            continue;
-        if (sgx == NULL)
-            sgx = l;
-        if (!is_tdx(q) ||
-            (tdx_reaches(q->td.tee_tcb_svn, l) &&
-             (q->header.body != CLO_QUOTE_BODY_TD15 || tdx_reaches(q->td.tee_tcb_svn2, l))))
-            j->level = l;
+    if (svn[1] == 0) {
+        part->module_status = CLO_TCB_UP_TO_DATE; /* the platform's level covers it */
+        return;
     }
-    return sgx == NULL ? 0 : sgx->status;
+    if (m != NULL)
+        part->module_level = svn_level(m->level, m->levels, svn[0]);
+    if (part->module_level != NULL)
+        part->module_status = part->module_level->status & PART_STATUSES;
+}
+
+/* The platform's level with these TDX components (NULL: an enclave's), and what the module makes of it. */
+static void judge_part(const struct clo_pck *pck, const struct clo_tcb_info *info,
+                       const uint8_t *svn, struct clo_tcb_part *part)
+{
+    if (svn != NULL)
+        judge_module(info, svn, part);
+    for (size_t i = 0; pck != NULL && i < info->levels && part->level == NULL; i++)
+        if (sgx_reaches(pck, &info->level[i]) && (svn == NULL || tdx_reaches(svn, &info->level[i])))
+            part->level = &info->level[i];
+    if (part->level != NULL)
+        part->status = part->level->status;
+    if (svn != NULL)
+        part->status = converge(part->status, part->module_status);
+}
+
+static unsigned judge_td(const struct clo_quote *q, const struct clo_pck *pck,
+                         const struct clo_tcb_info *info, struct clo_tcb_judged *j)
+{
+    struct clo_tcb_part sgx = {0};
+    unsigned advised = 0;
+
+    j->module = module_find(info, q->td.tee_tcb_svn[1]);
+    judge_part(pck, info, q->td.tee_tcb_svn, &j->started);
+    j->module_status = j->started.module_status;
+    if (q->header.body != CLO_QUOTE_BODY_TD15)
+        return j->started.status;
+    judge_part(pck, info, q->td.tee_tcb_svn2, &j->running);
+    judge_part(pck, info, NULL, &sgx);
+    if (j->qe_status == CLO_TCB_UP_TO_DATE)
+        advised = relaunch(q, info, sgx.status, &j->started, &j->running);
+    j->module_status = advised != 0 ? advised
+                                    : worse(j->started.module_status, j->running.module_status);
+    return advised != 0 ? advised : worse(j->started.status, j->running.status);
 }
 
 void clo_tcb_judge(const struct clo_quote *q, const struct clo_pck *pck,
@@ -158,25 +168,15 @@ void clo_tcb_judge(const struct clo_quote *q, const struct clo_pck *pck,
                    struct clo_tcb_judged *ret)
 {
     struct clo_tcb_judged j = {0};
-    unsigned sgx, whole, started = 0, runs = 0;
 
     if (qe != NULL && (j.qe_level = svn_level(qe->level, qe->levels, q->qe.svn)) != NULL)
         j.qe_status = j.qe_level->status & PART_STATUSES;
-    if (info != NULL && is_tdx(q)) {
-        j.module = module_find(info, q->td.tee_tcb_svn[1]);
-        runs = started = module_status(info, q->td.tee_tcb_svn, &j.module_level);
-        if (q->header.body == CLO_QUOTE_BODY_TD15)
-            runs = module_status(info, q->td.tee_tcb_svn2, &j.running_level);
-        j.module_status = worse(started, runs);
+    if (info != NULL && is_tdx(q))
+        j.status = judge_td(q, pck, info, &j);
+    else if (info != NULL) {
+        judge_part(pck, info, NULL, &j.started);
+        j.status = j.started.status;
     }
-    if (info != NULL && pck != NULL) {
-        sgx = judge_platform(q, pck, info, &j);
-        whole = j.level == NULL ? 0 : j.level->status;
-        if (is_tdx(q)) {
-            whole = converge(whole, j.module_status);
-            whole = relaunch(q, info, sgx, whole, &j, started, runs);
-        }
-        j.status = converge(whole, j.qe_status);
-    }
+    j.status = converge(j.status, j.qe_status);
     *ret = j;
 }

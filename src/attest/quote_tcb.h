@@ -14,15 +14,20 @@
 #include "attest/quote_parse.h"
 
 /* Each pointer NULL where nothing fits; each status 0 where there is none, or its word isn't known. */
-struct clo_tcb_judged {
-    const struct clo_tcb_level *level;    /* of the platform */
-    const struct clo_svn_level *qe_level; /* of the quoting enclave */
-    const struct clo_tdx_module *module;  /* TDX: whose identity the module has to have */
+struct clo_tcb_part {
+    const struct clo_tcb_level *level; /* of the platform */
     const struct clo_svn_level
         *module_level; /* NULL too for a module of version 0: the platform's level covers it */
-    const struct clo_svn_level *running_level; /* TD 1.5: of the module that runs now */
-    unsigned qe_status, module_status;         /* the module's: the worse one of the two */
-    unsigned status;                           /* all of them together */
+    unsigned module_status;
+    unsigned status; /* of both together */
+};
+struct clo_tcb_judged {
+    struct clo_tcb_part started; /* what the TD was started by; of an enclave, the platform */
+    struct clo_tcb_part running; /* TD 1.5: what runs now */
+    const struct clo_svn_level *qe_level; /* of the quoting enclave */
+    const struct clo_tdx_module *module;  /* TDX: whose identity the module has to have */
+    unsigned qe_status, module_status;    /* the module's: the worse one of the two */
+    unsigned status;                      /* all of them together */
 };
 /* Any of info, qe and pck may be NULL: what needs it isn't found. info is of the quote's own kind. */
 void clo_tcb_judge(const struct clo_quote *q, const struct clo_pck *pck,

@@ -1041,6 +1041,14 @@ static void the_module_that_runs_now_is_judged_as_well(void **state)
     r.body[TD_SVN2] = 3;
     fails(&r, "quote.tcb tdx.module_tcb");
 
+    r = td15(); /* the worse of two levels counts, whichever comes first */
+    edit(r.policy, STATUSES("'UpToDate','OutOfDate','TDRelaunchAdvised'"));
+    edit(r.info, "'UpToDate'},{'tcb':{'sgx", "'Revoked'},{'tcb':{'sgx");
+    fails(&r, "quote.tcb");
+    r.body[TD_SVN2 + 2] = 1;
+    fails(&r, "quote.tcb");
+    assert_string_equal(says(&r, CLOISTER_CHECK_QUOTE_TCB).actual, "Revoked");
+
     r = td15(); /* a module without an identity, and then one that has one */
     edit(r.policy, STATUSES("'UpToDate','TDRelaunchAdvised'"));
     r.body[TD_SVN + 1] = 0;
