@@ -80,10 +80,14 @@ bool clo_der_same(const struct clo_rd *a, const struct clo_rd *b)
 
 int64_t clo_unix_seconds(int64_t year, int month, int day, int hour, int minute, int second)
 {
-    /* Days since 1970-01-01 of a year that starts in March, so that leap days come last. */
-    const int64_t y = year - (month < 3);
+    /*
+     * Days since 1970-01-01 of a year that starts in March, so that leap days come last; and 400 years of 146097 days
+     * on, so that none is negative and divisions round one way.
+     */
+    const int64_t y = year + 400 - (month < 3);
     const int m = (month + 9) % 12;
-    const int64_t days = 365 * y + y / 4 - y / 100 + y / 400 + (153 * m + 2) / 5 + day - 719469;
+    const int64_t days = 365 * y + y / 4 - y / 100 + y / 400 + (153 * m + 2) / 5 + day - 719469 -
+                         146097;
 
     return days * 86400 + hour * 3600 + minute * 60 + second;
 }

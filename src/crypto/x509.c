@@ -31,6 +31,10 @@ enum {
     CE_KEY_USAGE = 15,
     CE_SUBJECT_ALT_NAME = 17,
     CE_BASIC_CONSTRAINTS = 19,
+    CE_DELTA_CRL_INDICATOR = 27,
+    CE_ISSUING_DISTRIBUTION_POINT = 28,
+    CE_CERTIFICATE_ISSUER = 29,
+    CE_NAME_CONSTRAINTS = 30,
     CE_EXT_KEY_USAGE = 37
 };
 
@@ -254,6 +258,9 @@ static int extensions_read(struct clo_cert *c, bool eku)
             err = ext_key_usage_read(e.value, c);
         if (e.critical && id != CE_BASIC_CONSTRAINTS && id != CE_KEY_USAGE &&
             id != CE_SUBJECT_ALT_NAME && !(eku && id == CE_EXT_KEY_USAGE))
+            unknown = true;
+        if (id ==
+            CE_NAME_CONSTRAINTS) /* always critical, whether or not it says so (section 4.2.1.10) */
             unknown = true;
     }
     if (err == 0 && unknown)
@@ -567,8 +574,21 @@ static int entry_next(struct clo_rd *list, struct clo_rd *serial, struct clo_rd 
 
 /*
  * No critical extension is known, of the list or of an entry: a delta CRL, an indirect one, or one of partial scope isn't
- * what we can judge.
+ * what we can judge. Those that say so are critical (RFC 5280 sections 5.2.4, 5.2.5 and 5.3.3), and are where it was left out, too.
  */
+static bool any_unknown(struct clo_rd list)
+{
+    struct clo_ext e;
+
+    while (list.left > 0) {
+        if (clo_der_ext(&list, &e) != 0 || e.critical)
+            return true;
+        if (ce_id(&e.oid) >= CE_DELTA_CRL_INDICATOR && ce_id(&e.oid) <= CE_CERTIFICATE_ISSUER)
+            return true;
+    }
+    return false;
+}
+
 static int entries_check(struct clo_rd list, bool v2, bool *unknown)
 {
     struct clo_rd serial, exts;
@@ -579,7 +599,7 @@ static int entries_check(struct clo_rd list, bool v2, bool *unknown)
             return err;
         if (exts.left > 0 && !v2)
             return CLOISTER_E_MALFORMED;
-        *unknown = *unknown || clo_der_any_critical(exts);
+        *unknown = *unknown || any_unknown(exts);
     }
     return 0;
 }
@@ -615,7 +635,7 @@ static int list_read(struct clo_rd tbs, struct clo_crl *c)
         return err;
     if (exts.left > 0 && !v2)
         return CLOISTER_E_MALFORMED;
-    return unknown || clo_der_any_critical(exts) ? CLOISTER_E_UNSUPPORTED : 0;
+    return unknown || any_unknown(exts) ? CLOISTER_E_UNSUPPORTED : 0;
 }
 
 int clo_crl_parse(const void *der, size_t n, struct clo_crl **ret)

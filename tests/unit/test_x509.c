@@ -13,6 +13,7 @@
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/rsa.h>
+#include <openssl/x509v3.h>
 
 #include "crypto/x509_in.h"
 #include "crypto/x509_make.h"
@@ -526,8 +527,9 @@ static void only_known_critical_extensions_are_borne(void **state)
     } cases[] = {
         {"2.23.133.5.4.1", false, 0},
         {"2.23.133.5.4.1", true, CLOISTER_E_UNSUPPORTED},
-        {"2.5.29.30", true, CLOISTER_E_UNSUPPORTED}, /* nameConstraints */
-        {"2.5.29.36", true, CLOISTER_E_UNSUPPORTED}, /* policyConstraints */
+        {"2.5.29.30", true, CLOISTER_E_UNSUPPORTED},  /* nameConstraints, */
+        {"2.5.29.30", false, CLOISTER_E_UNSUPPORTED}, /* whoever left out that it is critical */
+        {"2.5.29.36", true, CLOISTER_E_UNSUPPORTED},  /* policyConstraints */
         {"2.5.29.17", true, 0}, /* subjectAltName, where the subject is empty */
     };
     struct clo_cert_spec spec = spec_of(keys.p256, keys.p256);
@@ -751,6 +753,8 @@ static void dates_before_1970_and_beyond_2049_are_read(void **state)
     struct clo_cert_spec spec = spec_of(keys.p256, keys.p256);
 
     (void)state;
+    assert_true(clo_unix_seconds(0, 1, 1, 0, 0, 0) == -62167219200); /* a leap year */
+    assert_true(clo_unix_seconds(0, 3, 1, 0, 0, 0) == -62162035200);
     for (size_t i = 0; i < CLO_ARRAY_LEN(when); i++) {
         struct clo_cert *c = NULL;
 
@@ -796,6 +800,69 @@ static void a_list_needs_who_may_sign_lists(void **state)
     clo_cert_free(named);
     clo_cert_free(other);
     clo_buf_clear(&b);
+}
+
+/* What an extension of the list, or of its one entry, makes of it. */
+static int list_with(int nid, bool critical, bool of_entry)
+{
+    EVP_PKEY *key = EVP_EC_gen("P-256");
+    X509_CRL *x = X509_CRL_new();
+    X509_REVOKED *entry = X509_REVOKED_new();
+    ASN1_INTEGER *serial = ASN1_INTEGER_new();
+    ASN1_TIME *t = ASN1_TIME_set(NULL, NOW);
+    ASN1_OCTET_STRING *value = ASN1_OCTET_STRING_new();
+    X509_EXTENSION *ext = NULL;
+    X509_NAME *name = X509_NAME_new();
+    struct clo_crl *crl = NULL;
+    uint8_t *der = NULL;
+    int der_n, err;
+
+    assert_int_equal(ASN1_OCTET_STRING_set(value, (const uint8_t *)"\x30", 2), 1);
+    ext = X509_EXTENSION_create_by_NID(NULL, nid, critical, value);
+    assert_non_null(ext);
+    assert_int_equal(
+        X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, (const uint8_t *)"issuer", -1, -1, 0),
+        1);
+    assert_int_equal(X509_CRL_set_version(x, 1) & X509_CRL_set_issuer_name(x, name) &
+                         X509_CRL_set1_lastUpdate(x, t) & X509_CRL_set1_nextUpdate(x, t) &
+                         ASN1_INTEGER_set(serial, 7) &
+                         X509_REVOKED_set_serialNumber(entry, serial) &
+                         X509_REVOKED_set_revocationDate(entry, t),
+                     1);
+    assert_int_equal(of_entry ? X509_REVOKED_add_ext(entry, ext, -1) : X509_CRL_add_ext(x, ext, -1),
+                     1);
+    assert_int_equal(X509_CRL_add0_revoked(x, entry), 1);
+    assert_true(X509_CRL_sign(x, key, EVP_sha256()) > 0);
+    der_n = i2d_X509_CRL(x, &der);
+    assert_true(der_n > 0);
+    err = clo_crl_parse(der, (size_t)der_n, &crl);
+    assert_true((crl != NULL) == (err == 0));
+    clo_crl_free(crl);
+    OPENSSL_free(der);
+    X509_NAME_free(name);
+    X509_EXTENSION_free(ext);
+    ASN1_OCTET_STRING_free(value);
+    ASN1_TIME_free(t);
+    ASN1_INTEGER_free(serial);
+    X509_CRL_free(x);
+    EVP_PKEY_free(key);
+    return err;
+}
+
+/* Those that say so are critical by RFC 5280; whoever leaves that out means it all the same. */
+static void a_list_that_is_not_whole_is_unsupported(void **state)
+{
+    (void)state;
+    for (int critical = 0; critical < 2; critical++) {
+        assert_int_equal(list_with(NID_delta_crl, critical, false), CLOISTER_E_UNSUPPORTED);
+        assert_int_equal(list_with(NID_issuing_distribution_point, critical, false),
+                         CLOISTER_E_UNSUPPORTED);
+        assert_int_equal(list_with(NID_certificate_issuer, critical, true), CLOISTER_E_UNSUPPORTED);
+        assert_int_equal(list_with(NID_crl_number, critical, false),
+                         critical ? CLOISTER_E_UNSUPPORTED : 0);
+        assert_int_equal(list_with(NID_invalidity_date, critical, true),
+                         critical ? CLOISTER_E_UNSUPPORTED : 0);
+    }
 }
 
 static void every_bit_of_a_list_counts(void **state)
@@ -1284,6 +1351,7 @@ int main(void)
         cmocka_unit_test(names_are_compared_as_names),
         cmocka_unit_test(dates_before_1970_and_beyond_2049_are_read),
         cmocka_unit_test(a_list_needs_who_may_sign_lists),
+        cmocka_unit_test(a_list_that_is_not_whole_is_unsupported),
         cmocka_unit_test(every_bit_of_a_list_counts),
         cmocka_unit_test(a_list_revokes_its_issuers_serial_numbers),
         cmocka_unit_test(p256_signatures_verify_and_others_dont),
