@@ -46,7 +46,9 @@ static void check_judged(const struct clo_tcb_info *i, const uint8_t *data, size
     clo_tcb_judge(&q, &pck, i, &qe, &b);
     FUZZ_CHECK(memcmp(&a, &b, sizeof a) == 0);
     check_status(a.status);
-    FUZZ_CHECK(a.level != NULL || a.status == 0);
+    FUZZ_CHECK(a.started.level != NULL || a.status == 0);
+    FUZZ_CHECK(!i->tdx || a.running.level != NULL || a.status == 0);
+    FUZZ_CHECK(a.status == 0 || a.status >= a.started.status);
     FUZZ_CHECK(!i->tdx || a.module_status != 0 || a.status == 0);
     clo_tcb_judge(&q, &pck, i, NULL, &a);
     FUZZ_CHECK(a.status == 0); /* nor without a quoting enclave's */
