@@ -14,6 +14,12 @@
 #include "platform/file.h"
 #include "platform/process.h"
 
+/* As of when it is made. */
+static int64_t made_at(const struct clo_options *o)
+{
+    return o->at != 0 ? o->at : clo_clock_now();
+}
+
 /* ---- a Cloister server's evidence ---- */
 
 /* One more piece of collateral. What is older gives way to it. */
@@ -130,10 +136,10 @@ static int keys_end(const struct clo_options *o, const struct cloister_evidence 
         clo_say_problem("%s has keys that can't be read: %s", o->evidence, cloister_strerror(err));
         return err;
     }
-    if (k.expires <= clo_clock_now()) {
+    if (k.expires <= made_at(o)) {
         clo_date(k.expires, text);
         clo_say_problem("the keys in %s ended on %s, and a bundle is judged as of a time after it "
-                        "was made: save the server's evidence anew",
+                        "was made: save the server's evidence anew, or say --at TIME",
                         o->evidence, text);
         return CLOISTER_E_STALE;
     }
@@ -227,7 +233,7 @@ static int set_times(const struct clo_options *o, struct clo_bundle *b, int64_t 
 {
     char text[CLO_DATE_LEN];
 
-    b->created = clo_clock_now();
+    b->created = made_at(o);
     b->expires = o->expires != 0 && o->expires < end ? o->expires : end;
     if (b->expires == INT64_MAX) {
         clo_say_problem("there is no collateral that ends, so say how long the bundle may be used: "
@@ -236,8 +242,8 @@ static int set_times(const struct clo_options *o, struct clo_bundle *b, int64_t 
     }
     clo_date(b->expires, text);
     if (b->expires <= b->created) {
-        clo_say_problem("it would have expired already, on %s: get newer collateral, or mend "
-                        "--expires",
+        clo_say_problem("it would have expired already, on %s: get newer collateral, mend "
+                        "--expires, or say --at TIME",
                         text);
         return CLOISTER_E_STALE;
     }

@@ -16,6 +16,7 @@
 #include "crypto/x509.h"
 #include "platform/file.h"
 
+#define BLOCKS_SHOWN 64 /* of one PEM file */
 #define CAVEAT \
     "This only says what the evidence claims. Nothing was verified: `cloister verify` and `cloister appraise` do that."
 
@@ -203,6 +204,8 @@ static void explain_x509(struct clo_explain *x, const struct clo_buf *b)
             struct clo_buf der = clo_buf_init(CLO_CRL_MAX);
 
             err = clo_pem_next(&p, &n, labels[i], &der);
+            if (err == 0 && found >= BLOCKS_SHOWN)
+                err = CLOISTER_E_LIMIT;
             if (err == 0)
                 explain_der(x, &der);
             else if (err != CLOISTER_E_NOT_FOUND)

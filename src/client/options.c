@@ -128,6 +128,8 @@ static const struct opt {
      "use the bundle's own policy, which has this SHA-256"},
     {"evidence", C(BUNDLE), TEXT, AT(evidence), "FILE", "saved evidence of a Cloister server"},
     {"nonce", C(BUNDLE), TEXT, AT(nonce), "B64", "the nonce that the saved evidence answers"},
+    {"at", C(BUNDLE), TIME, AT(at), "TIME",
+     "make it as of then, for old evidence: what judges it needs --at, too"},
     {"expires", C(BUNDLE), TIME, AT(expires), "TIME",
      "use it no longer than until then (default: until its collateral ends)"},
     {"out", C(BUNDLE), TEXT, AT(out), "FILE", "where to (- for standard output)"},

@@ -493,6 +493,42 @@ def old_collateral_gives_way_to_new():
 
 
 @tap
+def old_evidence_is_bundled_as_of_its_own_time():
+    old, day = os.path.join(TMP, "older"), int(time.time()) - 3650 * DAY
+    facts = make(old, 0, day)
+    out = raw("b7.json")
+    files = {n: os.path.join(old, n) for n in ("snp.report", "snp.cert0.der", "snp.cert1.der", "crl0.der", "policy.json", "amd-root.der", "server.json")}
+    args = ["sev-snp", files["snp.report"], "--certificates", files["snp.cert0.der"], "--certificates", files["snp.cert1.der"], "--crl", files["crl0.der"]]
+    assert bundle(*args, "--at", str(day), "--out", out).returncode == 0
+    judge = ["appraise", "--bundle", out, "--policy", files["policy.json"], "--root", "amd-genoa=" + files["amd-root.der"], "--expect", facts["report_data"]]
+    r = cloister(*judge)
+    assert r.returncode == 10 and b"expired" in r.stderr, r
+    r = cloister(*judge, "--at", str(day + 5))
+    assert r.returncode == 0, r
+    r = cloister(*judge, "--at", str(day - 5))
+    assert r.returncode == 10 and b"clock" in r.stderr, r
+    assert bundle("--evidence", files["server.json"], "--at", str(day), "--out", out).returncode == 0
+    with open(out) as f:
+        doc = json.load(f)
+    assert doc["created"] == day and day < doc["expires"] <= day + 1800, doc
+
+
+@tap
+def a_policy_is_made_from_recorded_evidence_and_admits_it():
+    quote = vectors("tdx/tdx_v4_phala_uptodate.bin")
+    if quote is None:
+        raise harness.Skip("recorded evidence is not here")
+    out, at = raw("tdx.bundle"), ["--at", "2025-06-20T00:00:00Z"]
+    assert bundle("tdx", quote, "--collateral", vectors("tdx-collateral/phala_tdx.json"), "--out", out, *at).returncode == 0
+    r = cloister("policy", "from-evidence", out, *at)
+    assert r.returncode == 0, r
+    with open(raw("tdx.policy"), "wb") as f:
+        f.write(r.stdout)
+    r = cloister("appraise", "--bundle", out, "--policy", raw("tdx.policy"), "--expect-any", *at)
+    assert r.returncode == 0 and r.stdout.startswith(b"VERIFIED: Intel TDX"), r
+
+
+@tap
 def intels_collateral_goes_into_a_servers_bundle():
     whole = vectors("tdx-collateral/phala_tdx.json")
     if whole is None:
