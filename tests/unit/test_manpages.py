@@ -234,6 +234,35 @@ def the_examples_of_the_policy_page_are_policies():
 
 
 @test
+def each_member_of_a_bundle_and_of_an_explanation_stands_in_its_page_and_the_other_way_round():
+    text = page("cloister-evidence.5")
+    with tempfile.TemporaryDirectory() as tmp:
+        report, policy, raw = (os.path.join(tmp, n) for n in ("report", "policy", "raw"))
+        with open(report, "wb") as f:
+            f.write(b"\x02\0\0\0" + bytes(1180))
+        with open(policy, "w", encoding="utf-8") as f:
+            f.write('{"v":1,"name":"none","tee":[]}')
+        r = cloister("bundle", "sev-snp", report, "--policy", policy, "--expect", "00" * 64, "--expires", "2999-01-01T00:00:00Z", "--out", raw)
+        assert r.returncode == 0, r.stderr
+        with open(raw, encoding="utf-8") as f:
+            bundle = json.load(f)
+        r = cloister("explain", "--json", report)
+        assert r.returncode == 0, r.stderr
+        explained = json.loads(r.stdout)
+    # of a server's: its other half
+    server = set(re.findall(r'put(?:_b64)?\(o, "(document|nonce)"', source("src", "attest", "bundle.c")))
+    part = subsection(text, "Bundle")
+    have = set(bundle) | set(bundle["raw"]) | server | {"evidence"}
+    assert len(server) == 2 and members(part) == have, members(part) ^ have
+    assert set(bundle["raw"]["items"][0]) <= literals(part), bundle["raw"]["items"]
+    part = subsection(text, "Explanation")
+    have = set(explained) | {name for p in explained["parts"] for name in p}
+    assert members(part) == have, members(part) ^ have
+    fields = {name for p in explained["parts"] for f in p["fields"] for name in f}
+    assert len(fields) == 3 and fields <= literals(part), fields
+
+
+@test
 def each_member_of_evidence_and_of_a_verdict_stands_in_its_page_and_the_other_way_round():
     text = page("cloister-evidence.5")
     with tempfile.TemporaryDirectory() as tmp:
@@ -257,6 +286,13 @@ def each_member_of_evidence_and_of_a_verdict_stands_in_its_page_and_the_other_wa
         o = json.loads(base64.urlsafe_b64decode(section_text + "=" * (-len(section_text) % 4)))
         have |= set(o)
         inner |= {name for v in o.values() if isinstance(v, dict) for name in v}
+    # what a simulated machine doesn't have
+    code = source("src", "attest", "sections.c")
+    blobs = set(re.findall(r'put_blob\(&w, "(\w+)"', code))
+    lists = set(re.findall(r'put(?:_object)?\(&w, "(ocsp|intel)"', code))
+    assert len(blobs) >= 6 and len(lists) == 2, (blobs, lists)
+    have |= blobs | lists
+    inner |= set(re.findall(r'put_blob\(&intel, "(\w+)"', code))
     assert members(part) == have | {"sha256"}, members(part) ^ have
     assert inner | {"args"} <= literals(part), (inner | {"args"}) - literals(part)
 
