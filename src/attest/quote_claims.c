@@ -177,6 +177,8 @@ static void check_enclave_bits(struct clo_quote_appraisal *a)
 {
     const enum cloister_check_id id = CLOISTER_CHECK_SGX_ATTRIBUTES;
     const uint64_t flags = little(a->q.sgx.attributes), xfrm = little(a->q.sgx.attributes + 8);
+    const bool configured = a->q.sgx.config_svn != 0 ||
+                            !clo_quote_zero(a->q.sgx.config_id, sizeof a->q.sgx.config_id);
     const bool debug = (flags & CLO_SGX_DEBUG) != 0;
     uint64_t allowed = CLO_SGX_INIT | CLO_SGX_MODE64;
     char expected[TEXT], actual[TEXT];
@@ -192,8 +194,11 @@ static void check_enclave_bits(struct clo_quote_appraisal *a)
     else {
         allowed |= a->policy->sgx.allow_attributes;
         (void)snprintf(expected, sizeof expected, "none but 0x%" PRIx64, allowed);
-        clo_quote_claim(a, id, (flags & ~(allowed | CLO_SGX_DEBUG)) == 0, expected, actual,
-                        "an attribute is set that the policy doesn't allow");
+        /* No measurement has what the host configures, and no policy lists it. */
+        clo_quote_claim(a, id, (flags & ~(allowed | CLO_SGX_DEBUG)) == 0 && !configured, expected,
+                        actual,
+                        configured ? "the host gave the enclave a configuration (CONFIGID)"
+                                   : "an attribute is set that the policy doesn't allow");
     }
 }
 

@@ -76,8 +76,10 @@ static int sgx_read(struct clo_rd *rd, struct clo_sgx_report *ret)
         (err = clo_rd_bytes(rd, r.mrenclave, sizeof r.mrenclave)) != 0 ||
         (err = clo_rd_skip(rd, 32)) != 0 ||
         (err = clo_rd_bytes(rd, r.mrsigner, sizeof r.mrsigner)) != 0 ||
-        (err = clo_rd_skip(rd, 96)) != 0 || (err = clo_rd_u16le(rd, &r.product_id)) != 0 ||
-        (err = clo_rd_u16le(rd, &r.svn)) != 0 || (err = clo_rd_skip(rd, 60)) != 0 ||
+        (err = clo_rd_skip(rd, 32)) != 0 ||
+        (err = clo_rd_bytes(rd, r.config_id, sizeof r.config_id)) != 0 ||
+        (err = clo_rd_u16le(rd, &r.product_id)) != 0 || (err = clo_rd_u16le(rd, &r.svn)) != 0 ||
+        (err = clo_rd_u16le(rd, &r.config_svn)) != 0 || (err = clo_rd_skip(rd, 58)) != 0 ||
         (err = clo_rd_bytes(rd, r.report_data, sizeof r.report_data)) != 0)
         return err;
     *ret = r;

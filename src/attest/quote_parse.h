@@ -43,7 +43,8 @@ struct clo_sgx_report {
     uint8_t miscselect[4],
         attributes[16]; /* as they stand: flags are the first 8 bytes, little-endian */
     uint8_t mrenclave[32], mrsigner[32];
-    uint16_t product_id, svn;
+    uint8_t config_id[64]; /* the host's, where the attribute KSS is set; zero elsewhere */
+    uint16_t product_id, svn, config_svn;
     uint8_t report_data[64];
 };
 /* Report of a TD (TDX module's TD_INFO with the module's own part); the last two are zero before TD 1.5. */

@@ -1484,6 +1484,23 @@ static void an_enclaves_attributes_are_the_policys(void **state)
     }
 }
 
+/* What the host configures isn't in MRENCLAVE: also where KSS is allowed it has to be zero. */
+static void an_enclave_has_no_configuration_of_the_hosts(void **state)
+{
+    static const size_t at[] = {192, 255, 260, 261}; /* CONFIGID, CONFIGSVN */
+
+    (void)state;
+    for (size_t i = 0; i < CLO_ARRAY_LEN(at); i++) {
+        struct recipe r = lab_enclave(3);
+
+        r.body[SGX_ATTRIBUTES] |= 0x80;
+        edit(r.policy, "'sgx':{", "'sgx':{'allow_attributes':['kss'],");
+        passes(&r);
+        r.body[at[i]] = 1;
+        fails(&r, "sgx.attributes");
+    }
+}
+
 static void an_enclave_is_pinned_by_itself_or_its_signer(void **state)
 {
     struct recipe r = lab_enclave(3);
@@ -1645,6 +1662,7 @@ int main(void)
         cmocka_unit_test(an_event_log_has_to_replay),
         cmocka_unit_test(an_enclave_under_debug_is_refused),
         cmocka_unit_test(an_enclaves_attributes_are_the_policys),
+        cmocka_unit_test(an_enclave_has_no_configuration_of_the_hosts),
         cmocka_unit_test(an_enclave_is_pinned_by_itself_or_its_signer),
         cmocka_unit_test(without_a_policy_only_what_needs_none_is_judged),
         cmocka_unit_test(no_claim_of_a_forged_quote_passes),
