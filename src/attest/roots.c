@@ -142,7 +142,7 @@ void cloister_roots_free(struct cloister_roots *r)
 
 static struct cloister_roots builtin;
 
-/* Where memory has run out, cert stays NULL, and who needs it decodes der. */
+/* Where memory has run out, cert stays NULL: to an appraisal that is a root that nobody pinned. */
 static struct clo_root root_of(const struct clo_root_der *der)
 {
     struct clo_cert *c = NULL;

@@ -142,23 +142,34 @@ static int common_name(const struct clo_rd *whole, char *dst, size_t cap)
 }
 
 /* Vendors copy the issuer's name byte for byte; where one didn't, libcrypto knows about case and white space. */
-bool clo_name_same(const struct clo_rd *a, const struct clo_rd *b)
+enum name_relation {
+    NAMES_SAME,
+    NAMES_DIFFER,
+    NAMES_UNKNOWN, /* memory ran out, or one is no name */
+};
+
+static enum name_relation name_compare(const struct clo_rd *a, const struct clo_rd *b)
 {
     const uint8_t *p = a->p, *q = b->p;
     X509_NAME *x = NULL, *y = NULL;
-    bool same = false;
+    enum name_relation relation = NAMES_UNKNOWN;
 
     if (clo_der_same(a, b))
-        return true;
+        return NAMES_SAME;
     (void)ERR_set_mark();
     x = d2i_X509_NAME(NULL, &p, (long)a->left);
     y = d2i_X509_NAME(NULL, &q, (long)b->left);
     if (x != NULL && y != NULL)
-        same = X509_NAME_cmp(x, y) == 0;
+        relation = X509_NAME_cmp(x, y) == 0 ? NAMES_SAME : NAMES_DIFFER;
     X509_NAME_free(x);
     X509_NAME_free(y);
     (void)ERR_pop_to_mark();
-    return same;
+    return relation;
+}
+
+bool clo_name_same(const struct clo_rd *a, const struct clo_rd *b)
+{
+    return name_compare(a, b) == NAMES_SAME;
 }
 
 /* ---- certificates ---- */
@@ -684,6 +695,11 @@ int64_t clo_crl_next_update(const struct clo_crl *crl)
     return crl->next_update;
 }
 
+bool clo_crl_names(const struct clo_crl *crl, const struct clo_cert *issuer)
+{
+    return clo_der_same(&crl->issuer, &issuer->subject);
+}
+
 bool clo_crl_replaces(const struct clo_crl *crl, const struct clo_crl *other)
 {
     return clo_der_same(&crl->issuer, &other->issuer) && crl->this_update >= other->this_update;
@@ -705,13 +721,15 @@ int clo_crl_signed_by(const struct clo_crl *crl, const struct clo_cert *issuer,
 
 bool clo_crl_revokes(const struct clo_crl *crl, const struct clo_cert *c)
 {
-    struct clo_rd list = crl->revoked, serial, exts;
+    struct clo_rd list = crl->revoked, entry, serial;
 
-    if (!clo_name_same(&crl->issuer, &c->issuer))
+    /* what can't be compared counts as the same: a list that may be the certificate's issuer's is heeded */
+    if (name_compare(&crl->issuer, &c->issuer) == NAMES_DIFFER)
         return false;
     while (list.left > 0)
-        /* a list whose entries can't be read was none when it was parsed */
-        if (entry_next(&list, &serial, &exts) != 0 || clo_der_same(&serial, &c->serial))
+        /* entries were read whole when the list was parsed */
+        if (clo_der_read(&list, CLO_DER_SEQUENCE, &entry) != 0 ||
+            clo_der_integer(&entry, &serial) != 0 || clo_der_same(&serial, &c->serial))
             return true;
     return false;
 }
