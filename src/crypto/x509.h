@@ -121,6 +121,8 @@ void clo_crl_free(struct clo_crl *crl);
 int64_t clo_crl_this_update(const struct clo_crl *crl);
 /* INT64_MIN when the CRL has no nextUpdate: callers treat that as expired. */
 int64_t clo_crl_next_update(const struct clo_crl *crl);
+/* Is the CRL's issuer this certificate's subject, byte for byte? clo_crl_signed_by also takes names that RFC 5280 calls equal. */
+CLO_MUST_USE bool clo_crl_names(const struct clo_crl *crl, const struct clo_cert *issuer);
 CLO_MUST_USE int clo_crl_signed_by(const struct clo_crl *crl, const struct clo_cert *issuer,
                                    enum clo_sig_profile profile);
 /* Does it say that it comes from the same issuer as `other`, and no earlier? Signatures aren't looked at. */
