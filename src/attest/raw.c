@@ -276,6 +276,13 @@ void cloister_raw_expect_any(struct cloister_raw *r)
 
 /* ---- appraising ---- */
 
+/* AMD's certificates as they came. */
+struct bag {
+    const struct clo_cert *c[CHAIN_MAX]; /* NULL: can't be read, and stays */
+    struct clo_cert *own[CHAIN_MAX];     /* those that aren't shared */
+    bool out[CHAIN_MAX];
+};
+
 struct work {
     const struct cloister_raw *r;
     const struct cloister_policy *policy; /* NULL: none */
@@ -286,7 +293,9 @@ struct work {
     bool any;                         /* and nothing has to be */
     struct clo_collateral collateral; /* the raw evidence's, borrowed, as the next one */
     struct clo_device device[CLO_DEVICES_MAX];
-    struct clo_buf chain[CHAIN_MAX]; /* SEV-SNP: those certificates that are its chain */
+    struct bag bag;
+    struct clo_buf chain[CHAIN_MAX];          /* SEV-SNP: those certificates that are its chain */
+    const struct clo_cert *parsed[CHAIN_MAX]; /* the same, out of the bag */
     struct clo_verdict_builder vb;
     struct clo_hw_result hw;
 };
@@ -298,11 +307,6 @@ static const struct clo_buf *item_of(const struct work *w, enum cloister_raw_ite
 
 /* ---- AMD's chain ---- */
 
-struct bag {
-    struct clo_cert *c[CHAIN_MAX]; /* NULL: can't be read, and stays */
-    bool out[CHAIN_MAX];
-};
-
 static bool named(const struct clo_cert *c, const char *cn)
 {
     char name[64] = "";
@@ -310,14 +314,19 @@ static bool named(const struct clo_cert *c, const char *cn)
     return c != NULL && clo_cert_cn(c, name, sizeof name) == 0 && strcmp(name, cn) == 0;
 }
 
-/* Copies of an earlier one, and roots: the pinned one is what counts, and a section has none either. */
+/*
+ * Copies of an earlier one, and roots: the pinned one is what counts, and a section has none either. A root names itself byte for byte, as
+ * AMD's do; what doesn't, stays.
+ */
 static int bag_fill(const struct cloister_raw *r, struct bag *bag)
 {
     for (size_t i = 0; i < r->chain_n; i++) {
-        int err = clo_cert_parse(r->chain[i].p, r->chain[i].len, &bag->c[i]);
+        int err = clo_known_cert(r->chain[i].p, r->chain[i].len, &bag->c[i], &bag->own[i]);
 
         if (err == 0 && i > 0)
-            err = clo_cert_signed_by(bag->c[i], bag->c[i], CLO_SIG_RSA_PSS_SHA384);
+            err = clo_cert_names_itself(bag->c[i])
+                      ? clo_cert_signed_by(bag->c[i], bag->c[i], CLO_SIG_RSA_PSS_SHA384)
+                      : CLOISTER_E_AUTH;
         if (err == CLOISTER_E_MEMORY || err == CLOISTER_E_CRYPTO)
             return err;
         bag->out[i] = err == 0 && i > 0;
@@ -369,21 +378,20 @@ static int issuer_find(const struct bag *bag, size_t n, size_t *ret)
 static int snp_chain(struct work *w, size_t *ret_n)
 {
     const struct cloister_raw *r = w->r;
-    struct bag bag = {0};
+    struct bag *bag = &w->bag;
     size_t issuer = 0, n = 0;
     int err;
 
-    if ((err = bag_fill(r, &bag)) != 0 || (err = issuer_find(&bag, r->chain_n, &issuer)) != 0)
-        goto out;
+    if ((err = bag_fill(r, bag)) != 0 || (err = issuer_find(bag, r->chain_n, &issuer)) != 0)
+        return err;
     for (size_t i = 0; i < r->chain_n; i++)
-        if (!bag.out[i] &&
-            (issuer == 0 || i == issuer || bag.c[i] == NULL || !clo_cert_is_ca(bag.c[i])))
-            w->chain[n++] = r->chain[i];
+        if (!bag->out[i] &&
+            (issuer == 0 || i == issuer || bag->c[i] == NULL || !clo_cert_is_ca(bag->c[i]))) {
+            w->chain[n] = r->chain[i];
+            w->parsed[n++] = bag->c[i];
+        }
     *ret_n = n;
-out:
-    for (size_t i = 0; i < CHAIN_MAX; i++)
-        clo_cert_free(bag.c[i]);
-    return err;
+    return 0;
 }
 
 static int appraise_snp(struct work *w)
@@ -392,6 +400,7 @@ static int appraise_snp(struct work *w)
         .report = item_of(w, CLOISTER_ITEM_REPORT)->p,
         .report_n = item_of(w, CLOISTER_ITEM_REPORT)->len,
         .chain = w->chain,
+        .parsed = w->parsed,
         .collateral = &w->collateral,
         .data_check = CLOISTER_CHECK_BINDING_REPORT_DATA,
         .report_data = w->expected,
@@ -677,6 +686,8 @@ int cloister_raw_appraise(const struct cloister_raw *r, const struct cloister_po
         memcpy(ret->measurement, w->hw.measurement, sizeof ret->measurement);
     err = clo_outcome_error(ret->outcome);
 out:
+    for (size_t i = 0; i < CHAIN_MAX; i++)
+        clo_cert_free(w->bag.own[i]);
     free(w);
     return err;
 }

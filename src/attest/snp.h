@@ -18,18 +18,21 @@ struct clo_snp_input {
     size_t report_n;
     const struct clo_buf *chain; /* leaf, ASK or ASVK [, root for `simulated`] */
     size_t chain_n;
+    /* The same, borrowed, where they were parsed before; NULL for all or for one: not yet. */
+    const struct clo_cert *const *parsed;
     const struct clo_collateral *collateral;
     bool simulated; /* root from the chain, its digest pinned by the policy */
     /* the check that says whether REPORT_DATA is right: BINDING_REPORT_DATA, or AZURE_RUNTIME */
     enum cloister_check_id data_check;
-    const uint8_t *report_data; /* the 64 bytes expected; NULL: the caller has none, and the check is missing */
-    bool any_report_data;       /* the caller wants none: not applicable */
+    const uint8_t *
+        report_data; /* the 64 bytes expected; NULL: the caller has none, and the check is missing */
+    bool any_report_data; /* the caller wants none: not applicable */
 };
 /* What the rest of an appraisal rests on. */
 struct clo_hw_result {
-    bool authentic; /* root, chain and signature are right */
-    bool bound;     /* and the report data is the expected one */
-    bool measured;  /* and the measurement is one that the policy pins */
+    bool authentic;          /* root, chain and signature are right */
+    bool bound;              /* and the report data is the expected one */
+    bool measured;           /* and the measurement is one that the policy pins */
     uint8_t measurement[48]; /* as cloister_verdict has it */
 };
 /*

@@ -110,8 +110,12 @@ static int chain_load(struct appraisal *a)
             "certificates are missing: without them the report can't be judged");
         return 0;
     }
-    for (size_t i = 0; i < want && err == 0; i++)
-        err = clo_known_cert(a->in->chain[i].p, a->in->chain[i].len, &c[i], &a->own[i]);
+    for (size_t i = 0; i < want && err == 0; i++) {
+        if (a->in->parsed != NULL && a->in->parsed[i] != NULL)
+            c[i] = a->in->parsed[i];
+        else
+            err = clo_known_cert(a->in->chain[i].p, a->in->chain[i].len, &c[i], &a->own[i]);
+    }
     fact(a, CLOISTER_CHECK_SNP_CHAIN_PRESENT, err == 0 && a->in->chain_n == want, expected, actual,
          err != 0 ? "a certificate can't be read" : "there are too many certificates");
     if (err == 0 && a->in->chain_n == want) {
@@ -483,9 +487,11 @@ static void check_tcb(struct appraisal *a)
 {
     const bool same = a->r.committed_tcb == a->r.current_tcb &&
                       memcmp(&a->r.committed, &a->r.current, sizeof a->r.current) == 0;
+    const bool provisional = a->snp != NULL && a->snp->allow_provisional;
     char reported[TEXT], committed[TEXT], current[TEXT], launch[TEXT], floor[TEXT], both[TEXT];
 
     if (!a->tcb_ok) {
+        const bool provisional = a->snp != NULL && a->snp->allow_provisional;
         clo_vb_skip(a->vb, CLOISTER_CHECK_SNP_TCB_ORDER, CLOISTER_CHECK_SNP_TCB_LAUNCH,
                     "the report's firmware levels can't be read");
         return;
@@ -499,12 +505,12 @@ static void check_tcb(struct appraisal *a)
           clo_snp_tcb_at_least(&a->committed, &a->reported) &&
               clo_snp_tcb_at_least(&a->current, &a->committed),
           both, current, "a level is below one that it can't be below");
-    if (a->snp != NULL && a->snp->allow_provisional && !same && a->authentic)
+    if (provisional && !same && a->authentic)
         set(a, CLOISTER_CHECK_SNP_TCB_PROVISIONAL, CLOISTER_CHECK_NOT_APPLICABLE, committed,
             current, "the policy allows provisional firmware");
     else if (same || !no_policy(a, CLOISTER_CHECK_SNP_TCB_PROVISIONAL, current))
-        claim(a, CLOISTER_CHECK_SNP_TCB_PROVISIONAL, same || a->snp->allow_provisional, committed,
-              current, "firmware runs that was not committed, and can be taken back");
+        claim(a, CLOISTER_CHECK_SNP_TCB_PROVISIONAL, same || provisional, committed, current,
+              "firmware runs that was not committed, and can be taken back");
     if (no_policy(a, CLOISTER_CHECK_SNP_TCB_MIN, reported))
         clo_vb_no_policy(a->vb, CLOISTER_CHECK_SNP_TCB_LAUNCH, launch);
     if (a->floor == NULL)

@@ -544,6 +544,11 @@ static int profile_read(enum clo_sig_profile profile, const struct clo_rd *id,
     return 0;
 }
 
+bool clo_cert_names_itself(const struct clo_cert *c)
+{
+    return clo_der_same(&c->issuer, &c->subject);
+}
+
 int clo_cert_signed_by(const struct clo_cert *c, const struct clo_cert *issuer,
                        enum clo_sig_profile profile)
 {

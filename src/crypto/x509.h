@@ -64,6 +64,8 @@ enum clo_sig_profile {
     CLO_SIG_RSA_SHA256 = 4,        /* PKCS #1 v1.5, 2048 bits at least: TPM vendors' */
     CLO_SIG_RSA_SHA384 = 5,
 };
+/* Is its issuer its subject, byte for byte? */
+CLO_MUST_USE bool clo_cert_names_itself(const struct clo_cert *c);
 /*
  * Is c signed by issuer's key, with exactly this algorithm and parameters (also in the signed part), and do the
  * names match? 0, CLOISTER_E_AUTH (signature or name wrong), CLOISTER_E_UNSUPPORTED (another algorithm).
