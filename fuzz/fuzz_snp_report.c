@@ -46,8 +46,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         check_fields(&r, data);
     FUZZ_CHECK(cloister_policy_parse(policy_text, sizeof(policy_text) - 1, &policy) == 0);
     clo_vb_init(&vb);
-    FUZZ_CHECK(
-        clo_snp_appraise(&in, policy, cloister_roots_builtin(), 1795000000, &vb, &hw) == 0);
+    FUZZ_CHECK(clo_snp_appraise(&in, policy, cloister_roots_builtin(), 1795000000, &vb, &hw) == 0);
     FUZZ_CHECK(!vb.twice && !hw.authentic && !hw.bound && !hw.measured);
     for (size_t i = 0; i < CLO_CHECK_COUNT; i++)
         if (vb.check[i].id >= CLOISTER_CHECK_SNP_PRODUCT)

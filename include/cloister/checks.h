@@ -103,12 +103,14 @@
     X(283, SGX_ISV, "sgx.isv", "product id and security version as the policy wants")              \
     X(300, AZURE_FORMAT, "azure.format", "the HCL envelope keeps its format")                      \
     X(301, AZURE_TYPE, "azure.type", "envelope and hardware report are of one kind")               \
-    X(302, AZURE_RUNTIME, "azure.runtime", "the hardware's report covers exactly these runtime data") \
+    X(302, AZURE_RUNTIME, "azure.runtime",                                                         \
+      "the hardware's report covers exactly these runtime data")                                   \
     X(303, AZURE_KEY, "azure.key", "the runtime data name the vTPM's one attestation key")         \
     X(304, AZURE_VM, "azure.vm", "the VM is configured as the policy wants")                       \
     X(340, TPM_FORMAT, "tpm.format", "the quote is one that a TPM made")                           \
     X(341, TPM_KEY, "tpm.key", "the attestation key signs nothing but what a TPM made")            \
-    X(342, TPM_KEY_TRUSTED, "tpm.key_trusted", "something trusted vouches for the attestation key") \
+    X(342, TPM_KEY_TRUSTED, "tpm.key_trusted",                                                     \
+      "something trusted vouches for the attestation key")                                         \
     X(343, TPM_ALGORITHM, "tpm.algorithm", "signature and bank use SHA-2")                         \
     X(344, TPM_SIGNATURE, "tpm.signature", "the quote's signature is right")                       \
     X(345, TPM_NONCE, "tpm.nonce", "the quote covers exactly the expected data")                   \
@@ -122,7 +124,8 @@
     X(403, GPU_ROOT, "gpu.root", "every chain ends in the pinned root")                            \
     X(404, GPU_CHAIN, "gpu.chain", "each certificate is signed by the next")                       \
     X(405, GPU_CHAIN_DATES, "gpu.chain_dates", "every certificate is within its dates")            \
-    X(406, GPU_IDENTITY, "gpu.identity", "every report is by the firmware that its certificate names") \
+    X(406, GPU_IDENTITY, "gpu.identity",                                                           \
+      "every report is by the firmware that its certificate names")                                \
     X(407, GPU_OCSP, "gpu.ocsp", "signed revocation answers for every certificate are there")      \
     X(408, GPU_OCSP_DATES, "gpu.ocsp_dates", "the revocation answers are within their dates")      \
     X(409, GPU_REVOKED, "gpu.revoked", "no certificate is revoked or on hold")                     \

@@ -215,7 +215,7 @@ static void level(struct clo_scan *s, struct clo_tcb_level *platform, struct clo
     if (platform != NULL) {
         platform->status = st;
         platform->advisories = open;
-    } else {
+    } else if (svn != NULL) {
         svn->status = st;
         svn->advisories = open;
     }

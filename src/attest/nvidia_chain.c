@@ -143,7 +143,8 @@ int clo_gpu_chain_load(struct clo_gpu_chains *c, const struct clo_device *d,
             return err;
         k.readable = k.readable && k.cert[i]->cert != NULL;
     }
-    if (k.readable && (err = links(c, &k)) != 0)
+    /* said twice, for compilers that follow the loop less well than its reader */
+    if (k.readable && k.cert[0] != NULL && k.cert[k.n - 1] != NULL && (err = links(c, &k)) != 0)
         return err;
     *ret = k;
     return 0;

@@ -260,7 +260,7 @@ static bool url_ok(const char *s)
     if (strlen(s) > CLO_POLICY_URL_MAX ||
         (strncmp(s, "https://", 8) != 0 && strncmp(s, "http://", 7) != 0))
         return false;
-    s = strchr(s, '/') + 2;
+    s += s[4] == 's' ? 8 : 7;
     if (*s == '[') {
         n = strspn(s + 1, DIGITS "abcdef:.");
         if (n == 0 || s[1 + n] != ']')

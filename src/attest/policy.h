@@ -201,7 +201,8 @@ struct cloister_policy {
     struct clo_policy_tpm tpm;
     struct clo_policy_devices devices;
     struct clo_policy_list roots; /* simulated: SHA-256 of root certificates */
-    struct clo_policy_list vendor_roots; /* SHA-256; given: of the verifier's roots only these count */
+    struct clo_policy_list
+        vendor_roots; /* SHA-256; given: of the verifier's roots only these count */
     struct clo_policy_list models;
     struct clo_policy_texts engines; /* "NAME VERSION", as manifests have them */
     struct clo_policy_texts releases;

@@ -607,7 +607,7 @@ int clo_devices_section_parse(const void *p, size_t n, struct clo_devices *ret)
     else if (json_array_size(list) > 0 &&
              (d.device = calloc(json_array_size(list), sizeof *d.device)) == NULL)
         set_error(&o, CLOISTER_E_MEMORY);
-    for (size_t i = 0; o.err == 0 && i < json_array_size(list); i++) {
+    for (size_t i = 0; o.err == 0 && d.device != NULL && i < json_array_size(list); i++) {
         d.count = i + 1;
         set_error(&o, device_read(json_array_get(list, i), &d.device[i]));
     }
@@ -622,7 +622,7 @@ int clo_devices_section_parse(const void *p, size_t n, struct clo_devices *ret)
 
 void clo_devices_clear(struct clo_devices *d)
 {
-    for (size_t i = 0; i < d->count; i++) {
+    for (size_t i = 0; d->device != NULL && i < d->count; i++) {
         clo_buf_clear(&d->device[i].report);
         for (size_t k = 0; k < d->device[i].chain_n; k++)
             clo_buf_clear(&d->device[i].chain[k]);
