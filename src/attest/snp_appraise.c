@@ -491,7 +491,6 @@ static void check_tcb(struct appraisal *a)
     char reported[TEXT], committed[TEXT], current[TEXT], launch[TEXT], floor[TEXT], both[TEXT];
 
     if (!a->tcb_ok) {
-        const bool provisional = a->snp != NULL && a->snp->allow_provisional;
         clo_vb_skip(a->vb, CLOISTER_CHECK_SNP_TCB_ORDER, CLOISTER_CHECK_SNP_TCB_LAUNCH,
                     "the report's firmware levels can't be read");
         return;
