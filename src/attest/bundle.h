@@ -18,7 +18,7 @@
 
 #include "attest/sections.h"
 
-#define CLO_BUNDLE_MAX   (8u << 20)
+#define CLO_BUNDLE_MAX   (4u << 20)
 #define CLO_BUNDLE_ITEMS 256
 #define CLO_RAW_ITEM_MAX (1u << 20)
 
