@@ -62,11 +62,24 @@ void clo_b64(const void *p, size_t n, char *dst)
     *dst = '\0';
 }
 
+/* RFC 4648 section 5: each digit's value and one more, from 0x20 on; 0 is no digit. */
+/* clang-format off */
+static const uint8_t b64_value_plus_1[] = {
+    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 63, 0, 0,
+    53, 54, 55, 56, 57, 58, 59, 60, 61, 62, 0, 0, 0, 0, 0, 0,
+    0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15,
+    16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 0, 0, 0, 0, 64,
+    0, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40, 41,
+    42, 43, 44, 45, 46, 47, 48, 49, 50, 51, 52, 0, 0, 0, 0, 0,
+};
+/* clang-format on */
+
+/* -1 for what is no digit. */
 static int unb64_digit(char c)
 {
-    const char *at = c == '\0' ? NULL : strchr(b64_alphabet, c);
+    const uint8_t at = (uint8_t)c;
 
-    return at == NULL ? -1 : (int)(at - b64_alphabet);
+    return at >= 0x20 && at < 0x20 + sizeof b64_value_plus_1 ? b64_value_plus_1[at - 0x20] - 1 : -1;
 }
 
 int clo_unb64(const char *s, size_t len, void *dst, size_t cap, size_t *ret_n)
