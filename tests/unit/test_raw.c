@@ -12,6 +12,8 @@
 #include <cloister/verify.h>
 
 #include "attest/kind.h"
+#include "attest/roots.h"
+#include "base/enc.h"
 #include "snp_lab.h"
 
 enum {
@@ -553,6 +555,37 @@ static void a_chain_to_its_own_root_is_refused(void **state)
     clo_buf_clear(&root);
 }
 
+static void a_policy_may_admit_fewer_roots(void **state)
+{
+    struct cloister_verdict v;
+
+    (void)state;
+    for (int own = 0; own < 2; own++) {
+        struct recipe recipe = lab_good();
+        struct cloister_roots *roots = lab_roots(&recipe);
+        const struct clo_root *root = &roots->amd[CLO_SNP_GENOA];
+        struct cloister_raw *r = raw_of(&recipe);
+        struct cloister_policy *p = NULL;
+        uint8_t digest[32];
+        char hex[65], member[200];
+
+        assert_int_equal(clo_sha256(root->der, root->n, digest), 0);
+        digest[0] ^= own == 0;
+        clo_hex(digest, 32, hex);
+        (void)snprintf(member, sizeof member, "'roots':['%s'],'devices'", hex);
+        policy_edit(&recipe, "'devices'", member);
+        p = lab_policy(&recipe);
+        cloister_raw_expect_any(r);
+        assert_int_equal(cloister_raw_appraise(r, p, roots, recipe.now, &v),
+                         own == 1 ? 0 : CLOISTER_E_REFUSED);
+        assert_int_equal(status_of(&v, CLOISTER_CHECK_SNP_ROOT),
+                         own == 1 ? CLOISTER_CHECK_PASS : CLOISTER_CHECK_FAIL);
+        cloister_policy_free(p);
+        cloister_roots_free(roots);
+        cloister_raw_free(r);
+    }
+}
+
 /* Nothing was given, so that nothing fails and nothing passes; and each check is there. */
 static void an_empty_set_is_indeterminate(void **state)
 {
@@ -621,6 +654,7 @@ int main(void)
         cmocka_unit_test(a_certificate_that_has_no_place_in_the_chain_is_one_too_many),
         cmocka_unit_test(a_root_does_not_stand_in_for_the_intermediate),
         cmocka_unit_test(a_chain_to_its_own_root_is_refused),
+        cmocka_unit_test(a_policy_may_admit_fewer_roots),
         cmocka_unit_test(an_empty_set_is_indeterminate),
         cmocka_unit_test(garbage_is_refused),
     };

@@ -7,6 +7,7 @@
 #include <cmocka.h>
 #include <pthread.h>
 
+#include "attest/policy.h"
 #include "attest/roots_in.h"
 #include "base/enc.h"
 #include "crypto/x509_make.h"
@@ -337,6 +338,74 @@ static void there_are_at_most_eight_roots_of_tpms_each_once(void **state)
     clo_buf_clear(&b);
 }
 
+/* ---- what a policy admits ---- */
+
+/* Each root in turn is the only one that the policy lists: it stays, and no other does. */
+static void a_policy_admits_the_roots_that_it_lists_and_no_other(void **state)
+{
+    static const char product[CLO_SNP_PRODUCTS][8] = {
+        [CLO_SNP_MILAN] = "Milan", [CLO_SNP_GENOA] = "Genoa", [CLO_SNP_TURIN] = "Turin"};
+    struct cloister_policy policy = {.vendor_roots = {.width = 32}};
+    struct cloister_roots *r = NULL, few = {0};
+    const struct cloister_roots *kept = NULL;
+    const struct clo_root *all[CLO_SNP_PRODUCTS + 4];
+    uint8_t digest[32];
+    size_t n = 0;
+
+    (void)state;
+    assert_int_equal(cloister_roots_new(&r), 0);
+    for (unsigned i = CLO_SNP_MILAN; i < CLO_SNP_PRODUCTS; i++) {
+        struct clo_buf b = root_by(keys.rsa, keys.rsa, "root", true, i, 0);
+
+        assert_int_equal(cloister_roots_add_amd(r, product[i], b.p, b.len), 0);
+        all[n++] = &r->amd[i];
+        clo_buf_clear(&b);
+    }
+    assert_int_equal(add(cloister_roots_add_intel, r, keys.p256, 1, 0), 0);
+    assert_int_equal(add(cloister_roots_add_nvidia, r, keys.p384, 1, 0), 0);
+    assert_int_equal(add(cloister_roots_add_tpm, r, keys.p256, 2, 0), 0);
+    assert_int_equal(add(cloister_roots_add_tpm, r, keys.p256, 3, 0), 0);
+    all[n++] = &r->intel;
+    all[n++] = &r->nvidia;
+    all[n++] = &r->tpm[0];
+    all[n++] = &r->tpm[1];
+
+    policy.vendor_roots.item = digest;
+    for (size_t only = 0; only <= n; only++) { /* the last time none */
+        size_t left = 0;
+
+        policy.vendor_roots.given = true;
+        policy.vendor_roots.count = only < n;
+        if (only < n)
+            assert_int_equal(clo_sha256(all[only]->der, all[only]->n, digest), 0);
+        assert_int_equal(clo_roots_admitted(r, &policy, &few, &kept), 0);
+        assert_ptr_equal(kept, &few);
+        for (unsigned i = 0; i < CLO_SNP_PRODUCTS; i++) {
+            left += few.amd[i].der != NULL;
+            assert_int_equal(few.amd[i].der != NULL, few.amd[i].cert != NULL);
+            assert_true(few.amd[i].der == NULL || few.amd[i].der == all[only]->der);
+        }
+        left += (few.intel.der != NULL) + (few.nvidia.der != NULL) + few.tpms;
+        assert_int_equal(few.intel.der != NULL, few.intel.cert != NULL);
+        assert_int_equal(few.nvidia.der != NULL, few.nvidia.cert != NULL);
+        assert_int_equal(left, only < n);
+        if (only < n && few.intel.der != NULL)
+            assert_ptr_equal(few.intel.der, all[only]->der);
+        if (only < n && few.nvidia.der != NULL)
+            assert_ptr_equal(few.nvidia.der, all[only]->der);
+        if (few.tpms == 1)
+            assert_ptr_equal(few.tpm[0].der, all[only]->der);
+
+        /* who says nothing of roots leaves them all */
+        policy.vendor_roots.given = false;
+        assert_int_equal(clo_roots_admitted(r, &policy, &few, &kept), 0);
+        assert_ptr_equal(kept, r);
+    }
+    assert_int_equal(clo_roots_admitted(r, NULL, &few, &kept), 0);
+    assert_ptr_equal(kept, r);
+    cloister_roots_free(r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -348,6 +417,7 @@ int main(void)
         cmocka_unit_test(every_known_intermediate_comes_from_a_built_in_root),
         cmocka_unit_test(what_is_known_is_shared_and_is_what_was_asked_for),
         cmocka_unit_test(a_lookalike_is_not_taken_for_what_is_known),
+        cmocka_unit_test(a_policy_admits_the_roots_that_it_lists_and_no_other),
         cmocka_unit_test(a_root_has_its_vendors_algorithm),
         cmocka_unit_test(only_self_signed_authorities_become_roots),
         cmocka_unit_test(there_are_at_most_eight_roots_of_tpms_each_once),

@@ -11,6 +11,7 @@
 
 #include <cloister/verify.h>
 
+#include "attest/roots.h"
 #include "base/enc.h"
 #include "codec/ohttp.h"
 #include "platform/maker.h"
@@ -834,6 +835,18 @@ static void keys_live_no_longer_than_the_policy_allows(void **state)
     verified(s);
 }
 
+static void admit_own_root(struct scene *s)
+{
+    uint8_t digest[32];
+    char hex[65], member[200];
+
+    assert_int_equal(
+        clo_sha256(s->roots->amd[CLO_SNP_GENOA].der, s->roots->amd[CLO_SNP_GENOA].n, digest), 0);
+    clo_hex(digest, 32, hex);
+    (void)snprintf(member, sizeof member, "'roots':['%s'],'devices'", hex);
+    edit_policy(s, "'devices'", member);
+}
+
 /* A policy may take roots away, and never adds one. */
 static void a_policy_may_admit_fewer_roots(void **state)
 {
@@ -847,6 +860,20 @@ static void a_policy_may_admit_fewer_roots(void **state)
                 "'roots':['"
                 "69d063b45344d26a2e94e1f4210de49ef555308287d4c174445c95639a540bcd'],'devices'");
     fails(s, "snp.root");
+    s = made(true);
+    admit_own_root(s);
+    verified(s);
+}
+
+/* A plain report in the place of Azure's: nobody vouches for what was started under the paravisor. */
+static void a_plain_report_does_not_stand_for_azures(void **state)
+{
+    struct scene *s = made(true);
+
+    (void)state;
+    edit_policy(s, "'sev-snp'", "'sev-snp-azure'");
+    edit_policy(s, "'devices'", "'azure':{},'tpm':{'pcrs':[]},'devices'");
+    fails(s, "policy.type");
 }
 
 /* The policy pins what s->manifest says at this moment. */
@@ -1612,6 +1639,7 @@ int main(void)
         cmocka_unit_test(only_listed_engines_are_admitted),
         cmocka_unit_test(keys_live_no_longer_than_the_policy_allows),
         cmocka_unit_test(a_policy_may_admit_fewer_roots),
+        cmocka_unit_test(a_plain_report_does_not_stand_for_azures),
         cmocka_unit_test(only_pinned_manifests_are_admitted),
         cmocka_unit_test(another_manifest_under_the_same_measurement_is_refused),
         cmocka_unit_test(a_pinned_manifest_under_another_measurement_is_not_believed),
