@@ -586,6 +586,66 @@ static void a_policy_may_admit_fewer_roots(void **state)
     }
 }
 
+/* Each kind under a policy for each: only its own admits it, whatever members stand beside it. */
+static void no_kind_is_admitted_by_anothers_policy(void **state)
+{
+#define V32_ "1111111111111111111111111111111111111111111111111111111111111111"
+#define SNP_                                                                                       \
+    "'sev_snp':{'products':{'genoa':{'min_tcb':{'bl':1,'tee':0,'snp':1,'ucode':1},'min_firmware':" \
+    "'1.0.0'}}},"
+#define TDX_ "'tdx':{'images':[],'tcb':{'min_evaluation_number':1}},"
+#define TPM_ "'tpm':{'pcrs':[]},"
+    static const struct {
+        enum cloister_raw_type type;
+        bool td_quote;
+        const char *tee, *members; /* of the policy that admits it */
+        bool tpm;                  /* which admits a TPM's quotes too */
+    } kind[] = {
+        {CLOISTER_RAW_SEV_SNP, false, "'sev-snp'", SNP_, false},
+        {CLOISTER_RAW_AZURE, false, "'sev-snp-azure'", SNP_ TPM_ "'azure':{},", true},
+        {CLOISTER_RAW_TDX, false, "'tdx'", TDX_, false},
+        {CLOISTER_RAW_AZURE, true, "'tdx-azure'", TDX_ TPM_ "'azure':{},", true},
+        {CLOISTER_RAW_SGX, false, "'sgx'", "'sgx':{'tcb':{'min_evaluation_number':1}},", false},
+        {CLOISTER_RAW_TPM, false, "", TPM_, true},
+        {CLOISTER_RAW_NVIDIA, false, "", "", false},
+        {0, false, "'simulated'", "'simulated':{'roots':[]},", false},
+    };
+    static const char no_device[] = "'devices':{'min':0}";
+    static const char device[] =
+        "'devices':{'min':1,'architectures':['hopper'],'min_driver':'550.90','reference_values':[{"
+        "'kind':'driver','arch':'hopper','id':'x','version':'550.90','rim_sha256':'" V32_
+        "','measurements':[{'index':0,'values':['" V32_ "11111111111111111111111111111111']}]}]}";
+#undef V32_
+#undef SNP_
+#undef TDX_
+#undef TPM_
+
+    (void)state;
+    for (size_t i = 0; i < CLO_ARRAY_LEN(kind); i++) {
+        struct recipe recipe = {0};
+        struct cloister_policy *p = NULL;
+
+        (void)snprintf(recipe.policy, sizeof recipe.policy, "{'v':1,'name':'one','tee':[%s],%s%s}",
+                       kind[i].tee, kind[i].members,
+                       kind[i].type == CLOISTER_RAW_NVIDIA ? device : no_device);
+        p = lab_policy(&recipe);
+        for (size_t k = 0; k < CLO_ARRAY_LEN(kind) - 1; k++) { /* nothing raw is simulated */
+            const bool admitted = k == i || (kind[k].type == CLOISTER_RAW_TPM && kind[i].tpm);
+            struct cloister_raw *r = raw(kind[k].type);
+            struct cloister_verdict v;
+
+            if (kind[k].td_quote)
+                assert_int_equal(cloister_raw_add(r, CLOISTER_ITEM_TD_QUOTE, "x", 1), 0);
+            assert_int_equal(cloister_raw_appraise(r, p, cloister_roots_builtin(), LAB_NOW, &v),
+                             admitted ? CLOISTER_E_INDETERMINATE : CLOISTER_E_REFUSED);
+            assert_int_equal(status_of(&v, CLOISTER_CHECK_POLICY_TYPE),
+                             admitted ? CLOISTER_CHECK_PASS : CLOISTER_CHECK_FAIL);
+            cloister_raw_free(r);
+        }
+        cloister_policy_free(p);
+    }
+}
+
 /* Nothing was given, so that nothing fails and nothing passes; and each check is there. */
 static void an_empty_set_is_indeterminate(void **state)
 {
@@ -655,6 +715,7 @@ int main(void)
         cmocka_unit_test(a_root_does_not_stand_in_for_the_intermediate),
         cmocka_unit_test(a_chain_to_its_own_root_is_refused),
         cmocka_unit_test(a_policy_may_admit_fewer_roots),
+        cmocka_unit_test(no_kind_is_admitted_by_anothers_policy),
         cmocka_unit_test(an_empty_set_is_indeterminate),
         cmocka_unit_test(garbage_is_refused),
     };
