@@ -44,7 +44,9 @@ static void check_judged(const struct clo_tcb_info *i, const uint8_t *data, size
     }
     clo_tcb_judge(&q, &pck, i, &qe, &a);
     clo_tcb_judge(&q, &pck, i, &qe, &b);
-    FUZZ_CHECK(memcmp(&a, &b, sizeof a) == 0);
+    FUZZ_CHECK(a.status == b.status && a.qe_status == b.qe_status &&
+               a.module_status == b.module_status && a.started.level == b.started.level &&
+               a.running.level == b.running.level);
     check_status(a.status);
     FUZZ_CHECK(a.started.level != NULL || a.status == 0);
     FUZZ_CHECK(!i->tdx || a.running.level != NULL || a.status == 0);

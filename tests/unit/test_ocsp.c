@@ -394,6 +394,16 @@ static void who_is_no_authority_delegates_nothing(void **state)
     clo_cert_free(c);
 }
 
+/* Under valgrind, where a signature takes 50 times as long, only every so many-th bit. */
+static size_t stride(void)
+{
+    const char *s = getenv("CLOISTER_TEST_STRIDE");
+    const size_t step = s != NULL ? strtoul(s, NULL, 10) : 1;
+
+    assert_true(step > 0);
+    return step;
+}
+
 static void every_bit_of_a_response_counts(void **state)
 {
     (void)state;
@@ -406,7 +416,7 @@ static void every_bit_of_a_response_counts(void **state)
         else
             delegated(&r, lab.responder, lab.responder_key);
         b = der_of(&r);
-        for (size_t bit = 0; bit < b.len * 8; bit++) {
+        for (size_t bit = 0; bit < b.len * 8; bit += stride()) {
             struct clo_ocsp *o = NULL;
             int64_t until = 7;
 
