@@ -127,6 +127,14 @@ static void kinds_read(struct clo_place *p, struct cloister_policy *pol)
     if ((v = kind_member(p, "sev_snp", (tee & snp) != 0, "\"sev-snp\" or \"sev-snp-azure\"")) !=
         NULL)
         clo_policy_read_snp(p, v, &pol->snp);
+    /*
+     * `measurements` has the paravisor's then, and above that the guest's own software may ask for reports of its level: a plain
+     * one of them would be admitted, whatever was started, because PCRs are asked of Azure's evidence only.
+     */
+    if ((tee & TEE_SEV_SNP_AZURE) != 0 && pol->snp.vmpl != 0)
+        clo_place_fault(p, "sev_snp",
+                        "can't want a \"vmpl\" but 0 if \"tee\" names \"sev-snp-azure\"",
+                        CLOISTER_E_MALFORMED);
     if ((v = kind_member(p, "tdx", (tee & (TEE_TDX | TEE_TDX_AZURE)) != 0,
                          "\"tdx\" or \"tdx-azure\"")) != NULL)
         clo_policy_read_tdx(p, v, &pol->tdx);

@@ -55,7 +55,7 @@ static int snp_member(const struct clo_shown *s, bool pin_chip, json_t **ret)
     const struct clo_snp_report *r = &s->report;
     struct clo_policy_want w = {
         .product = s->product,
-        .vmpl = r->vmpl,
+        .vmpl = clo_shown_is_azure(s) ? 0 : r->vmpl, /* no other level counts there */
         .allow_smt = (r->policy & CLO_SNP_POLICY_SMT) != 0,
         .firmware = r->committed,
     };

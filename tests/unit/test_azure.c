@@ -683,14 +683,21 @@ static void what_runs_in_the_guest_is_only_in_the_pcrs(void **state)
 static void a_report_of_another_privilege_level_is_refused(void **state)
 {
     struct evidence e = good();
+    struct clo_verdict_builder vb;
+    static struct made m;
 
     (void)state;
     put32(&e.snp, 0x30,
           2); /* the guest's own, not the paravisor's: it covers what the guest likes */
     assert_judged(&e, "binding.report_data snp.vmpl azure.key", NULL);
-    /* a policy that wants reports of that level wants them of machines that are not Azure's */
-    policy_edit(&e.snp, "'sev_snp':{", "'sev_snp':{'vmpl':2,");
-    assert_judged(&e, "binding.report_data azure.key", NULL);
+    /* no policy that is read wants another level; what would, still takes no key from it */
+    make(&e, &m);
+    m.policy->snp.vmpl = 2;
+    (void)appraise(&e, &m, m.policy, &vb);
+    assert_int_equal(clo_vb_status(&vb, CLOISTER_CHECK_SNP_VMPL), CLOISTER_CHECK_PASS);
+    assert_int_equal(clo_vb_status(&vb, CLOISTER_CHECK_AZURE_KEY), CLOISTER_CHECK_FAIL);
+    assert_int_equal(clo_vb_status(&vb, CLOISTER_CHECK_BINDING_REPORT_DATA), CLOISTER_CHECK_FAIL);
+    made_clear(&m);
 }
 
 /* As for a TPM by itself, a list decides; but here the hardware has to name the key as well. */

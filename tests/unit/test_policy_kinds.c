@@ -21,6 +21,8 @@
 #define C48   R8("cccccccccccc")
 #define SNP \
     "'sev_snp':{'products':{'genoa':{'min_tcb':{'bl':10,'tee':1,'snp':27,'ucode':84},'min_firmware':'1.55.43'}}}"
+#define GUESTS \
+    "'sev_snp':{'vmpl':2,'products':{'genoa':{'min_tcb':{'bl':10,'tee':1,'snp':27,'ucode':84},'min_firmware':'1.55.43'}}}"
 #define LEVEL "'tcb':{'min_evaluation_number':17}"
 #define IMAGE(m) \
     "{'mrtd':'" m "','rtmr0':'" A48 "','rtmr1':'" A48 "','rtmr2':'" A48 "','rtmr3':'" A48 "'}"
@@ -89,6 +91,10 @@ static void each_kind_has_its_member_and_no_other(void **state)
             "tpm: must be there if \"tee\" names a kind on Azure");
     refused(POLICY("'tdx-azure'", TDX("") ",'azure':{}"),
             "tpm: must be there if \"tee\" names a kind on Azure");
+    /* a paravisor's measurement, pinned for Azure, would admit what the guest above it asks for by itself */
+    refused(POLICY("'sev-snp','sev-snp-azure'", GUESTS "," TPM("") ",'azure':{}"),
+            "sev_snp: can't want a \"vmpl\" but 0 if \"tee\" names \"sev-snp-azure\"");
+    cloister_policy_free(parsed(POLICY("'sev-snp'", GUESTS)));
     refused(POLICY("'tdx'", TDX("") ",'azure':{}"),
             "azure: must be there if \"tee\" names a kind on Azure, and only then");
     refused(POLICY("'tdx'", TDX("") ",'simulated':{}"),
