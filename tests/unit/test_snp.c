@@ -957,10 +957,16 @@ static void a_zero_signature_is_refused(void **state)
 
 /* ---- claims ---- */
 
+/* Each byte, or under valgrind, which is told by the same variable as above, each ninth. */
+static size_t byte_step(void)
+{
+    return getenv("CLOISTER_TEST_STRIDE") != NULL ? 9 : 1;
+}
+
 static void another_report_data_is_refused(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < 64; i++) {
+    for (size_t i = 0; i < 64; i += byte_step()) {
         struct recipe r = lab_good();
 
         r.report_data[i] ^= 0x10;
@@ -1151,7 +1157,7 @@ static void another_privilege_level_is_refused(void **state)
 static void another_image_is_refused(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < 48; i++) {
+    for (size_t i = 0; i < 48; i += byte_step()) {
         struct recipe r = lab_good();
 
         r.report[0x090 + i] ^= 1;
