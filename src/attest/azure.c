@@ -33,11 +33,6 @@ struct appraisal {
     struct clo_key *key; /* NULL: the runtime data name none that is one */
 };
 
-static bool ours(int err)
-{
-    return err == CLOISTER_E_MEMORY || err == CLOISTER_E_CRYPTO;
-}
-
 static enum cloister_check_status status(const struct appraisal *a, enum cloister_check_id id)
 {
     return clo_vb_status(a->vb, id);
@@ -79,7 +74,7 @@ static int check_format(struct appraisal *a)
     }
     a->tdx = a->hcl.report_type == CLO_HCL_TDX;
     err = clo_hcl_runtime_parse(a->hcl.runtime, a->hcl.runtime_n, &a->runtime);
-    if (ours(err))
+    if (clo_is_ours(err))
         return err;
     clo_vb_set(a->vb, id, err == 0 ? CLOISTER_CHECK_PASS : CLOISTER_CHECK_FAIL, NULL, NULL,
                err == 0 ? NULL : "the runtime data break their format");
@@ -175,7 +170,7 @@ static int check_key(struct appraisal *a)
     if (wrong == NULL) {
         const int err = clo_key_new_rsa(r->modulus, r->modulus_n, r->exponent, &a->key);
 
-        if (ours(err))
+        if (clo_is_ours(err))
             return err;
         if (err != 0)
             wrong = "the attestation key isn't a sound RSA key";

@@ -10,6 +10,7 @@
 
 #include "attest/collateral_intel.h"
 #include "attest/policy.h"
+#include "attest/verdict.h"
 #include "base/enc.h"
 #include "codec/json.h"
 #include "crypto/ocsp.h"
@@ -287,11 +288,6 @@ enum relation {
 };
 typedef int compare_fn(const void *p, size_t n, const struct clo_buf *was, enum relation *ret);
 
-static bool ours(int err)
-{
-    return err == CLOISTER_E_MEMORY || err == CLOISTER_E_CRYPTO;
-}
-
 static int crl_compare(const void *p, size_t n, const struct clo_buf *was, enum relation *ret)
 {
     struct clo_crl *a = NULL, *b = NULL;
@@ -327,7 +323,7 @@ static int list_add(struct clo_buf *at, size_t cap, size_t *count, compare_fn *c
 
     for (; i < *count; i++) {
         err = compare(p, n, &at[i], &relation);
-        if (ours(err) || (err == 0 && relation == OLDER))
+        if (clo_is_ours(err) || (err == 0 && relation == OLDER))
             return err;
         if (err == 0 && relation == NEWER)
             break;

@@ -62,12 +62,6 @@ struct appraisal {
     struct tally tally[CHECKS];
 };
 
-/* Not a fault of the evidence. */
-static bool ours(int err)
-{
-    return err == CLOISTER_E_MEMORY || err == CLOISTER_E_CRYPTO;
-}
-
 /* ---- results ---- */
 
 static unsigned weight(enum cloister_check_status s)
@@ -220,7 +214,7 @@ static int judge_signature(struct appraisal *a, struct device *d)
     /* Over the bytes as received: whatever a parser makes of them, these are what was signed. */
     err = clo_cert_verify_p384(d->chain.cert[0]->cert, d->in->report.p, d->r.signed_n, d->r.r,
                                d->r.s);
-    if (ours(err))
+    if (clo_is_ours(err))
         return err;
     d->signature_ok = err == 0;
     fact(a, d, id, d->signature_ok, NULL, NULL,
@@ -358,7 +352,7 @@ static int judge_identity(struct appraisal *a, struct device *d)
     }
     if ((err = clo_gpu_fwid_read(d->chain.cert[0]->cert, d->run.arch, &f)) == 0)
         clo_hex(f.digest, sizeof f.digest, expected);
-    if (ours(err))
+    if (clo_is_ours(err))
         return err;
     if (d->parsed)
         said = clo_spdm_find(&d->r, CLO_SPDM_FWID);

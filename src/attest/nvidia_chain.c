@@ -10,12 +10,6 @@
 
 #include "attest/nvidia_in.h"
 
-/* Not a fault of the evidence. */
-static bool ours(int err)
-{
-    return err == CLOISTER_E_MEMORY || err == CLOISTER_E_CRYPTO;
-}
-
 int clo_gpu_chains_init(struct clo_gpu_chains *c, const struct clo_gpu_input *in,
                         const struct cloister_roots *roots, int64_t now)
 {
@@ -32,7 +26,7 @@ int clo_gpu_chains_init(struct clo_gpu_chains *c, const struct clo_gpu_input *in
         const struct clo_buf *b = &in->collateral->ocsp[i];
 
         err = clo_ocsp_parse(b->p, b->len, &c->answer[i].ocsp);
-        if (err != 0 && !ours(err)) {
+        if (err != 0 && !clo_is_ours(err)) {
             /* "try later" and its like are well-formed, and say nothing */
             c->answer_malformed = c->answer_malformed || err != CLOISTER_E_UNSUPPORTED;
             err = 0;
@@ -67,7 +61,7 @@ static int cert_get(struct clo_gpu_chains *c, const struct clo_buf *der, struct 
     k = &c->cert[c->certs++];
     *k = (struct clo_gpu_cert){.der = der->p, .n = der->len};
     err = clo_known_cert(der->p, der->len, &k->cert, &k->owned);
-    if (ours(err))
+    if (clo_is_ours(err))
         return err;
     *ret = k;
     return 0;
@@ -79,7 +73,7 @@ static int signed_by(struct clo_gpu_cert *k, const struct clo_cert *issuer, bool
 
     if (k->issuer != issuer) {
         err = clo_cert_signed_by(k->cert, issuer, CLO_SIG_ECDSA_P384_SHA384);
-        if (ours(err))
+        if (clo_is_ours(err))
             return err;
         k->issuer = issuer;
         k->signed_by_issuer = err == 0;
@@ -164,7 +158,7 @@ static int answer_signed_by(struct clo_gpu_chains *c, struct clo_gpu_answer *a,
         return err;
     if (!a->asked || memcmp(a->issuer_key, key, sizeof key) != 0) {
         err = clo_ocsp_signed_by(a->ocsp, issuer, c->now, &until);
-        if (ours(err))
+        if (clo_is_ours(err))
             return err;
         a->asked = true;
         memcpy(a->issuer_key, key, sizeof key);
@@ -198,7 +192,7 @@ static int look_up(struct clo_gpu_chains *c, const struct clo_cert *cert,
         if (a->ocsp == NULL)
             continue;
         err = clo_ocsp_find(a->ocsp, cert, issuer, &found);
-        if (ours(err))
+        if (clo_is_ours(err))
             return err;
         if (err == CLOISTER_E_NOT_FOUND)
             continue;

@@ -26,11 +26,6 @@
 static const uint8_t intel_vendor[16] = {0x93, 0x9a, 0x72, 0x33, 0xf7, 0x9c, 0x4c, 0xa9,
                                          0x94, 0x0a, 0x0d, 0xb3, 0x95, 0x7f, 0x06, 0x07};
 
-bool clo_quote_ours(int err)
-{
-    return err == CLOISTER_E_MEMORY || err == CLOISTER_E_CRYPTO;
-}
-
 static void set(struct clo_quote_appraisal *a, enum cloister_check_id id,
                 enum cloister_check_status status, const char *expected, const char *actual,
                 const char *reason)
@@ -156,7 +151,7 @@ int clo_quote_root_is(const struct clo_quote_appraisal *a, const struct clo_buf 
         (err = clo_cert_spki_digest(a->root, ours)) == 0)
         *ret = memcmp(theirs, ours, sizeof ours) == 0;
     clo_cert_free(c);
-    return clo_quote_ours(err) ? err : 0;
+    return clo_is_ours(err) ? err : 0;
 }
 
 static int root_compare(struct clo_quote_appraisal *a)
@@ -179,7 +174,7 @@ static int chain_load(struct clo_quote_appraisal *a)
     int err;
 
     err = clo_quote_chain(&a->q, a->inside, CLO_QUOTE_CHAIN_LEN, &a->chain_n);
-    if (clo_quote_ours(err))
+    if (clo_is_ours(err))
         return err;
     a->chain = a->inside;
     if (err != 0)
@@ -201,14 +196,14 @@ static int chain_load(struct clo_quote_appraisal *a)
         ((err = clo_cert_parse(a->chain[0].p, a->chain[0].len, &a->leaf_owned)) != 0 ||
          (err = clo_known_cert(a->chain[1].p, a->chain[1].len, &a->ca, &a->ca_owned)) != 0))
         wrong = "a certificate can't be read";
-    if (clo_quote_ours(err))
+    if (clo_is_ours(err))
         return err;
     clo_quote_fact(a, id, wrong == NULL, "2 or 3 certificates", actual, wrong);
     if (wrong != NULL)
         return 0;
     a->leaf = a->leaf_owned;
     a->pck_err = clo_pck_read(a->leaf, &a->pck);
-    if (clo_quote_ours(a->pck_err))
+    if (clo_is_ours(a->pck_err))
         return a->pck_err;
     return root_compare(a);
 }
@@ -238,13 +233,13 @@ static int crl_take(struct clo_quote_appraisal *a, const struct clo_buf *der)
 
     if ((err = clo_crl_parse(der->p, der->len, &c)) != 0) {
         a->stray_crl = true;
-        return clo_quote_ours(err) ? err : 0;
+        return clo_is_ours(err) ? err : 0;
     }
     first = a->root != NULL && clo_crl_names(c, a->root) ? 0
             : a->ca != NULL && clo_crl_names(c, a->ca)   ? 1
                                                          : 0;
     err = CLOISTER_E_AUTH;
-    for (size_t i = 0; i < 2 && !clo_quote_ours(err); i++) {
+    for (size_t i = 0; i < 2 && !clo_is_ours(err); i++) {
         const size_t k = (first + i) % 2;
 
         if (issuer[k] != NULL &&
@@ -256,7 +251,7 @@ static int crl_take(struct clo_quote_appraisal *a, const struct clo_buf *der)
     clo_crl_free(c);
     /* Without both issuers nobody can say whose it is. */
     a->stray_crl = a->stray_crl || (a->root != NULL && a->ca != NULL);
-    return clo_quote_ours(err) ? err : 0;
+    return clo_is_ours(err) ? err : 0;
 }
 
 static int crls_find(struct clo_quote_appraisal *a)
@@ -283,18 +278,18 @@ static int chain_verify(struct clo_quote_appraisal *a)
 
     if (a->root != NULL) {
         err = clo_cert_signed_by(a->ca, a->root, CLO_SIG_ECDSA_P256_SHA256);
-        if (clo_quote_ours(err))
+        if (clo_is_ours(err))
             return err;
         a->root_ok = err == 0 && !a->root_other && clo_cert_is_ca(a->root);
     }
     err = clo_cert_signed_by(a->leaf, a->ca, CLO_SIG_ECDSA_P256_SHA256);
-    if (clo_quote_ours(err))
+    if (clo_is_ours(err))
         return err;
     a->chain_ok = err == 0 && clo_cert_is_ca(a->ca) && !clo_cert_is_ca(a->leaf) &&
                   cn_is(a->ca, CN_PLATFORM, CN_PROCESSOR);
     a->platform_ok = a->root_ok && a->chain_ok;
     err = clo_cert_verify_p256(a->leaf, a->q.qe_report, CLO_SGX_REPORT_LEN, a->q.qe_signature);
-    if (clo_quote_ours(err))
+    if (clo_is_ours(err))
         return err;
     a->qe_signature_ok = err == 0;
     a->qe_ok = a->platform_ok && a->qe_signature_ok;
@@ -315,7 +310,7 @@ static int authenticate(struct clo_quote_appraisal *a)
                     clo_quote_zero(a->q.qe.report_data + sizeof digest, 32);
     /* Over the bytes as received: whatever a parser makes of them, these are what was signed. */
     err = clo_p256_verify(a->q.key, a->q.signed_bytes, a->q.signed_n, a->q.signature);
-    if (clo_quote_ours(err))
+    if (clo_is_ours(err))
         return err;
     a->signature_ok = err == 0;
     a->authentic = a->qe_ok && a->binding_ok && a->signature_ok;

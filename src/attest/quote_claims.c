@@ -152,7 +152,7 @@ static int check_event_log(struct clo_quote_appraisal *a)
         return 0;
     }
     err = clo_event_log_replay(a->in->event_log, a->in->event_log_n, CLO_EVENT_SHA384, &e);
-    if (clo_quote_ours(err))
+    if (clo_is_ours(err))
         return err;
     if (err == 0)
         (void)snprintf(actual, sizeof actual, "%zu events", e.events);

@@ -31,7 +31,7 @@ static int signer_load(struct clo_quote_appraisal *a)
                          &a->signer_owned);
     if (err == 0 && a->root != NULL)
         err = clo_cert_signed_by(a->signer, a->root, CLO_SIG_ECDSA_P256_SHA256);
-    if (clo_quote_ours(err))
+    if (clo_is_ours(err))
         return err;
     /* Another certificate of the root's, a PCK CA's for one, can't stand in for the signer. */
     if (err == 0 && (clo_cert_cn(a->signer, cn, sizeof cn) != 0 || strcmp(cn, CN_SIGNER) != 0 ||
@@ -53,7 +53,7 @@ static int signature_verify(const struct clo_quote_appraisal *a, const struct cl
     int err = clo_cert_verify_p256(a->signer, s->p, s->n, s->signature);
 
     *ok = err == 0;
-    return clo_quote_ours(err) ? err : 0;
+    return clo_is_ours(err) ? err : 0;
 }
 
 int clo_quote_collateral_load(struct clo_quote_appraisal *a)

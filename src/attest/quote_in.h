@@ -50,8 +50,6 @@ struct clo_quote_appraisal {
     struct clo_tcb_judged tcb;
 };
 
-/* Not a fault of the evidence. */
-bool clo_quote_ours(int err);
 void clo_quote_fact(struct clo_quote_appraisal *a, enum cloister_check_id id, bool ok,
                     const char *expected, const char *actual, const char *reason);
 /* Of what the quote says itself: trusted if it is authentic. */

@@ -44,12 +44,6 @@ struct appraisal {
     bool authentic; /* all three */
 };
 
-/* Not a fault of the evidence. */
-static bool ours(int err)
-{
-    return err == CLOISTER_E_MEMORY || err == CLOISTER_E_CRYPTO;
-}
-
 static void set(struct appraisal *a, enum cloister_check_id id, enum cloister_check_status status,
                 const char *expected, const char *actual, const char *reason)
 {
@@ -123,7 +117,7 @@ static int chain_load(struct appraisal *a)
         a->ask = c[1];
         a->root = c[2];
     }
-    return ours(err) ? err : 0;
+    return clo_is_ours(err) ? err : 0;
 }
 
 static void product_find(struct appraisal *a)
@@ -160,7 +154,7 @@ static int root_find(struct appraisal *a, const struct cloister_roots *roots)
         if (a->root == NULL && pin->der != NULL &&
             (err = clo_cert_parse(pin->der, pin->n, &a->own[2])) == 0)
             a->root = a->own[2];
-        return ours(err) ? err : 0;
+        return clo_is_ours(err) ? err : 0;
     }
     if (a->root == NULL)
         return 0;
@@ -168,7 +162,7 @@ static int root_find(struct appraisal *a, const struct cloister_roots *roots)
     if (a->policy == NULL || !clo_policy_list_has(&a->policy->roots, digest) ||
         (err = clo_cert_signed_by(a->root, a->root, CLO_SIG_RSA_PSS_SHA384)) != 0)
         a->root = NULL;
-    return ours(err) ? err : 0;
+    return clo_is_ours(err) ? err : 0;
 }
 
 /* Of the CRLs that the root signed, the newest. */
@@ -178,7 +172,7 @@ static int crl_find(struct appraisal *a)
         struct clo_crl *c = NULL;
         int err = clo_crl_parse(a->in->collateral->crl[i].p, a->in->collateral->crl[i].len, &c);
 
-        if (ours(err))
+        if (clo_is_ours(err))
             return err;
         if (err != 0 || clo_crl_signed_by(c, a->root, CLO_SIG_RSA_PSS_SHA384) != 0 ||
             (a->crl != NULL && clo_crl_this_update(c) <= clo_crl_this_update(a->crl))) {
@@ -221,17 +215,17 @@ static int authenticate(struct appraisal *a)
         return 0;
     if (a->root != NULL) {
         err = clo_cert_signed_by(a->ask, a->root, CLO_SIG_RSA_PSS_SHA384);
-        if (ours(err))
+        if (clo_is_ours(err))
             return err;
         a->root_ok = err == 0 && ca_ok(a->root);
     }
     err = clo_cert_signed_by(a->leaf, a->ask, CLO_SIG_RSA_PSS_SHA384);
-    if (ours(err))
+    if (clo_is_ours(err))
         return err;
     a->chain_ok = err == 0 && ca_ok(a->ask) && !clo_cert_is_ca(a->leaf);
     /* Over the bytes as received: whatever a parser makes of them, these are what was signed. */
     err = clo_cert_verify_p384(a->leaf, a->in->report, CLO_SNP_SIGNED_LEN, a->r.r, a->r.s);
-    if (ours(err))
+    if (clo_is_ours(err))
         return err;
     a->signature_ok = err == 0;
     a->authentic = a->root_ok && a->chain_ok && a->signature_ok;

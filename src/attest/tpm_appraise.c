@@ -29,11 +29,6 @@ struct appraisal {
     bool authentic;
 };
 
-static bool ours(int err)
-{
-    return err == CLOISTER_E_MEMORY || err == CLOISTER_E_CRYPTO;
-}
-
 static void fact(struct appraisal *a, enum cloister_check_id id, bool ok, const char *expected,
                  const char *actual, const char *reason)
 {
@@ -169,7 +164,7 @@ static int check_signature(struct appraisal *a)
     /* Over the bytes as received. */
     err = clo_key_verify(a->in->key, a->s.scheme, hash, a->in->quote, a->in->quote_n, a->s.sig,
                          a->s.sig_n);
-    if (ours(err))
+    if (clo_is_ours(err))
         return err;
     a->signature_ok = err == 0;
     a->authentic = a->signature_ok && a->sha2 && a->in->key_restricted &&
@@ -364,7 +359,7 @@ static int judge_log(struct appraisal *a)
     err = clo_event_log_replay(a->in->event_log, a->in->event_log_n,
                                b->alg == CLO_TPM_SHA256 ? CLO_EVENT_SHA256 : CLO_EVENT_SHA384,
                                &replay);
-    if (ours(err))
+    if (clo_is_ours(err))
         return err;
     if (err != 0 || replay.extended == 0) {
         fact(a, id, false, NULL, NULL,

@@ -18,11 +18,6 @@ struct trust {
     const char *wrong;
 };
 
-static bool ours(int err)
-{
-    return err == CLOISTER_E_MEMORY || err == CLOISTER_E_CRYPTO;
-}
-
 static int load(struct trust *t, const struct clo_buf *chain, size_t chain_n)
 {
     int err = 0;
@@ -37,7 +32,7 @@ static int load(struct trust *t, const struct clo_buf *chain, size_t chain_n)
     }
     if (err != 0)
         t->wrong = "a certificate can't be read";
-    return ours(err) ? err : 0;
+    return clo_is_ours(err) ? err : 0;
 }
 
 /* 0, CLOISTER_E_AUTH or an error of ours. */
@@ -47,7 +42,7 @@ static int signed_by(const struct clo_cert *c, const struct clo_cert *issuer)
 
     if (err == CLOISTER_E_UNSUPPORTED)
         err = clo_cert_signed_by(c, issuer, CLO_SIG_RSA_SHA384);
-    return err == 0 || ours(err) ? err : CLOISTER_E_AUTH;
+    return err == 0 || clo_is_ours(err) ? err : CLOISTER_E_AUTH;
 }
 
 static bool authority(const struct clo_cert *c, size_t below)
@@ -82,7 +77,7 @@ static int walk(struct trust *t, const struct cloister_roots *roots)
     int err;
 
     for (size_t i = 0; i < last; i++) {
-        if (ours(err = signed_by(t->c[i], t->c[i + 1])))
+        if (clo_is_ours(err = signed_by(t->c[i], t->c[i + 1])))
             return err;
         if (err != 0 || !authority(t->c[i + 1], i)) {
             t->wrong = "a certificate isn't signed by the next, or the next isn't an authority";
@@ -90,7 +85,7 @@ static int walk(struct trust *t, const struct cloister_roots *roots)
         }
     }
     for (size_t i = 0; i < roots->tpms && t->root == NULL; i++) {
-        if (ours(err = signed_by(t->c[last], roots->tpm[i].cert)))
+        if (clo_is_ours(err = signed_by(t->c[last], roots->tpm[i].cert)))
             return err;
         if (err == 0 && authority(roots->tpm[i].cert, last))
             t->root = roots->tpm[i].cert;

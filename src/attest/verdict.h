@@ -19,6 +19,12 @@ enum {
     CLO_CHECK_COUNT
 };
 
+/* Not a fault of the evidence: it ends an appraisal with this error and without a verdict. */
+static inline bool clo_is_ours(int err)
+{
+    return err == CLOISTER_E_MEMORY || err == CLOISTER_E_CRYPTO;
+}
+
 struct clo_verdict_builder {
     struct cloister_check check[CLO_CHECK_COUNT]; /* in the list's order */
     int64_t valid_until;
