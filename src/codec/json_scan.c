@@ -114,7 +114,7 @@ bool clo_scan_member(struct clo_scan *s, struct clo_scan_object *o, struct clo_s
     space(s);
     expect(s, ':');
     for (size_t i = 0; s->err == 0 && i < o->count; i++)
-        if (o->name[i].n == name.n && memcmp(o->name[i].p, name.p, name.n) == 0)
+        if (o->name[i].n == name.n && (name.n == 0 || memcmp(o->name[i].p, name.p, name.n) == 0))
             clo_scan_fail(s, CLOISTER_E_DUPLICATE);
     if (s->err == 0 && o->count == CLO_SCAN_MEMBERS_MAX)
         clo_scan_fail(s, CLOISTER_E_LIMIT);
@@ -225,30 +225,34 @@ static void skip_number(struct clo_scan *s)
     }
 }
 
-/* RFC 8259 section 7, escapes included. */
+/* One character of a string, or its escape. */
+static bool skip_character(struct clo_scan *s)
+{
+    if (!take(s, '\\'))
+        return clo_rd_skip(&s->rd, 1) == 0;
+    if (!take(s, 'u'))
+        return peek(s) > 0 && strchr("\"\\/bfnrt", peek(s)) != NULL && clo_rd_skip(&s->rd, 1) == 0;
+    for (size_t i = 0; i < 4; i++)
+        if (peek(s) < 0 || nibble((char)peek(s)) < 0 || clo_rd_skip(&s->rd, 1) != 0)
+            return false;
+    return true;
+}
+
+/* RFC 8259 section 7, escapes included; ASCII alone. */
 static void skip_string(struct clo_scan *s)
 {
     expect(s, '"');
     while (s->err == 0 && !take(s, '"')) {
         const int c = peek(s);
 
-        if (c < 0x20 || c > 0x7e)
-            clo_scan_fail(s, CLOISTER_E_MALFORMED);
-        else if (take(s, '\\')) {
-            if (take(s, 'u')) {
-                for (size_t i = 0; i < 4; i++)
-                    if (peek(s) < 0 || nibble((char)peek(s)) < 0 || clo_rd_skip(&s->rd, 1) != 0)
-                        clo_scan_fail(s, CLOISTER_E_MALFORMED);
-            } else if (peek(s) <= 0 || strchr("\"\\/bfnrt", peek(s)) == NULL ||
-                       clo_rd_skip(&s->rd, 1) != 0)
-                clo_scan_fail(s, CLOISTER_E_MALFORMED);
-        } else if (clo_rd_skip(&s->rd, 1) != 0)
+        if (c < 0x20 || c > 0x7e || !skip_character(s))
             clo_scan_fail(s, CLOISTER_E_MALFORMED);
     }
 }
 
 static void skip_value(struct clo_scan *s);
 
+/* Recursion ends at CLO_SCAN_DEPTH_MAX. NOLINTNEXTLINE(misc-no-recursion) */
 static void skip_object(struct clo_scan *s)
 {
     struct clo_scan_object o;
@@ -259,7 +263,7 @@ static void skip_object(struct clo_scan *s)
         skip_value(s);
 }
 
-/* Recursion ends at CLO_SCAN_DEPTH_MAX. */
+/* The same. NOLINTNEXTLINE(misc-no-recursion) */
 static void skip_value(struct clo_scan *s)
 {
     size_t count = 0;
