@@ -64,15 +64,6 @@ bool clo_quote_within(struct clo_quote_appraisal *a, int64_t from, int64_t to, c
     return from <= a->now && a->now < to;
 }
 
-bool clo_quote_zero(const uint8_t *p, size_t n)
-{
-    uint8_t any = 0;
-
-    for (size_t i = 0; i < n; i++)
-        any |= p[i];
-    return any == 0;
-}
-
 /* ---- first step: what the bytes are ---- */
 
 /* The header's own checks. False: what follows can't be read. */
@@ -131,7 +122,7 @@ static void check_header(struct clo_quote_appraisal *a)
                     memcmp(a->q.header.qe_vendor, intel_vendor, sizeof intel_vendor) == 0, expected,
                     actual, "the quote isn't made by Intel's quoting enclave");
     (void)snprintf(actual, sizeof actual, "%zu bytes", a->q.trailing_n);
-    clo_quote_fact(a, CLOISTER_CHECK_QUOTE_TRAILING, clo_quote_zero(a->q.trailing, a->q.trailing_n),
+    clo_quote_fact(a, CLOISTER_CHECK_QUOTE_TRAILING, clo_all_zero(a->q.trailing, a->q.trailing_n),
                    NULL, actual, "bytes that nothing covers stand behind the quote");
 }
 
@@ -307,7 +298,7 @@ static int authenticate(struct clo_quote_appraisal *a)
     if ((err = clo_hash(CLO_SHA256, bound, CLO_ARRAY_LEN(bound), digest)) != 0)
         return err;
     a->binding_ok = memcmp(a->q.qe.report_data, digest, sizeof digest) == 0 &&
-                    clo_quote_zero(a->q.qe.report_data + sizeof digest, 32);
+                    clo_all_zero(a->q.qe.report_data + sizeof digest, 32);
     /* Over the bytes as received: whatever a parser makes of them, these are what was signed. */
     err = clo_p256_verify(a->q.key, a->q.signed_bytes, a->q.signed_n, a->q.signature);
     if (clo_is_ours(err))

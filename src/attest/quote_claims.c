@@ -89,7 +89,7 @@ static void check_image(struct clo_quote_appraisal *a)
 /* Values that the policy lists, or zero where it lists none. */
 static bool listed(const struct clo_policy_list *l, const uint8_t value[48])
 {
-    return l->given ? clo_policy_list_has(l, value) : clo_quote_zero(value, 48);
+    return l->given ? clo_policy_list_has(l, value) : clo_all_zero(value, 48);
 }
 
 static void list_check(struct clo_quote_appraisal *a, enum cloister_check_id id, bool right,
@@ -117,7 +117,7 @@ static void check_td_ids(struct clo_quote_appraisal *a)
                r->mrowner, "the policy doesn't list this owner, or its configuration");
     /* A quote of TD 1.0 is made only where no service TD is bound. */
     list_check(a, CLOISTER_CHECK_TDX_SERVICE_TD,
-               clo_quote_zero(r->mrservicetd, sizeof r->mrservicetd) ||
+               clo_all_zero(r->mrservicetd, sizeof r->mrservicetd) ||
                    listed(&p->service_tds, r->mrservicetd),
                r->mrservicetd,
                "a service TD, one for migration for instance, has power over the TD");
@@ -178,7 +178,7 @@ static void check_enclave_bits(struct clo_quote_appraisal *a)
     const enum cloister_check_id id = CLOISTER_CHECK_SGX_ATTRIBUTES;
     const uint64_t flags = little(a->q.sgx.attributes), xfrm = little(a->q.sgx.attributes + 8);
     const bool configured = a->q.sgx.config_svn != 0 ||
-                            !clo_quote_zero(a->q.sgx.config_id, sizeof a->q.sgx.config_id);
+                            !clo_all_zero(a->q.sgx.config_id, sizeof a->q.sgx.config_id);
     const bool debug = (flags & CLO_SGX_DEBUG) != 0;
     uint64_t allowed = CLO_SGX_INIT | CLO_SGX_MODE64;
     char expected[TEXT], actual[TEXT];

@@ -392,7 +392,7 @@ static void check_module(struct clo_quote_appraisal *a)
     clo_vb_claim(a->vb, id,
                  memcmp(r->mrsignerseam, m->mrsigner, sizeof m->mrsigner) == 0 &&
                      masked(r->seam_attributes, m->mask, m->attributes, sizeof m->mask) &&
-                     clo_quote_zero(r->seam_attributes, sizeof r->seam_attributes),
+                     clo_all_zero(r->seam_attributes, sizeof r->seam_attributes),
                  trusted, expected, actual, "its signer or its attributes are others");
     /* A module of version 0 has its SVN among the platform's. */
     if (r->tee_tcb_svn[1] == 0 && a->tcb.module_status == CLO_TCB_UP_TO_DATE)

@@ -60,7 +60,6 @@ void clo_quote_missing(struct clo_quote_appraisal *a, enum cloister_check_id id,
 /* "from to to", and whether now lies between. The verdict can't outlive `to`. */
 bool clo_quote_within(struct clo_quote_appraisal *a, int64_t from, int64_t to,
                       char expected[CLO_QUOTE_TEXT], char actual[CLO_QUOTE_TEXT]);
-bool clo_quote_zero(const uint8_t *p, size_t n);
 /* Is this the pinned root, which is there, or another certificate of the same key? */
 CLO_MUST_USE int clo_quote_root_is(const struct clo_quote_appraisal *a, const struct clo_buf *der,
                                    bool *ret);

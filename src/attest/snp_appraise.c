@@ -78,15 +78,6 @@ static bool no_policy(struct appraisal *a, enum cloister_check_id id, const char
     return a->policy == NULL;
 }
 
-static bool all_zero(const uint8_t *p, size_t n)
-{
-    uint8_t any = 0;
-
-    for (size_t i = 0; i < n; i++)
-        any |= p[i];
-    return any == 0;
-}
-
 /* ---- first step: what the bytes are ---- */
 
 /* The chain, if it has the right number of certificates and each is one. */
@@ -399,7 +390,7 @@ static void check_chip(struct appraisal *a)
 {
     const enum cloister_check_id id = CLOISTER_CHECK_SNP_CHIP;
     const struct clo_policy_snp *p = a->snp;
-    const bool masked = a->r.mask_chip_key || (!a->vlek && all_zero(a->r.chip_id, 64));
+    const bool masked = a->r.mask_chip_key || (!a->vlek && clo_all_zero(a->r.chip_id, 64));
     uint8_t chip[64] = {0};
     char expected[TEXT], actual[TEXT];
     const char *wrong = NULL;
@@ -630,7 +621,7 @@ static void check_guest_policy(struct appraisal *a)
 /* A digest that the policy lists, or none at all where the policy lists nothing. */
 static bool listed(const struct clo_policy_list *l, const uint8_t *value, size_t n)
 {
-    return l->given ? clo_policy_list_has(l, value) : all_zero(value, n);
+    return l->given ? clo_policy_list_has(l, value) : clo_all_zero(value, n);
 }
 
 static void list_claim(struct appraisal *a, enum cloister_check_id id, bool right,
@@ -653,9 +644,9 @@ static void list_claim(struct appraisal *a, enum cloister_check_id id, bool righ
 static const char author_key_reason[] = "the report contradicts itself about the author's key";
 static bool author_key_consistent(const struct clo_snp_report *r)
 {
-    const bool author = !all_zero(r->author_key_digest, 48);
+    const bool author = !clo_all_zero(r->author_key_digest, 48);
 
-    return r->author_key_en == author && (!author || !all_zero(r->id_key_digest, 48));
+    return r->author_key_en == author && (!author || !clo_all_zero(r->id_key_digest, 48));
 }
 
 /* Without a policy. What contradicts itself is wrong whatever a policy says. */

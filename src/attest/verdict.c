@@ -330,11 +330,8 @@ static void put_text(json_t *o, const char *name, const char *s, int *err)
 static void put_hex(json_t *o, const char *name, const uint8_t *digest, size_t n, int *err)
 {
     char hex[2 * 48 + 1];
-    uint8_t any = 0;
 
-    for (size_t i = 0; i < n; i++)
-        any |= digest[i];
-    if (any == 0)
+    if (clo_all_zero(digest, n))
         return;
     clo_hex(digest, n, hex);
     put(o, name, json_string(hex), err);

@@ -36,15 +36,21 @@ int clo_rd_bytes(struct clo_rd *rd, void *dst, size_t n)
     return 0;
 }
 
-int clo_rd_zero(struct clo_rd *rd, size_t n)
+bool clo_all_zero(const void *p, size_t n)
 {
+    const uint8_t *b = p;
     uint8_t any = 0;
 
+    for (size_t i = 0; i < n; i++)
+        any |= b[i];
+    return any == 0;
+}
+
+int clo_rd_zero(struct clo_rd *rd, size_t n)
+{
     if (n > rd->left)
         return CLOISTER_E_TRUNCATED;
-    for (size_t i = 0; i < n; i++)
-        any |= rd->p[i];
-    if (any != 0)
+    if (!clo_all_zero(rd->p, n))
         return CLOISTER_E_MALFORMED;
     return clo_rd_skip(rd, n);
 }

@@ -36,6 +36,8 @@ CLO_MUST_USE int clo_rd_skip(struct clo_rd *rd, size_t n);
 CLO_MUST_USE int clo_rd_bytes(struct clo_rd *rd, void *dst, size_t n);
 /* Borrow n bytes: *ret points into the reader's input. */
 CLO_MUST_USE int clo_rd_view(struct clo_rd *rd, size_t n, const uint8_t **ret);
+/* Are these bytes all zero? True of none. Its time depends on n alone. */
+bool clo_all_zero(const void *p, size_t n);
 /* n bytes that must all be zero: CLOISTER_E_MALFORMED otherwise. */
 CLO_MUST_USE int clo_rd_zero(struct clo_rd *rd, size_t n);
 /* CLOISTER_E_TRAILING unless everything was read. */

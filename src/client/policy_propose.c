@@ -32,19 +32,10 @@ static json_t *hex_json(const uint8_t *p, size_t n)
     return json_string(hex);
 }
 
-static bool is_zero(const uint8_t *p, size_t n)
-{
-    while (n > 0 && *p == 0) {
-        p++;
-        n--;
-    }
-    return n == 0;
-}
-
 /* A list of this one value, unless it is zero: then it is left out, which demands zero. */
 static void pin_unless_zero(json_t *o, const char *name, const uint8_t *p, size_t n, int *err)
 {
-    if (!is_zero(p, n))
+    if (!clo_all_zero(p, n))
         add(o, name, json_pack("[o]", hex_json(p, n)), err);
 }
 
@@ -77,7 +68,7 @@ static int snp_member(const struct clo_shown *s, bool pin_chip, json_t **ret)
         add(o, "signing_keys", json_pack("[s]", "vlek"), &err);
         add(o, "csp_ids", json_pack("[s]", s->csp_id), &err);
     }
-    if (pin_chip && !is_zero(r->chip_id, sizeof(r->chip_id)))
+    if (pin_chip && !clo_all_zero(r->chip_id, sizeof(r->chip_id)))
         add(o, "chip_ids", json_pack("[o]", hex_json(r->chip_id, sizeof(r->chip_id))), &err);
     pin_unless_zero(o, "host_data", r->host_data, sizeof(r->host_data), &err);
     pin_unless_zero(o, "id_keys", r->id_key_digest, sizeof(r->id_key_digest), &err);

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/enc.h"
+#include "base/rw.h"
 
 enum {
     LINE_MAX_ = 1200
@@ -354,19 +355,12 @@ static void print_check(FILE *f, const struct cloister_check *c, bool verbose)
 }
 
 /* Raw evidence has no keys, and perhaps no policy: zeros. */
-static bool all_zero(const uint8_t digest[32])
-{
-    static const uint8_t none[32];
-
-    return memcmp(digest, none, sizeof none) == 0;
-}
-
 static void print_digest(FILE *f, const char *name, const uint8_t digest[32])
 {
     char hex[65];
 
     clo_hex(digest, 32, hex);
-    if (!all_zero(digest))
+    if (!clo_all_zero(digest, 32))
         (void)fprintf(f, "%-10s %s\n", name, hex);
 }
 
@@ -405,7 +399,7 @@ void clo_print_verdict(FILE *f, const struct cloister_verdict *v, bool verbose)
         (void)fprintf(f, "%s%s%s\n", clo_style(f, CLO_YELLOW), CLO_SIMULATED_WARNING,
                       clo_style(f, CLO_PLAIN));
     /* what raw evidence covers says how fresh it is, and that is a check */
-    if (!all_zero(v->keys_digest))
+    if (!clo_all_zero(v->keys_digest, sizeof v->keys_digest))
         (void)fprintf(f, "freshness  %s\n",
                       (size_t)v->freshness < CLO_ARRAY_LEN(fresh) ? fresh[v->freshness] : "?");
     if (ok) {
