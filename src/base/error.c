@@ -37,6 +37,10 @@ static const struct {
     [-CLOISTER_E_ENGINE] = {"engine", "the inference engine failed"},
     [-CLOISTER_E_CREDENTIAL] = {"credential", "the API key was not accepted"},
     [-CLOISTER_E_KEYS_CHANGED] = {"keys-changed", "the server's keys have changed"},
+    [-CLOISTER_E_PERMISSION] = {"permission", "the operating system doesn't permit that"},
+    [-CLOISTER_E_BUSY] = {"busy", "it is in use or throttled; try again later"},
+    [-CLOISTER_E_DEVICE] = {"device", "a device is lost, or was reset"},
+    [-CLOISTER_E_EXPIRED] = {"expired", "it is outside its dates"},
 };
 
 static bool known(int err)

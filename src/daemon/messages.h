@@ -12,11 +12,12 @@
  *   gateway -> attester  QUOTE -> QUOTED; attester -> gateway BLOB (pushed)
  *   gateway -> keeper    OPEN -> OPENED, COMMIT -> COMMITTED, CLOSE
  *   engine  -> parent    ENGINE_UP, ENGINE_DOWN
+ *   attester -> fetcher  FETCH -> FETCHED, KEEP
  */
 #ifndef CLO_DAEMON_MESSAGES_H
 #define CLO_DAEMON_MESSAGES_H
 
-#include "attest/sections.h"
+#include "attest/gather.h"
 #include "codec/ohttp.h"
 #include "platform/ipc.h"
 
@@ -52,6 +53,7 @@ enum clo_msg {
     CLO_MSG_ATTESTER_START = 11, /* struct clo_attester_start */
     CLO_MSG_ENGINE_START = 12,   /* struct clo_engine_start */
     CLO_MSG_GATEWAY_START = 13,  /* struct clo_gateway_start; brings the listening socket */
+    CLO_MSG_FETCHER_START = 16,  /* struct clo_fetcher_start */
     /*
      * Empty; brings a sealed memfd (clo_credentials_write): the API keys that hold from now on. Parent -> gateway, before READY and
      * again whenever they change: each replaces the whole set.
@@ -87,6 +89,10 @@ enum clo_msg {
     CLO_MSG_COMMITTED =
         73, /* i32 error: 0, E_REPLAY, E_QUOTA, E_FULL, E_STATE (context unknown or expired) */
     CLO_MSG_CLOSE = 74, /* empty, no answer */
+    /* attester <-> fetcher; the id names the want in all three */
+    CLO_MSG_FETCH = 80,   /* struct clo_fetch */
+    CLO_MSG_FETCHED = 81, /* struct clo_fetched; with error 0 brings a sealed memfd: body, then chain */
+    CLO_MSG_KEEP = 82, /* empty: what was FETCHED under this id was good, and is worth a file in the cache */
 };
 
 #define CLO_STR_MAX         512
@@ -185,6 +191,30 @@ struct clo_credential_terms {
     uint32_t parallel;
     uint64_t tokens_day; /* prompt and answer, a UTC day */
 };
+/* Certificates and collateral: from files, and from the vendors' services. */
+struct clo_fetcher_start {
+    uint8_t online; /* 0: files alone */
+    char cache[CLO_STR_MAX];
+    char amd[CLO_STR_MAX], intel[CLO_STR_MAX], intel_certificates[CLO_STR_MAX],
+        nvidia[CLO_STR_MAX]; /* base URLs; "": the vendor's own */
+    char azure[CLO_STR_MAX]; /* of the instance service */
+    char proxy[CLO_STR_MAX]; /* "": none */
+};
+struct clo_fetch {
+    uint8_t renew; /* the file in the cache isn't good (any more): ask the service */
+    struct clo_want want;
+};
+/*
+ * error: 0; E_NOT_FOUND: neither a file nor, for now, an answer, because the service says there is none (404) or nobody may be
+ * asked; E_BUSY: throttled (429, or too soon after the last one); E_NETWORK: no or another answer; E_IO: the cache can't be read.
+ * status: the service's last HTTP status, 0 without one. again_s: asking sooner is of no use.
+ */
+struct clo_fetched {
+    int32_t error;
+    uint32_t status, again_s;
+    uint8_t from_file;
+    uint32_t body_n, chain_n;
+};
 struct clo_quoted {
     int32_t error; /* 0, or E_FULL, E_STATE (no keys or manifest yet), E_IO: then nothing follows */
     uint8_t manifest[32], devices[32], collateral[32];
@@ -213,6 +243,12 @@ CLO_MUST_USE int clo_credentials_write(const struct clo_credential_terms *v, uin
                                        struct clo_buf *out);
 CLO_MUST_USE int clo_credentials_read(const void *p, size_t n, struct clo_credential_terms **ret,
                                       uint32_t *ret_count);
+CLO_MUST_USE int clo_fetcher_start_write(const struct clo_fetcher_start *v, struct clo_wr *wr);
+CLO_MUST_USE int clo_fetcher_start_read(const void *p, size_t n, struct clo_fetcher_start *ret);
+CLO_MUST_USE int clo_fetch_write(const struct clo_fetch *v, struct clo_wr *wr);
+CLO_MUST_USE int clo_fetch_read(const void *p, size_t n, struct clo_fetch *ret);
+CLO_MUST_USE int clo_fetched_write(const struct clo_fetched *v, struct clo_wr *wr);
+CLO_MUST_USE int clo_fetched_read(const void *p, size_t n, struct clo_fetched *ret);
 CLO_MUST_USE int clo_quoted_write(const struct clo_quoted *v, struct clo_wr *wr);
 CLO_MUST_USE int clo_quoted_read(const void *p, size_t n, struct clo_quoted *ret);
 

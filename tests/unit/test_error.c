@@ -50,6 +50,10 @@ static const struct {
     {-26, CLOISTER_E_ENGINE, "engine", "the inference engine failed"},
     {-27, CLOISTER_E_CREDENTIAL, "credential", "the API key was not accepted"},
     {-28, CLOISTER_E_KEYS_CHANGED, "keys-changed", "the server's keys have changed"},
+    {-29, CLOISTER_E_PERMISSION, "permission", "the operating system doesn't permit that"},
+    {-30, CLOISTER_E_BUSY, "busy", "it is in use or throttled; try again later"},
+    {-31, CLOISTER_E_DEVICE, "device", "a device is lost, or was reset"},
+    {-32, CLOISTER_E_EXPIRED, "expired", "it is outside its dates"},
 };
 
 static void every_number_name_and_sentence_is_as_promised(void **state)
