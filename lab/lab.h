@@ -13,6 +13,9 @@
 #ifndef CLO_LAB_LAB_H
 #define CLO_LAB_LAB_H
 
+#include <stdio.h>
+#include <stdlib.h>
+
 #include <cloister/verify.h>
 
 #include "attest/bundle.h"
@@ -20,7 +23,11 @@
 /* Not an assertion that a build could leave out: a laboratory that can't make its evidence says where, and ends (status 1). */
 #define LAB_MUST(condition) \
     ((condition) ? (void)0 : lab_cannot(__FILE__, __LINE__, #condition))
-_Noreturn void lab_cannot(const char *file, int line, const char *what);
+_Noreturn static inline void lab_cannot(const char *file, int line, const char *what)
+{
+    (void)fprintf(stderr, "%s:%d: the laboratory can't: %s\n", file, line, what);
+    exit(1);
+}
 
 #define LAB_NOW  1795000000 /* 2026-11-18 */
 #define LAB_DAY  86400
