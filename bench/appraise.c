@@ -14,7 +14,7 @@
 #include "attest/evidence.h"
 #include "evidence_rows.h"
 #include "measure.h"
-#include "synthetic.h"
+#include "lab/machine.h"
 
 struct subject {
     const struct cloister_raw *raw; /* or: */

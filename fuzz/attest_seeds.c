@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Writes the seeds of the evidence, report, certificate and raw harnesses under the folder given (fuzz/corpus), from the
- * simulator and from tests/support/synthetic.h. Keys are new each time: run it again when a format changes, not otherwise.
+ * simulator and from lab/machine.h. Keys are new each time: run it again when a format changes, not otherwise.
  */
 #include <stdio.h>
 #include <string.h>
@@ -11,7 +11,7 @@
 #include "codec/ohttp.h"
 #include "fuzz.h"
 #include "platform/maker.h"
-#include "support/synthetic.h"
+#include "lab/machine.h"
 
 enum {
     NOW = 1795000000

@@ -22,8 +22,8 @@
 #include <cloister/channel.h>
 
 #include "../support/faults.h"
-#include "../support/synthetic.h"
-#include "../unit/snp_lab.h"
+#include "lab/machine.h"
+#include "lab/snp.h"
 #include "base/enc.h"
 #include "base/secret.h"
 #include "codec/bhttp.h"
@@ -509,7 +509,7 @@ static void quotes(char *s)
 static void make_cpu(struct scene *s, bool hardware, const uint8_t data[64],
                      struct clo_cpu_section *cpu, struct clo_collateral *crls)
 {
-    struct recipe r = lab_good();
+    struct snp_recipe r = snp_lab_good();
     struct clo_maker *m = NULL;
     uint8_t root[32], measurement[48];
     char hex_root[65], hex_measurement[97];
@@ -517,13 +517,13 @@ static void make_cpu(struct scene *s, bool hardware, const uint8_t data[64],
     if (hardware) {
         *cpu = (struct clo_cpu_section){.type = "sev-snp", .report_n = CLO_SNP_REPORT_LEN};
         memcpy(r.report + 0x50, data, 64);
-        lab_chain(&r, cpu->chain);
-        lab_sign(&r, cpu->report);
+        snp_lab_chain(&r, cpu->chain);
+        snp_lab_sign(&r, cpu->report);
         for (size_t i = r.chain_n; i < CLO_CHAIN_MAX; i++)
             clo_buf_clear(&cpu->chain[i]);
         cpu->chain_n = r.chain_n;
-        lab_crl(&r, crls);
-        s->roots = lab_roots(&r);
+        snp_lab_crl(&r, crls);
+        s->roots = snp_lab_roots(&r);
         memcpy(s->policy, r.policy, sizeof r.policy);
     } else {
         assert_int_equal(clo_maker_simulated_new(clo_rng_system(), LAB_NOW, &m), 0);
@@ -1008,7 +1008,7 @@ static void a_fault_at_the_first_use_does_not_last(void **state)
 
 static int open_all(void **state)
 {
-    if (lab_open(state) != 0 || server_open() != 0)
+    if (snp_lab_open(state) != 0 || server_open() != 0)
         return 1;
     make_scene(&scenes[0], false);
     make_scene(&scenes[1], true);
@@ -1022,7 +1022,7 @@ static int close_all(void **state)
     free_scene(&scenes[1]);
     free_scene(&scenes[2]);
     synthetic_clear(&machine);
-    return lab_close(state);
+    return snp_lab_close(state);
 }
 
 int main(void)

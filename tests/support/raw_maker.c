@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "base/enc.h"
-#include "synthetic.h"
+#include "lab/machine.h"
 
 static const char *folder;
 

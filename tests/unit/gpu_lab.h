@@ -2,7 +2,7 @@
 /*
  * A laboratory for NVIDIA's evidence: a root of its own, identity, provisioner, and for each device a boot ROM and a leaf, as NVIDIA's
  * chains have them; SPDM reports, revocation answers and reference values, so that a test can make exactly one thing
- * wrong. Goes together with snp_lab.h. Include after <cmocka.h>.
+ * wrong. Goes together with lab/snp.h. Include after <cmocka.h>.
  */
 #ifndef CLO_TEST_GPU_LAB_H
 #define CLO_TEST_GPU_LAB_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * One verdict over a machine and its GPUs, as an operator would attack it who has genuine machines, genuine GPUs and genuine answers, and
- * may put them together as he likes. Everything is made by tests/support/synthetic.h, under roots of its own.
+ * may put them together as he likes. Everything is made by lab/machine.h, under roots of its own.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -14,7 +14,7 @@
 #include <cloister/verify.h>
 
 #include "attest/verdict.h"
-#include "support/synthetic.h"
+#include "lab/machine.h"
 
 static struct synthetic *lab;
 static struct cloister_roots *roots;

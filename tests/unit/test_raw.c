@@ -14,7 +14,7 @@
 #include "attest/kind.h"
 #include "attest/roots.h"
 #include "base/enc.h"
-#include "snp_lab.h"
+#include "lab/snp.h"
 
 enum {
     ITEMS = CLOISTER_ITEM_EVENT_LOG,
@@ -30,16 +30,16 @@ static struct cloister_raw *raw(enum cloister_raw_type type)
 }
 
 /* Report, chain and list of a recipe, one item each. */
-static struct cloister_raw *raw_of(const struct recipe *recipe)
+static struct cloister_raw *raw_of(const struct snp_recipe *recipe)
 {
     struct cloister_raw *r = raw(CLOISTER_RAW_SEV_SNP);
     struct clo_buf chain[CLO_CHAIN_MAX];
     struct clo_collateral c;
     uint8_t report[CLO_SNP_REPORT_LEN];
 
-    lab_chain(recipe, chain);
-    lab_crl(recipe, &c);
-    lab_sign(recipe, report);
+    snp_lab_chain(recipe, chain);
+    snp_lab_crl(recipe, &c);
+    snp_lab_sign(recipe, report);
     assert_int_equal(cloister_raw_add(r, CLOISTER_ITEM_REPORT, report, recipe->report_n), 0);
     for (size_t i = 0; i < CLO_CHAIN_MAX; i++) {
         if (i < recipe->chain_n)
@@ -53,11 +53,11 @@ static struct cloister_raw *raw_of(const struct recipe *recipe)
     return r;
 }
 
-static int judge(const struct recipe *recipe, const struct cloister_raw *r, bool with_policy,
+static int judge(const struct snp_recipe *recipe, const struct cloister_raw *r, bool with_policy,
                  struct cloister_verdict *v)
 {
-    struct cloister_policy *p = with_policy ? lab_policy(recipe) : NULL;
-    struct cloister_roots *roots = lab_roots(recipe);
+    struct cloister_policy *p = with_policy ? snp_lab_policy(recipe) : NULL;
+    struct cloister_roots *roots = snp_lab_roots(recipe);
     int err = cloister_raw_appraise(r, p, roots, recipe->now, v);
 
     cloister_roots_free(roots);
@@ -231,7 +231,7 @@ static void pem_append(struct clo_buf *b, const char *label, const uint8_t *der,
 
 static void chains_and_lists_may_be_pem(void **state)
 {
-    struct recipe recipe = lab_good();
+    struct snp_recipe recipe = snp_lab_good();
     struct cloister_raw *r = raw(CLOISTER_RAW_SEV_SNP);
     struct clo_buf chain[CLO_CHAIN_MAX], pem = clo_buf_init(1 << 16), list = clo_buf_init(1 << 16);
     struct clo_collateral c;
@@ -239,9 +239,9 @@ static void chains_and_lists_may_be_pem(void **state)
     uint8_t report[CLO_SNP_REPORT_LEN];
 
     (void)state;
-    lab_chain(&recipe, chain);
-    lab_crl(&recipe, &c);
-    lab_sign(&recipe, report);
+    snp_lab_chain(&recipe, chain);
+    snp_lab_crl(&recipe, &c);
+    snp_lab_sign(&recipe, report);
     for (size_t i = 0; i < 2; i++)
         pem_append(&pem, "CERTIFICATE", chain[i].p, chain[i].len);
     pem_append(&list, "X509 CRL", c.crl[0].p, c.crl[0].len);
@@ -283,7 +283,7 @@ static void a_broken_pem_file_adds_nothing(void **state)
 
 static void a_report_is_appraised_as_in_evidence(void **state)
 {
-    struct recipe recipe = lab_good();
+    struct snp_recipe recipe = snp_lab_good();
     struct cloister_raw *r = raw_of(&recipe);
     struct cloister_verdict v;
     char *json = NULL;
@@ -310,7 +310,7 @@ static void a_report_is_appraised_as_in_evidence(void **state)
 
 static void the_verdict_has_the_type_the_binding_and_its_family(void **state)
 {
-    struct recipe recipe = lab_good();
+    struct snp_recipe recipe = snp_lab_good();
     struct cloister_raw *r = raw_of(&recipe);
     struct cloister_verdict v;
 
@@ -327,7 +327,7 @@ static void the_verdict_has_the_type_the_binding_and_its_family(void **state)
 
 static void without_anything_to_cover_it_is_indeterminate(void **state)
 {
-    struct recipe recipe = lab_good();
+    struct snp_recipe recipe = snp_lab_good();
     struct cloister_raw *r = raw_of(&recipe);
     struct cloister_verdict v;
 
@@ -345,7 +345,7 @@ static void without_anything_to_cover_it_is_indeterminate(void **state)
 
 static void without_a_policy_authenticity_is_shown_and_no_more(void **state)
 {
-    struct recipe recipe = lab_good();
+    struct snp_recipe recipe = snp_lab_good();
     struct cloister_raw *r = raw_of(&recipe);
     struct cloister_verdict v;
 
@@ -372,7 +372,7 @@ static void a_policy_of_another_kind_refuses_it(void **state)
 
     (void)state;
     for (size_t i = 0; i < CLO_ARRAY_LEN(tee); i++) {
-        struct recipe recipe = lab_good();
+        struct snp_recipe recipe = snp_lab_good();
         struct cloister_raw *r = raw_of(&recipe);
 
         cloister_raw_expect_any(r);
@@ -398,13 +398,13 @@ enum file_cert {
     END,
 };
 
-static void file_cert(const struct recipe *recipe, enum file_cert which, struct clo_buf *ret)
+static void file_cert(const struct snp_recipe *recipe, enum file_cert which, struct clo_buf *ret)
 {
-    struct recipe r = *recipe;
+    struct snp_recipe r = *recipe;
     struct clo_buf chain[CLO_CHAIN_MAX];
 
     if (which == ARK) {
-        lab_root(&r, ret);
+        snp_lab_root(&r, ret);
         return;
     }
     *ret = clo_buf_init(CLO_CERT_MAX);
@@ -415,12 +415,12 @@ static void file_cert(const struct recipe *recipe, enum file_cert which, struct 
     if (which == ASVK)
         r.ask_cn = "SEV-VLEK-Genoa";
     else if (which == IMPOSTOR)
-        r.ask_issuer = lab.stranger;
+        r.ask_issuer = snp_lab.stranger;
     else if (which == SECOND)
         r.leaf_to += LAB_DAY;
-    lab_chain(&r, chain);
+    snp_lab_chain(&r, chain);
     if (which ==
-        IMPOSTOR) { /* lab_chain certifies the ASK's own key: this one holds the stranger's */
+        IMPOSTOR) { /* snp_lab_chain certifies the ASK's own key: this one holds the stranger's */
         const struct clo_cert_spec spec = {
             .subject_cn = r.ask_cn,
             .issuer_cn = r.ask_issuer_cn,
@@ -428,8 +428,8 @@ static void file_cert(const struct recipe *recipe, enum file_cert which, struct 
             .not_before = LAB_NOW - LAB_DAY,
             .not_after = LAB_NOW + LAB_DAY,
             .ca = true,
-            .subject = lab.stranger,
-            .issuer = lab.stranger,
+            .subject = snp_lab.stranger,
+            .issuer = snp_lab.stranger,
         };
 
         assert_int_equal(clo_cert_make(&spec, ret), 0);
@@ -445,7 +445,7 @@ static void file_cert(const struct recipe *recipe, enum file_cert which, struct 
 /* A right report with these certificates, the first alone and the rest in one PEM file. */
 static int judge_files(const enum file_cert *certs, struct cloister_verdict *v)
 {
-    struct recipe recipe = lab_good();
+    struct snp_recipe recipe = snp_lab_good();
     struct clo_buf pem = clo_buf_init(1 << 16), made[END] = {{0}};
     struct cloister_raw *r = NULL;
     int err;
@@ -537,14 +537,14 @@ static void a_root_does_not_stand_in_for_the_intermediate(void **state)
 /* A root that comes along is never the one that counts. */
 static void a_chain_to_its_own_root_is_refused(void **state)
 {
-    struct recipe recipe = lab_good();
+    struct snp_recipe recipe = snp_lab_good();
     struct cloister_raw *r = raw_of(&recipe);
     struct cloister_verdict v;
-    struct cloister_policy *p = lab_policy(&recipe);
+    struct cloister_policy *p = snp_lab_policy(&recipe);
     struct clo_buf root;
 
     (void)state;
-    lab_root(&recipe, &root);
+    snp_lab_root(&recipe, &root);
     cloister_raw_expect_any(r);
     assert_int_equal(cloister_raw_add(r, CLOISTER_ITEM_CERTIFICATES, root.p, root.len), 0);
     assert_int_equal(cloister_raw_appraise(r, p, cloister_roots_builtin(), LAB_NOW, &v),
@@ -561,8 +561,8 @@ static void a_policy_may_admit_fewer_roots(void **state)
 
     (void)state;
     for (int own = 0; own < 2; own++) {
-        struct recipe recipe = lab_good();
-        struct cloister_roots *roots = lab_roots(&recipe);
+        struct snp_recipe recipe = snp_lab_good();
+        struct cloister_roots *roots = snp_lab_roots(&recipe);
         const struct clo_root *root = &roots->amd[CLO_SNP_GENOA];
         struct cloister_raw *r = raw_of(&recipe);
         struct cloister_policy *p = NULL;
@@ -573,8 +573,8 @@ static void a_policy_may_admit_fewer_roots(void **state)
         digest[0] ^= own == 0;
         clo_hex(digest, 32, hex);
         (void)snprintf(member, sizeof member, "'roots':['%s'],'devices'", hex);
-        policy_edit(&recipe, "'devices'", member);
-        p = lab_policy(&recipe);
+        snp_policy_edit(&recipe, "'devices'", member);
+        p = snp_lab_policy(&recipe);
         cloister_raw_expect_any(r);
         assert_int_equal(cloister_raw_appraise(r, p, roots, recipe.now, &v),
                          own == 1 ? 0 : CLOISTER_E_REFUSED);
@@ -622,13 +622,13 @@ static void no_kind_is_admitted_by_anothers_policy(void **state)
 
     (void)state;
     for (size_t i = 0; i < CLO_ARRAY_LEN(kind); i++) {
-        struct recipe recipe = {0};
+        struct snp_recipe recipe = {0};
         struct cloister_policy *p = NULL;
 
         (void)snprintf(recipe.policy, sizeof recipe.policy, "{'v':1,'name':'one','tee':[%s],%s%s}",
                        kind[i].tee, kind[i].members,
                        kind[i].type == CLOISTER_RAW_NVIDIA ? device : no_device);
-        p = lab_policy(&recipe);
+        p = snp_lab_policy(&recipe);
         for (size_t k = 0; k < CLO_ARRAY_LEN(kind) - 1; k++) { /* nothing raw is simulated */
             const bool admitted = k == i || (kind[k].type == CLOISTER_RAW_TPM && kind[i].tpm);
             struct cloister_raw *r = raw(kind[k].type);
@@ -720,5 +720,5 @@ int main(void)
         cmocka_unit_test(garbage_is_refused),
     };
 
-    return cmocka_run_group_tests(tests, lab_open, lab_close);
+    return cmocka_run_group_tests(tests, snp_lab_open, snp_lab_close);
 }

@@ -10,15 +10,15 @@
 #include <cmocka.h>
 
 #include "base/enc.h"
-#include "snp_lab.h"
+#include "lab/snp.h"
 
 /* Every status that a check ever had in this program. */
 static unsigned seen[UINT8_MAX + 1];
 
-static void appraise(const struct recipe *r, struct clo_verdict_builder *vb)
+static void appraise(const struct snp_recipe *r, struct clo_verdict_builder *vb)
 {
-    struct cloister_policy *policy = lab_policy(r);
-    struct cloister_roots *roots = lab_roots(r);
+    struct cloister_policy *policy = snp_lab_policy(r);
+    struct cloister_roots *roots = snp_lab_roots(r);
     struct clo_buf chain[CLO_CHAIN_MAX];
     struct clo_collateral crls;
     uint8_t report[CLO_SNP_REPORT_LEN + 1] = {0};
@@ -33,9 +33,9 @@ static void appraise(const struct recipe *r, struct clo_verdict_builder *vb)
     };
     struct clo_hw_result hw = {0};
 
-    lab_chain(r, chain);
-    lab_crl(r, &crls);
-    lab_sign(r, report);
+    snp_lab_chain(r, chain);
+    snp_lab_crl(r, &crls);
+    snp_lab_sign(r, report);
     clo_vb_init(vb);
     assert_int_equal(clo_snp_appraise(&in, policy, roots, r->now, vb, &hw), 0);
     for (size_t i = 0; i < CLO_CHECK_COUNT; i++)
@@ -62,7 +62,7 @@ static void names_with(const struct clo_verdict_builder *vb, enum cloister_check
 }
 
 /* Exactly these checks fail, and nothing else. */
-static void fails(const struct recipe *r, const char *names)
+static void fails(const struct snp_recipe *r, const char *names)
 {
     struct clo_verdict_builder vb;
     char got[2048];
@@ -73,7 +73,7 @@ static void fails(const struct recipe *r, const char *names)
 }
 
 /* Nothing fails, and these checks are missing, of those that come before the claims. */
-static void lacks(const struct recipe *r, const char *names)
+static void lacks(const struct snp_recipe *r, const char *names)
 {
     struct clo_verdict_builder vb;
     char got[2048];
@@ -85,7 +85,7 @@ static void lacks(const struct recipe *r, const char *names)
     assert_non_null(strstr(got, names));
 }
 
-static void passes(const struct recipe *r)
+static void passes(const struct snp_recipe *r)
 {
     struct clo_verdict_builder vb;
     char got[2048];
@@ -101,7 +101,7 @@ static void passes(const struct recipe *r)
 
 static void a_good_report_passes_every_check(void **state)
 {
-    const struct recipe r = lab_good();
+    const struct snp_recipe r = snp_lab_good();
     struct clo_verdict_builder vb;
     char got[2048];
 
@@ -112,46 +112,46 @@ static void a_good_report_passes_every_check(void **state)
     assert_string_equal(got, "");
 }
 
-static struct recipe milan(void)
+static struct snp_recipe milan(void)
 {
-    struct recipe r = lab_good();
+    struct snp_recipe r = snp_lab_good();
 
     r.product = "Milan";
     r.root_cn = r.ask_issuer_cn = "ARK-Milan";
     r.ask_cn = r.leaf_issuer_cn = "SEV-Milan";
-    ext_text(&r, OID("2"), "Milan-B0");
+    snp_ext_text(&r, SNP_OID("2"), "Milan-B0");
     memcpy(r.report + 0x188, "\x19\x01\x01", 3);
-    policy_edit(&r, "'genoa'", "'milan'");
+    snp_policy_edit(&r, "'genoa'", "'milan'");
     return r;
 }
 
-static struct recipe turin(void)
+static struct snp_recipe turin(void)
 {
-    struct recipe r = lab_good();
+    struct snp_recipe r = snp_lab_good();
 
     r.product = "Turin";
     r.root_cn = r.ask_issuer_cn = "ARK-Turin";
     r.ask_cn = r.leaf_issuer_cn = "SEV-Turin";
-    ext_text(&r, OID("2"), "Turin");
-    ext_int(&r, OID("1"), 1);
-    ext_drop(&r, OID("3.4"));
-    ext_int(&r, OID("3.9"), 2);
-    ext_set(&r, OID("4"), r.report + 0x1a0, 8);
+    snp_ext_text(&r, SNP_OID("2"), "Turin");
+    snp_ext_int(&r, SNP_OID("1"), 1);
+    snp_ext_drop(&r, SNP_OID("3.4"));
+    snp_ext_int(&r, SNP_OID("3.9"), 2);
+    snp_ext_set(&r, SNP_OID("4"), r.report + 0x1a0, 8);
     memset(r.report + 0x1a8, 0, 56);
     memcpy(r.report + 0x188, "\x1a\x02\x01", 3);
     for (size_t i = 0; i < 4; i++)
         memcpy(r.report + (const size_t[]){0x38, 0x180, 0x1e0, 0x1f0}[i],
                "\x02\x0a\x00\x1b\x00\x00\x00\xc8", 8);
-    put64(&r, 0x040, 0x67); /* bit 6 is reserved, and set on real machines */
-    policy_edit(&r, "'genoa'", "'turin'");
-    policy_edit(&r, "{'bl':10", "{'fmc':2,'bl':10");
-    policy_edit(&r, "{'bl':10", "{'fmc':2,'bl':10");
+    snp_put64(&r, 0x040, 0x67); /* bit 6 is reserved, and set on real machines */
+    snp_policy_edit(&r, "'genoa'", "'turin'");
+    snp_policy_edit(&r, "{'bl':10", "{'fmc':2,'bl':10");
+    snp_policy_edit(&r, "{'bl':10", "{'fmc':2,'bl':10");
     return r;
 }
 
 static void milan_and_turin_pass_with_their_own_layouts(void **state)
 {
-    struct recipe r = milan();
+    struct snp_recipe r = milan();
 
     (void)state;
     passes(&r);
@@ -162,16 +162,16 @@ static void milan_and_turin_pass_with_their_own_layouts(void **state)
     r.report[0x1df] = 1;
     fails(&r, "snp.chip");
     r.report[0x1df] = 0;
-    policy_edit(&r, "{'fmc':2", "{'fmc':3");
+    snp_policy_edit(&r, "{'fmc':2", "{'fmc':3");
     fails(&r, "snp.tcb_min");
-    policy_edit(&r, "{'fmc':3", "{'fmc':2");
-    ext_drop(&r, OID("3.9"));
+    snp_policy_edit(&r, "{'fmc':3", "{'fmc':2");
+    snp_ext_drop(&r, SNP_OID("3.9"));
     fails(&r, "snp.cert_tcb");
 }
 
 static void siena_is_endorsed_as_genoa(void **state)
 {
-    struct recipe r = lab_good();
+    struct snp_recipe r = snp_lab_good();
 
     (void)state;
     r.report[0x189] = 0xa0;
@@ -188,31 +188,31 @@ static void siena_is_endorsed_as_genoa(void **state)
 
 static void a_wrapped_chip_id_is_as_good_as_a_raw_one(void **state)
 {
-    struct recipe r = lab_good();
+    struct snp_recipe r = snp_lab_good();
     uint8_t wrapped[66] = {4, 64};
 
     (void)state;
     memcpy(wrapped + 2, r.report + 0x1a0, 64);
-    ext_set(&r, OID("4"), wrapped, sizeof wrapped);
+    snp_ext_set(&r, SNP_OID("4"), wrapped, sizeof wrapped);
     passes(&r);
     wrapped[1] = 63;
-    ext_set(&r, OID("4"), wrapped, sizeof wrapped);
+    snp_ext_set(&r, SNP_OID("4"), wrapped, sizeof wrapped);
     fails(&r, "snp.chip");
 }
 
 static void older_versions_pass_without_their_later_fields(void **state)
 {
-    struct recipe r = lab_good();
+    struct snp_recipe r = snp_lab_good();
 
     (void)state;
-    policy_edit(&r, ",'mitigations':[0,1]", "");
-    put64(&r, 0x1f8, 0);
-    put64(&r, 0x200, 0);
-    put32(&r, 0, 4);
+    snp_policy_edit(&r, ",'mitigations':[0,1]", "");
+    snp_put64(&r, 0x1f8, 0);
+    snp_put64(&r, 0x200, 0);
+    snp_put32(&r, 0, 4);
     passes(&r);
-    put32(&r, 0, 3);
+    snp_put32(&r, 0, 3);
     passes(&r);
-    put32(&r, 0, 2); /* has no CPUID: its product is the certificate's */
+    snp_put32(&r, 0, 2); /* has no CPUID: its product is the certificate's */
     fails(&r, "snp.reserved");
     memset(r.report + 0x188, 0, 3);
     passes(&r);
@@ -220,7 +220,7 @@ static void older_versions_pass_without_their_later_fields(void **state)
 
 static void valid_until_is_the_earliest_end(void **state)
 {
-    struct recipe r = lab_good();
+    struct snp_recipe r = snp_lab_good();
     struct clo_verdict_builder vb;
 
     (void)state;
@@ -244,7 +244,7 @@ static void valid_until_is_the_earliest_end(void **state)
 
 static void a_report_of_another_length_is_refused(void **state)
 {
-    struct recipe r = lab_good();
+    struct snp_recipe r = snp_lab_good();
 
     (void)state;
     r.report_n = CLO_SNP_REPORT_LEN - 1;
@@ -257,25 +257,25 @@ static void a_report_of_another_length_is_refused(void **state)
 
 static void an_unknown_version_is_refused(void **state)
 {
-    struct recipe r = lab_good();
+    struct snp_recipe r = snp_lab_good();
 
     (void)state;
-    put32(&r, 0, 6);
+    snp_put32(&r, 0, 6);
     fails(&r, "snp.version");
-    put32(&r, 0, 1);
+    snp_put32(&r, 0, 1);
     memset(r.report + 0x188, 0, 3);
-    put64(&r, 0x1f8, 0);
-    put64(&r, 0x200, 0);
-    policy_edit(&r, ",'mitigations':[0,1]", "");
+    snp_put64(&r, 0x1f8, 0);
+    snp_put64(&r, 0x200, 0);
+    snp_policy_edit(&r, ",'mitigations':[0,1]", "");
     fails(&r, "snp.version");
 }
 
 static void another_signature_algorithm_is_refused(void **state)
 {
-    struct recipe r = lab_good();
+    struct snp_recipe r = snp_lab_good();
 
     (void)state;
-    put32(&r, 0x34, 0);
+    snp_put32(&r, 0x34, 0);
     fails(&r, "snp.signature_algo");
 }
 
@@ -292,7 +292,7 @@ static void reserved_bits_must_be_zero(void **state)
 
     (void)state;
     for (size_t i = 0; i < CLO_ARRAY_LEN(reserved); i++) {
-        struct recipe r = lab_good();
+        struct snp_recipe r = snp_lab_good();
 
         r.report[reserved[i].at] |= reserved[i].bit;
         fails(&r, "snp.reserved");
@@ -301,16 +301,16 @@ static void reserved_bits_must_be_zero(void **state)
 
 static void bit_17_of_the_policy_must_be_one(void **state)
 {
-    struct recipe r = lab_good();
+    struct snp_recipe r = snp_lab_good();
 
     (void)state;
-    put64(&r, 0x008, 0x1001f);
+    snp_put64(&r, 0x008, 0x1001f);
     fails(&r, "snp.reserved");
 }
 
 static void reserved_bytes_of_a_tcb_must_be_zero(void **state)
 {
-    struct recipe r = lab_good();
+    struct snp_recipe r = snp_lab_good();
 
     (void)state;
     r.report[0x3a] = 1; /* CURRENT_TCB, byte 2 */
@@ -324,7 +324,7 @@ static void bytes_behind_the_signature_must_be_zero(void **state)
 
     (void)state;
     for (size_t i = 0; i < CLO_ARRAY_LEN(at); i++) {
-        struct recipe r = lab_good();
+        struct snp_recipe r = snp_lab_good();
 
         r.flip = (int)(at[i] * 8);
         fails(&r, "snp.reserved");
@@ -335,7 +335,7 @@ static void bytes_behind_the_signature_must_be_zero(void **state)
 
 static void an_unknown_chip_family_is_refused(void **state)
 {
-    struct recipe r = lab_good();
+    struct snp_recipe r = snp_lab_good();
 
     (void)state;
     r.report[0x188] = 0x17;
@@ -344,37 +344,37 @@ static void an_unknown_chip_family_is_refused(void **state)
 
 static void a_product_that_the_policy_does_not_name_is_refused(void **state)
 {
-    struct recipe r = lab_good();
+    struct snp_recipe r = snp_lab_good();
 
     (void)state;
-    policy_edit(&r, "'genoa'", "'milan'");
+    snp_policy_edit(&r, "'genoa'", "'milan'");
     fails(&r, "snp.product");
 }
 
 static void certificates_of_another_product_are_refused(void **state)
 {
-    struct recipe r = lab_good();
+    struct snp_recipe r = snp_lab_good();
 
     (void)state;
-    ext_text(&r, OID("2"), "Milan-B0");
+    snp_ext_text(&r, SNP_OID("2"), "Milan-B0");
     fails(&r, "snp.product");
-    ext_text(&r, OID("2"), "Genoa");
-    ext_int(&r, OID("1"), 1);
+    snp_ext_text(&r, SNP_OID("2"), "Genoa");
+    snp_ext_int(&r, SNP_OID("1"), 1);
     fails(&r, "snp.product");
-    ext_drop(&r, OID("1"));
+    snp_ext_drop(&r, SNP_OID("1"));
     fails(&r, "snp.product");
 
-    r = lab_good();
+    r = snp_lab_good();
     r.ask_cn = r.leaf_issuer_cn = "SEV-Milan";
     fails(&r, "snp.product");
-    r = lab_good();
+    r = snp_lab_good();
     r.leaf_cn = "SEV-OTHER";
     fails(&r, "snp.product");
 }
 
 static void simulated_names_are_never_hardware(void **state)
 {
-    struct recipe r = lab_good();
+    struct snp_recipe r = snp_lab_good();
 
     (void)state;
     r.leaf_cn = "SEV-VCEK-SIMULATED";
@@ -383,7 +383,7 @@ static void simulated_names_are_never_hardware(void **state)
 
 static void without_certificates_nothing_is_decided(void **state)
 {
-    struct recipe r = lab_good();
+    struct snp_recipe r = snp_lab_good();
 
     (void)state;
     r.chain_n = 0;
@@ -395,7 +395,7 @@ static void without_certificates_nothing_is_decided(void **state)
 
 static void nothing_unsigned_is_shown_as_good(void **state)
 {
-    struct recipe r = lab_good();
+    struct snp_recipe r = snp_lab_good();
     struct clo_verdict_builder vb;
     char got[2048];
 
@@ -405,8 +405,8 @@ static void nothing_unsigned_is_shown_as_good(void **state)
     names_with(&vb, CLOISTER_CHECK_PASS, got, sizeof got);
     assert_string_equal(got, "snp.format snp.version snp.signature_algo snp.reserved snp.crl "
                              "snp.crl_dates");
-    r = lab_good();
-    r.report_signer = lab.stranger_leaf;
+    r = snp_lab_good();
+    r.report_signer = snp_lab.stranger_leaf;
     appraise(&r, &vb);
     names_with(&vb, CLOISTER_CHECK_PASS, got, sizeof got);
     assert_string_equal(got, "snp.format snp.version snp.signature_algo snp.reserved "
@@ -418,7 +418,7 @@ static void nothing_unsigned_is_shown_as_good(void **state)
 
 static void too_many_certificates_are_refused(void **state)
 {
-    struct recipe r = lab_good();
+    struct snp_recipe r = snp_lab_good();
 
     (void)state;
     r.chain_n = 3;
@@ -427,7 +427,7 @@ static void too_many_certificates_are_refused(void **state)
 
 static void an_unreadable_certificate_is_refused(void **state)
 {
-    struct recipe r = lab_good();
+    struct snp_recipe r = snp_lab_good();
 
     (void)state;
     r.chain_garbage = true;
@@ -437,16 +437,16 @@ static void an_unreadable_certificate_is_refused(void **state)
 /* A complete chain that somebody made for himself. */
 static void a_chain_to_another_root_is_refused(void **state)
 {
-    struct recipe r = lab_good();
+    struct snp_recipe r = snp_lab_good();
 
     (void)state;
-    r.ask_issuer = lab.stranger;
+    r.ask_issuer = snp_lab.stranger;
     fails(&r, "snp.root");
 }
 
 static void without_a_pinned_root_nothing_is_accepted(void **state)
 {
-    struct recipe r = lab_good();
+    struct snp_recipe r = snp_lab_good();
 
     (void)state;
     r.no_root = true;
@@ -455,8 +455,8 @@ static void without_a_pinned_root_nothing_is_accepted(void **state)
 
 static void the_built_in_roots_accept_no_laboratory(void **state)
 {
-    const struct recipe r = lab_good();
-    struct cloister_policy *policy = lab_policy(&r);
+    const struct snp_recipe r = snp_lab_good();
+    struct cloister_policy *policy = snp_lab_policy(&r);
     struct clo_buf chain[CLO_CHAIN_MAX];
     struct clo_verdict_builder vb;
     struct clo_collateral crls;
@@ -471,9 +471,9 @@ static void the_built_in_roots_accept_no_laboratory(void **state)
     struct clo_hw_result hw = {0};
 
     (void)state;
-    lab_chain(&r, chain);
-    lab_crl(&r, &crls);
-    lab_sign(&r, report);
+    snp_lab_chain(&r, chain);
+    snp_lab_crl(&r, &crls);
+    snp_lab_sign(&r, report);
     clo_vb_init(&vb);
     assert_int_equal(clo_snp_appraise(&in, policy, cloister_roots_builtin(), LAB_NOW, &vb, &hw), 0);
     assert_int_equal(clo_vb_status(&vb, CLOISTER_CHECK_SNP_ROOT), CLOISTER_CHECK_FAIL);
@@ -487,28 +487,28 @@ static void the_built_in_roots_accept_no_laboratory(void **state)
 
 static void a_report_key_that_the_intermediate_did_not_sign_is_refused(void **state)
 {
-    struct recipe r = lab_good();
+    struct snp_recipe r = snp_lab_good();
 
     (void)state;
-    r.leaf_issuer = lab.stranger;
+    r.leaf_issuer = snp_lab.stranger;
     fails(&r, "snp.chain");
 }
 
 static void another_issuer_name_is_refused(void **state)
 {
-    struct recipe r = lab_good();
+    struct snp_recipe r = snp_lab_good();
 
     (void)state;
     r.leaf_issuer_cn = "SEV-Turin";
     fails(&r, "snp.chain");
-    r = lab_good();
+    r = snp_lab_good();
     r.ask_issuer_cn = "ARK-Milan";
     fails(&r, "snp.root");
 }
 
 static void an_intermediate_that_is_no_authority_is_refused(void **state)
 {
-    struct recipe r = lab_good();
+    struct snp_recipe r = snp_lab_good();
 
     (void)state;
     r.ask_no_ca = true;
@@ -517,7 +517,7 @@ static void an_intermediate_that_is_no_authority_is_refused(void **state)
 
 static void a_report_key_that_is_an_authority_is_refused(void **state)
 {
-    struct recipe r = lab_good();
+    struct snp_recipe r = snp_lab_good();
 
     (void)state;
     r.leaf_ca = true;
@@ -526,7 +526,7 @@ static void a_report_key_that_is_an_authority_is_refused(void **state)
 
 static void other_signature_parameters_are_refused(void **state)
 {
-    struct recipe r = lab_good();
+    struct snp_recipe r = snp_lab_good();
 
     (void)state;
     r.leaf_salt = 32;
@@ -535,16 +535,16 @@ static void other_signature_parameters_are_refused(void **state)
 
 static void a_leaf_with_an_rsa_key_is_refused(void **state)
 {
-    struct recipe r = lab_good();
+    struct snp_recipe r = snp_lab_good();
 
     (void)state;
-    r.leaf = lab.stranger;
+    r.leaf = snp_lab.stranger;
     fails(&r, "snp.signature");
 }
 
 static void dates_of_every_certificate_are_checked(void **state)
 {
-    struct recipe r = lab_good();
+    struct snp_recipe r = snp_lab_good();
 
     (void)state;
     r.leaf_to = LAB_NOW;
@@ -554,17 +554,17 @@ static void dates_of_every_certificate_are_checked(void **state)
     r.leaf_from = LAB_NOW + 1;
     r.leaf_to = LAB_NOW + 2;
     fails(&r, "snp.chain_dates");
-    r = lab_good();
+    r = snp_lab_good();
     r.ask_to = LAB_NOW;
     fails(&r, "snp.chain_dates");
-    r = lab_good();
+    r = snp_lab_good();
     r.root_to = LAB_NOW;
     fails(&r, "snp.chain_dates");
 }
 
 static void without_a_crl_nothing_is_decided(void **state)
 {
-    struct recipe r = lab_good();
+    struct snp_recipe r = snp_lab_good();
 
     (void)state;
     r.no_crl = true;
@@ -573,23 +573,23 @@ static void without_a_crl_nothing_is_decided(void **state)
 
 static void a_crl_that_the_root_did_not_sign_is_refused(void **state)
 {
-    struct recipe r = lab_good();
+    struct snp_recipe r = snp_lab_good();
 
     (void)state;
-    r.crl_issuer = lab.stranger;
+    r.crl_issuer = snp_lab.stranger;
     fails(&r, "snp.crl");
-    r.crl_issuer = lab.ask; /* AMD's intermediates issue none */
+    r.crl_issuer = snp_lab.ask; /* AMD's intermediates issue none */
     fails(&r, "snp.crl");
 }
 
 static void an_expired_crl_is_refused(void **state)
 {
-    struct recipe r = lab_good();
+    struct snp_recipe r = snp_lab_good();
 
     (void)state;
     r.crl_to = LAB_NOW;
     fails(&r, "snp.crl_dates");
-    r = lab_good();
+    r = snp_lab_good();
     r.crl_from = LAB_NOW + 1;
     fails(&r, "snp.crl_dates");
 }
@@ -598,7 +598,7 @@ static void of_several_crls_the_newest_decides(void **state)
 {
     (void)state;
     for (unsigned first = 0; first < 2; first++) {
-        struct recipe r = lab_good();
+        struct snp_recipe r = snp_lab_good();
 
         r.clean_crl_first = first != 0;
         r.revoked = 131074;
@@ -611,7 +611,7 @@ static void of_several_crls_the_newest_decides(void **state)
 
 static void a_revoked_intermediate_is_refused(void **state)
 {
-    struct recipe r = lab_good();
+    struct snp_recipe r = snp_lab_good();
 
     (void)state;
     r.revoked = 131074;
@@ -620,7 +620,7 @@ static void a_revoked_intermediate_is_refused(void **state)
 
 static void a_policy_may_do_without_a_crl(void **state)
 {
-    struct recipe r = lab_good();
+    struct snp_recipe r = snp_lab_good();
     struct clo_verdict_builder vb;
     char got[2048];
 
@@ -637,55 +637,55 @@ static void a_policy_may_do_without_a_crl(void **state)
 
 static void a_crl_that_is_there_has_to_hold_all_the_same(void **state)
 {
-    struct recipe r = lab_good();
+    struct snp_recipe r = snp_lab_good();
 
     (void)state;
     r.if_present = true;
     r.crl_to = LAB_NOW;
     fails(&r, "snp.crl_dates");
-    r = lab_good();
+    r = snp_lab_good();
     r.if_present = true;
     r.revoked = 131074;
     fails(&r, "snp.revoked");
-    r = lab_good();
+    r = snp_lab_good();
     r.if_present = true;
-    r.crl_issuer = lab.stranger;
+    r.crl_issuer = snp_lab.stranger;
     fails(&r, "snp.crl");
 }
 
 /* ---- certificate against report ---- */
 
-static struct recipe make_vlek(struct recipe r, const char *asvk_cn)
+static struct snp_recipe make_vlek(struct snp_recipe r, const char *asvk_cn)
 {
     r.ask_cn = r.leaf_issuer_cn = asvk_cn;
     r.leaf_cn = "SEV-VLEK";
-    ext_drop(&r, OID("4"));
-    ext_text(&r, OID("5"), "CN=cloud.example");
+    snp_ext_drop(&r, SNP_OID("4"));
+    snp_ext_text(&r, SNP_OID("5"), "CN=cloud.example");
     memset(r.report + 0x1a0, 0, 64);
-    put32(&r, 0x48, 1 << 2);
-    policy_edit(&r, "'min_abi'",
-                "'signing_keys':['vlek'],'csp_ids':['CN=cloud.example'],'min_abi'");
+    snp_put32(&r, 0x48, 1 << 2);
+    snp_policy_edit(&r, "'min_abi'",
+                    "'signing_keys':['vlek'],'csp_ids':['CN=cloud.example'],'min_abi'");
     return r;
 }
 
-static struct recipe vlek(void)
+static struct snp_recipe vlek(void)
 {
-    return make_vlek(lab_good(), "SEV-VLEK-Genoa");
+    return make_vlek(snp_lab_good(), "SEV-VLEK-Genoa");
 }
 
 /* Of these three, only Milan's is recorded. */
 static void every_product_has_vleks(void **state)
 {
-    struct recipe r = make_vlek(milan(), "SEV-VLEK-Milan");
+    struct snp_recipe r = make_vlek(milan(), "SEV-VLEK-Milan");
 
     (void)state;
-    ext_text(&r, OID("2"), "Milan"); /* no stepping: it stands for many chips */
+    snp_ext_text(&r, SNP_OID("2"), "Milan"); /* no stepping: it stands for many chips */
     passes(&r);
     r.ask_cn = r.leaf_issuer_cn = "SEV-VLEK-Genoa";
     fails(&r, "snp.product");
     r = make_vlek(turin(), "SEV-VLEK-Turin");
     passes(&r);
-    ext_drop(&r, OID("3.9"));
+    snp_ext_drop(&r, SNP_OID("3.9"));
     fails(&r, "snp.cert_tcb");
     r = make_vlek(turin(), "SEV-VLEK-Milan");
     fails(&r, "snp.product");
@@ -693,7 +693,7 @@ static void every_product_has_vleks(void **state)
 
 static void a_vlek_hides_its_chip_unless_chips_are_listed(void **state)
 {
-    struct recipe r = vlek();
+    struct snp_recipe r = vlek();
     char hex[129], list[256];
 
     (void)state;
@@ -701,71 +701,71 @@ static void a_vlek_hides_its_chip_unless_chips_are_listed(void **state)
     passes(&r);
     clo_hex(r.report + 0x1a0, 64, hex);
     (void)snprintf(list, sizeof list, "'chip_ids':['%s'],'min_abi'", hex);
-    policy_edit(&r, "'min_abi'", list);
+    snp_policy_edit(&r, "'min_abi'", list);
     passes(&r);
     r.report[0x1a0] = 0;
     fails(&r, "snp.chip");
     r = vlek();
-    put32(&r, 0x48, 1 << 2 | 2); /* MASK_CHIP_KEY */
+    snp_put32(&r, 0x48, 1 << 2 | 2); /* MASK_CHIP_KEY */
     fails(&r, "snp.chip");
 }
 
 static void a_vlek_passes_where_its_provider_is_named(void **state)
 {
-    struct recipe r = vlek();
+    struct snp_recipe r = vlek();
     struct clo_verdict_builder vb;
 
     (void)state;
     passes(&r);
     appraise(&r, &vb);
     assert_int_equal(clo_vb_status(&vb, CLOISTER_CHECK_SNP_CHIP), CLOISTER_CHECK_NOT_APPLICABLE);
-    ext_text(&r, OID("5"), "CN=other.example");
+    snp_ext_text(&r, SNP_OID("5"), "CN=other.example");
     fails(&r, "snp.signing_key");
     r = vlek();
-    policy_edit(&r, "['vlek']", "['vcek']");
+    snp_policy_edit(&r, "['vlek']", "['vcek']");
     fails(&r, "snp.signing_key");
 }
 
 static void a_vlek_names_a_provider_and_no_chip(void **state)
 {
-    struct recipe r = vlek();
+    struct snp_recipe r = vlek();
     uint8_t chip[64] = {1};
 
     (void)state;
-    ext_drop(&r, OID("5"));
+    snp_ext_drop(&r, SNP_OID("5"));
     fails(&r, "snp.signing_key");
     r = vlek();
-    ext_set(&r, OID("4"), chip, sizeof chip);
+    snp_ext_set(&r, SNP_OID("4"), chip, sizeof chip);
     fails(&r, "snp.signing_key");
 }
 
 static void a_vcek_names_no_provider(void **state)
 {
-    struct recipe r = lab_good();
+    struct snp_recipe r = snp_lab_good();
 
     (void)state;
-    ext_text(&r, OID("5"), "CN=cloud.example");
+    snp_ext_text(&r, SNP_OID("5"), "CN=cloud.example");
     fails(&r, "snp.signing_key");
 }
 
 static void the_report_must_name_the_kind_of_key(void **state)
 {
-    struct recipe r = lab_good();
+    struct snp_recipe r = snp_lab_good();
 
     (void)state;
-    put32(&r, 0x48, 1 << 2);
+    snp_put32(&r, 0x48, 1 << 2);
     fails(&r, "snp.signing_key");
-    put32(&r, 0x48, 7 << 2);
+    snp_put32(&r, 0x48, 7 << 2);
     fails(&r, "snp.signing_key");
     r = vlek();
-    put32(&r, 0x48, 0);
+    snp_put32(&r, 0x48, 0);
     fails(&r, "snp.signing_key");
 }
 
 /* A VLEK's intermediate can't vouch for a VCEK, nor the other way round. */
 static void each_kind_of_key_has_its_own_intermediate(void **state)
 {
-    struct recipe r = lab_good();
+    struct snp_recipe r = snp_lab_good();
 
     (void)state;
     r.ask_cn = r.leaf_issuer_cn = "SEV-VLEK-Genoa";
@@ -777,64 +777,65 @@ static void each_kind_of_key_has_its_own_intermediate(void **state)
 
 static void another_chips_certificate_is_refused(void **state)
 {
-    struct recipe r = lab_good();
+    struct snp_recipe r = snp_lab_good();
 
     (void)state;
-    ext_find(&r, OID("4"))->p[63] ^= 1;
+    snp_ext_find(&r, SNP_OID("4"))->p[63] ^= 1;
     fails(&r, "snp.chip");
 }
 
 static void a_certificate_without_chip_is_refused(void **state)
 {
-    struct recipe r = lab_good();
+    struct snp_recipe r = snp_lab_good();
 
     (void)state;
-    ext_drop(&r, OID("4"));
+    snp_ext_drop(&r, SNP_OID("4"));
     fails(&r, "snp.chip");
 }
 
 static void a_hidden_chip_is_refused_unless_the_policy_allows_it(void **state)
 {
-    struct recipe r = lab_good();
+    struct snp_recipe r = snp_lab_good();
 
     (void)state;
     memset(r.report + 0x1a0, 0, 64);
     fails(&r, "snp.chip");
-    policy_edit(&r, "'min_abi'", "'allow_masked_chip':true,'min_abi'");
+    snp_policy_edit(&r, "'min_abi'", "'allow_masked_chip':true,'min_abi'");
     passes(&r);
     r.report[0x1a0] = 9; /* not hidden, and wrong */
     fails(&r, "snp.chip");
 
-    r = lab_good();
-    put32(&r, 0x48, 2); /* MASK_CHIP_KEY */
+    r = snp_lab_good();
+    snp_put32(&r, 0x48, 2); /* MASK_CHIP_KEY */
     fails(&r, "snp.chip");
 }
 
 static void only_listed_chips_are_admitted(void **state)
 {
-    struct recipe r = lab_good();
+    struct snp_recipe r = snp_lab_good();
     char hex[129], list[256];
 
     (void)state;
-    policy_edit(&r, "'min_abi'", "'chip_ids':[],'min_abi'");
+    snp_policy_edit(&r, "'min_abi'", "'chip_ids':[],'min_abi'");
     fails(&r, "snp.chip");
     clo_hex(r.report + 0x1a0, 64, hex);
     (void)snprintf(list, sizeof list, "'chip_ids':['%s']", hex);
-    policy_edit(&r, "'chip_ids':[]", list);
+    snp_policy_edit(&r, "'chip_ids':[]", list);
     passes(&r);
 }
 
 static void another_firmware_levels_certificate_is_refused(void **state)
 {
-    static const char *const level[] = {OID("3.1"), OID("3.2"), OID("3.3"), OID("3.8")};
+    static const char *const level[] = {SNP_OID("3.1"), SNP_OID("3.2"), SNP_OID("3.3"),
+                                        SNP_OID("3.8")};
 
     (void)state;
     for (size_t i = 0; i < CLO_ARRAY_LEN(level); i++) {
-        struct recipe r = lab_good();
+        struct snp_recipe r = snp_lab_good();
 
-        ext_int(&r, level[i], 77);
+        snp_ext_int(&r, level[i], 77);
         fails(&r, "snp.cert_tcb");
-        ext_drop(&r, level[i]);
+        snp_ext_drop(&r, level[i]);
         fails(&r, "snp.cert_tcb");
     }
 }
@@ -855,28 +856,28 @@ static void levels_are_strict_der_integers(void **state)
 
     (void)state;
     for (size_t i = 0; i < CLO_ARRAY_LEN(wrong); i++) {
-        struct recipe r = lab_good();
+        struct snp_recipe r = snp_lab_good();
 
-        ext_set(&r, OID("3.1"), wrong[i].p, wrong[i].n);
+        snp_ext_set(&r, SNP_OID("3.1"), wrong[i].p, wrong[i].n);
         fails(&r, "snp.cert_tcb");
     }
 }
 
 static void a_reserved_level_must_be_zero(void **state)
 {
-    struct recipe r = lab_good();
+    struct snp_recipe r = snp_lab_good();
 
     (void)state;
-    ext_int(&r, OID("3.5"), 1);
+    snp_ext_int(&r, SNP_OID("3.5"), 1);
     fails(&r, "snp.cert_tcb");
 }
 
 static void a_repeated_extension_is_refused(void **state)
 {
-    struct recipe r = lab_good();
+    struct snp_recipe r = snp_lab_good();
 
     (void)state;
-    r.ext[r.exts] = *ext_find(&r, OID("3.8"));
+    r.ext[r.exts] = *snp_ext_find(&r, SNP_OID("3.8"));
     r.exts++;
     fails(&r, "snp.cert_tcb");
 }
@@ -885,10 +886,10 @@ static void a_repeated_extension_is_refused(void **state)
 
 static void a_signature_by_another_key_is_refused(void **state)
 {
-    struct recipe r = lab_good();
+    struct snp_recipe r = snp_lab_good();
 
     (void)state;
-    r.report_signer = lab.stranger_leaf;
+    r.report_signer = snp_lab.stranger_leaf;
     fails(&r, "snp.signature");
 }
 
@@ -898,9 +899,9 @@ static void a_signature_by_another_key_is_refused(void **state)
  */
 static void every_flipped_bit_is_refused(void **state)
 {
-    const struct recipe r = lab_good();
-    struct cloister_policy *policy = lab_policy(&r);
-    struct cloister_roots *roots = lab_roots(&r);
+    const struct snp_recipe r = snp_lab_good();
+    struct cloister_policy *policy = snp_lab_policy(&r);
+    struct cloister_roots *roots = snp_lab_roots(&r);
     struct clo_buf chain[CLO_CHAIN_MAX];
     struct clo_collateral crls;
     uint8_t report[CLO_SNP_REPORT_LEN];
@@ -918,9 +919,9 @@ static void every_flipped_bit_is_refused(void **state)
 
     (void)state;
     assert_true(step > 0);
-    lab_chain(&r, chain);
-    lab_crl(&r, &crls);
-    lab_sign(&r, report);
+    snp_lab_chain(&r, chain);
+    snp_lab_crl(&r, &crls);
+    snp_lab_sign(&r, report);
     for (size_t bit = 0; bit < 0x330 * 8; bit += step) {
         const bool padding = bit >= 0x2a0 * 8 && (bit / 8 - 0x2a0) % 72 >= 48;
 
@@ -941,13 +942,13 @@ static void every_flipped_bit_is_refused(void **state)
 
 static void a_zero_signature_is_refused(void **state)
 {
-    const struct recipe r = lab_good();
+    const struct snp_recipe r = snp_lab_good();
     uint8_t zero[48] = {0};
     struct clo_buf chain[CLO_CHAIN_MAX];
     struct clo_cert *leaf = NULL;
 
     (void)state;
-    lab_chain(&r, chain);
+    snp_lab_chain(&r, chain);
     assert_int_equal(clo_cert_parse(chain[0].p, chain[0].len, &leaf), 0);
     assert_int_equal(clo_cert_verify_p384(leaf, r.report, 0x2a0, zero, zero), CLOISTER_E_AUTH);
     clo_cert_free(leaf);
@@ -967,7 +968,7 @@ static void another_report_data_is_refused(void **state)
 {
     (void)state;
     for (size_t i = 0; i < 64; i += byte_step()) {
-        struct recipe r = lab_good();
+        struct snp_recipe r = snp_lab_good();
 
         r.report_data[i] ^= 0x10;
         fails(&r, "binding.report_data");
@@ -976,32 +977,32 @@ static void another_report_data_is_refused(void **state)
 
 static void reported_firmware_may_not_pass_committed(void **state)
 {
-    struct recipe r = lab_good();
+    struct snp_recipe r = snp_lab_good();
 
     (void)state;
-    put64(&r, 0x180, tcb(10, 0, 27, 201)); /* with its certificate */
-    ext_int(&r, OID("3.8"), 201);
+    snp_put64(&r, 0x180, snp_tcb(10, 0, 27, 201)); /* with its certificate */
+    snp_ext_int(&r, SNP_OID("3.8"), 201);
     fails(&r, "snp.tcb_order");
-    put64(&r, 0x180, tcb(10, 0, 27, 200));
-    ext_int(&r, OID("3.8"), 200);
-    put64(&r, 0x038, tcb(10, 0, 26, 201)); /* one component lower, one higher */
+    snp_put64(&r, 0x180, snp_tcb(10, 0, 27, 200));
+    snp_ext_int(&r, SNP_OID("3.8"), 200);
+    snp_put64(&r, 0x038, snp_tcb(10, 0, 26, 201)); /* one component lower, one higher */
     fails(&r, "snp.tcb_order snp.tcb_provisional");
 }
 
 static void provisional_firmware_is_refused_unless_the_policy_allows_it(void **state)
 {
-    struct recipe r = lab_good();
+    struct snp_recipe r = snp_lab_good();
     struct clo_verdict_builder vb;
 
     (void)state;
-    put64(&r, 0x038, tcb(10, 0, 27, 201));
+    snp_put64(&r, 0x038, snp_tcb(10, 0, 27, 201));
     fails(&r, "snp.tcb_provisional");
-    policy_edit(&r, "'min_abi'", "'allow_provisional':true,'min_abi'");
+    snp_policy_edit(&r, "'min_abi'", "'allow_provisional':true,'min_abi'");
     passes(&r);
     appraise(&r, &vb);
     assert_int_equal(clo_vb_status(&vb, CLOISTER_CHECK_SNP_TCB_PROVISIONAL),
                      CLOISTER_CHECK_NOT_APPLICABLE);
-    r = lab_good();
+    r = snp_lab_good();
     r.report[0x1e8] = 44; /* the version tells it as well */
     fails(&r, "snp.tcb_provisional");
 }
@@ -1014,143 +1015,144 @@ static void floors_hold_for_each_component(void **state)
 
     (void)state;
     for (size_t i = 0; i < CLO_ARRAY_LEN(higher); i++) {
-        struct recipe r = lab_good();
+        struct snp_recipe r = snp_lab_good();
         char to[128];
 
         (void)snprintf(to, sizeof to, "'min_tcb':%s", higher[i]);
-        policy_edit(&r, "'min_tcb':{'bl':10,'tee':0,'snp':27,'ucode':200}", to);
+        snp_policy_edit(&r, "'min_tcb':{'bl':10,'tee':0,'snp':27,'ucode':200}", to);
         fails(&r, "snp.tcb_min");
-        r = lab_good();
+        r = snp_lab_good();
         (void)snprintf(to, sizeof to, "'min_launch_tcb':%s", higher[i]);
-        policy_edit(&r, "'min_launch_tcb':{'bl':10,'tee':0,'snp':27,'ucode':200}", to);
+        snp_policy_edit(&r, "'min_launch_tcb':{'bl':10,'tee':0,'snp':27,'ucode':200}", to);
         fails(&r, "snp.tcb_launch");
     }
 }
 
 static void the_launch_floor_is_the_other_floor_unless_said(void **state)
 {
-    struct recipe r = lab_good();
+    struct snp_recipe r = snp_lab_good();
 
     (void)state;
-    policy_edit(&r, "'min_launch_tcb':{'bl':10,'tee':0,'snp':27,'ucode':200},", "");
+    snp_policy_edit(&r, "'min_launch_tcb':{'bl':10,'tee':0,'snp':27,'ucode':200},", "");
     passes(&r);
-    put64(&r, 0x1f0, tcb(10, 0, 26, 200));
+    snp_put64(&r, 0x1f0, snp_tcb(10, 0, 26, 200));
     fails(&r, "snp.tcb_launch");
 }
 
 static void older_firmware_is_refused(void **state)
 {
-    struct recipe r = lab_good();
+    struct snp_recipe r = snp_lab_good();
 
     (void)state;
-    policy_edit(&r, "1.55.43", "1.55.44");
+    snp_policy_edit(&r, "1.55.43", "1.55.44");
     fails(&r, "snp.firmware_min");
-    policy_edit(&r, "1.55.44", "2.0.0");
+    snp_policy_edit(&r, "1.55.44", "2.0.0");
     fails(&r, "snp.firmware_min");
-    policy_edit(&r, "2.0.0", "1.54.255");
+    snp_policy_edit(&r, "2.0.0", "1.54.255");
     passes(&r);
 }
 
 static void a_mitigation_must_be_active_at_launch_and_now(void **state)
 {
-    struct recipe r = lab_good();
+    struct snp_recipe r = snp_lab_good();
 
     (void)state;
-    put64(&r, 0x1f8, 1);
+    snp_put64(&r, 0x1f8, 1);
     fails(&r, "snp.mitigation");
-    put64(&r, 0x1f8, 3);
-    put64(&r, 0x200, 2);
+    snp_put64(&r, 0x1f8, 3);
+    snp_put64(&r, 0x200, 2);
     fails(&r, "snp.mitigation");
-    policy_edit(&r, ",'mitigations':[0,1]", "");
+    snp_policy_edit(&r, ",'mitigations':[0,1]", "");
     passes(&r);
 }
 
 static void the_guests_abi_floor_must_reach_the_policys(void **state)
 {
-    struct recipe r = lab_good();
+    struct snp_recipe r = snp_lab_good();
 
     (void)state;
-    put64(&r, 0x008, 0x3001e);
+    snp_put64(&r, 0x008, 0x3001e);
     fails(&r, "snp.policy_abi");
-    put64(&r, 0x008, 0x30100); /* 1.0 is above 0.31 */
+    snp_put64(&r, 0x008, 0x30100); /* 1.0 is above 0.31 */
     passes(&r);
 }
 
 static void a_debuggable_guest_is_refused(void **state)
 {
-    struct recipe r = lab_good();
+    struct snp_recipe r = snp_lab_good();
 
     (void)state;
-    put64(&r, 0x008, 0xb001f);
+    snp_put64(&r, 0x008, 0xb001f);
     fails(&r, "snp.debug");
 }
 
 static void a_migratable_guest_is_refused(void **state)
 {
-    struct recipe r = lab_good();
+    struct snp_recipe r = snp_lab_good();
 
     (void)state;
-    put64(&r, 0x008, 0x7001f);
+    snp_put64(&r, 0x008, 0x7001f);
     fails(&r, "snp.migration");
 }
 
 static void smt_is_refused_unless_the_policy_allows_it(void **state)
 {
-    struct recipe r = lab_good();
+    struct snp_recipe r = snp_lab_good();
 
     (void)state;
-    put64(&r, 0x008, 0x2001f); /* on, although the guest forbade it */
+    snp_put64(&r, 0x008, 0x2001f); /* on, although the guest forbade it */
     fails(&r, "snp.smt");
-    put64(&r, 0x040, 0x24);
+    snp_put64(&r, 0x040, 0x24);
     passes(&r);
-    policy_edit(&r, "'allow_smt':true,", "");
+    snp_policy_edit(&r, "'allow_smt':true,", "");
     passes(&r);
-    put64(&r, 0x008, 0x3001f); /* off now, but allowed */
+    snp_put64(&r, 0x008, 0x3001f); /* off now, but allowed */
     fails(&r, "snp.smt");
 }
 
 static void guest_policy_bits_are_as_the_policy_wants(void **state)
 {
-    struct recipe r = lab_good();
+    struct snp_recipe r = snp_lab_good();
 
     (void)state;
-    put64(&r, 0x008, 0x23001f); /* CXL */
+    snp_put64(&r, 0x008, 0x23001f); /* CXL */
     fails(&r, "snp.guest_policy");
-    policy_edit(&r, "'min_abi'", "'allow_cxl':true,'min_abi'");
+    snp_policy_edit(&r, "'min_abi'", "'allow_cxl':true,'min_abi'");
     passes(&r);
-    policy_edit(&r, "'min_abi'", "'require_guest':['single_socket','page_swap_disable'],'min_abi'");
-    put64(&r, 0x008, 0x13001f);
+    snp_policy_edit(&r, "'min_abi'",
+                    "'require_guest':['single_socket','page_swap_disable'],'min_abi'");
+    snp_put64(&r, 0x008, 0x13001f);
     fails(&r, "snp.guest_policy");
-    put64(&r, 0x008, 0x213001f);
+    snp_put64(&r, 0x008, 0x213001f);
     passes(&r);
 }
 
 static void platform_protections_are_as_the_policy_wants(void **state)
 {
-    struct recipe r = lab_good();
+    struct snp_recipe r = snp_lab_good();
 
     (void)state;
-    put64(&r, 0x040, 0x05); /* no alias check */
+    snp_put64(&r, 0x040, 0x05); /* no alias check */
     fails(&r, "snp.platform");
-    policy_edit(&r, "'require_platform':['alias_check','ecc'],", "");
+    snp_policy_edit(&r, "'require_platform':['alias_check','ecc'],", "");
     fails(&r, "snp.platform"); /* which is the default */
-    put64(&r, 0x040, 0x21);
+    snp_put64(&r, 0x040, 0x21);
     passes(&r);
-    put64(&r, 0x040, 0xe1); /* unknown bits aren't judged */
+    snp_put64(&r, 0x040, 0xe1); /* unknown bits aren't judged */
     passes(&r);
 }
 
 static void another_privilege_level_is_refused(void **state)
 {
-    struct recipe r = lab_good();
+    struct snp_recipe r = snp_lab_good();
 
     (void)state;
-    put32(&r, 0x030, 1);
+    snp_put32(&r, 0x030, 1);
     fails(&r, "snp.vmpl");
-    put32(&r, 0x030, 0x100); /* compared whole */
+    snp_put32(&r, 0x030, 0x100); /* compared whole */
     fails(&r, "snp.vmpl");
-    put32(&r, 0x030, 2);
-    policy_edit(&r, "'min_abi'", "'vmpl':2,'min_abi'");
+    snp_put32(&r, 0x030, 2);
+    snp_policy_edit(&r, "'min_abi'", "'vmpl':2,'min_abi'");
     passes(&r);
 }
 
@@ -1158,7 +1160,7 @@ static void another_image_is_refused(void **state)
 {
     (void)state;
     for (size_t i = 0; i < 48; i += byte_step()) {
-        struct recipe r = lab_good();
+        struct snp_recipe r = snp_lab_good();
 
         r.report[0x090 + i] ^= 1;
         fails(&r, "snp.measurement");
@@ -1167,27 +1169,27 @@ static void another_image_is_refused(void **state)
 
 static void a_policy_without_measurements_admits_no_image(void **state)
 {
-    struct recipe r = lab_good();
+    struct snp_recipe r = snp_lab_good();
 
     (void)state;
-    policy_edit(&r, "'measurements':['" LAB_MEASUREMENT "'],", "");
+    snp_policy_edit(&r, "'measurements':['" SNP_LAB_MEASUREMENT "'],", "");
     fails(&r, "snp.measurement");
-    r = lab_good();
-    policy_edit(&r, "['" LAB_MEASUREMENT "']", "[]");
+    r = snp_lab_good();
+    snp_policy_edit(&r, "['" SNP_LAB_MEASUREMENT "']", "[]");
     memset(r.report + 0x090, 0, 48);
     fails(&r, "snp.measurement");
 }
 
 static void host_data_must_be_zero_or_listed(void **state)
 {
-    struct recipe r = lab_good();
+    struct snp_recipe r = snp_lab_good();
 
     (void)state;
     r.report[0x0df] = 7;
     fails(&r, "snp.host_data");
-    policy_edit(&r, "'min_abi'",
-                "'host_data':['"
-                "0000000000000000000000000000000000000000000000000000000000000007'],'min_abi'");
+    snp_policy_edit(&r, "'min_abi'",
+                    "'host_data':['"
+                    "0000000000000000000000000000000000000000000000000000000000000007'],'min_abi'");
     passes(&r);
     r.report[0x0df] = 0; /* listed values only, and zero isn't listed */
     fails(&r, "snp.host_data");
@@ -1199,12 +1201,12 @@ static void host_data_must_be_zero_or_listed(void **state)
 
 static void id_keys_must_be_absent_or_listed(void **state)
 {
-    struct recipe r = lab_good();
+    struct snp_recipe r = snp_lab_good();
 
     (void)state;
     memset(r.report + 0x0e0, 0x33, 48);
     fails(&r, "snp.id_key");
-    policy_edit(&r, "'min_abi'", "'id_keys':['" KEY_DIGEST "'],'min_abi'");
+    snp_policy_edit(&r, "'min_abi'", "'id_keys':['" KEY_DIGEST "'],'min_abi'");
     passes(&r);
     r.report[0x0e0] = 0;
     fails(&r, "snp.id_key");
@@ -1212,28 +1214,28 @@ static void id_keys_must_be_absent_or_listed(void **state)
 
 static void author_keys_must_be_absent_or_listed_and_enabled(void **state)
 {
-    struct recipe r = lab_good();
+    struct snp_recipe r = snp_lab_good();
 
     (void)state;
-    put32(&r, 0x48, 1); /* enabled, but no digest */
+    snp_put32(&r, 0x48, 1); /* enabled, but no digest */
     fails(&r, "snp.author_key");
     memset(r.report + 0x110, 0x33, 48);
     fails(&r, "snp.author_key");
-    policy_edit(&r, "'min_abi'", "'author_keys':['" KEY_DIGEST "'],'min_abi'");
+    snp_policy_edit(&r, "'min_abi'", "'author_keys':['" KEY_DIGEST "'],'min_abi'");
     fails(&r, "snp.author_key"); /* an author, but no owner whose key he signed */
     memset(r.report + 0x0e0, 0x33, 48);
-    policy_edit(&r, "'min_abi'", "'id_keys':['" KEY_DIGEST "'],'min_abi'");
+    snp_policy_edit(&r, "'min_abi'", "'id_keys':['" KEY_DIGEST "'],'min_abi'");
     passes(&r);
-    put32(&r, 0x48, 0); /* a digest, but not enabled */
+    snp_put32(&r, 0x48, 0); /* a digest, but not enabled */
     fails(&r, "snp.author_key");
 }
 
 static void a_lower_guest_version_is_refused(void **state)
 {
-    struct recipe r = lab_good();
+    struct snp_recipe r = snp_lab_good();
 
     (void)state;
-    put32(&r, 0x004, 2);
+    snp_put32(&r, 0x004, 2);
     fails(&r, "snp.guest_svn");
 }
 
@@ -1245,7 +1247,7 @@ static void a_lower_guest_version_is_refused(void **state)
     "snp.id_key snp.author_key snp.guest_svn"
 
 /* Nothing fails, and exactly these are missing. */
-static void only_lacks(const struct recipe *r, const char *names)
+static void only_lacks(const struct snp_recipe *r, const char *names)
 {
     struct clo_verdict_builder vb;
     char got[2048];
@@ -1261,7 +1263,7 @@ static void only_lacks(const struct recipe *r, const char *names)
 
 static void without_a_policy_authenticity_is_shown_and_no_more(void **state)
 {
-    struct recipe r = lab_good();
+    struct snp_recipe r = snp_lab_good();
 
     (void)state;
     r.no_policy = true;
@@ -1276,43 +1278,43 @@ static void without_a_policy_authenticity_is_shown_and_no_more(void **state)
 
 static void without_a_policy_exceptions_are_not_made(void **state)
 {
-    struct recipe r = vlek();
+    struct snp_recipe r = vlek();
 
     (void)state;
     r.no_policy = true;
     only_lacks(&r, "snp.signing_key snp.chip " NEEDS_POLICY);
-    r = lab_good();
+    r = snp_lab_good();
     r.no_policy = true;
     memset(r.report + 0x1a0, 0, 64); /* hides its chip */
     only_lacks(&r, "snp.chip " NEEDS_POLICY);
-    r = lab_good();
+    r = snp_lab_good();
     r.no_policy = true;
-    put64(&r, 0x038, tcb(10, 0, 27, 201));
+    snp_put64(&r, 0x038, snp_tcb(10, 0, 27, 201));
     only_lacks(&r, "snp.tcb_provisional " NEEDS_POLICY);
-    r = lab_good();
+    r = snp_lab_good();
     r.no_policy = r.no_crl = true;
     only_lacks(&r, "snp.crl snp.crl_dates snp.revoked " NEEDS_POLICY);
 }
 
 static void what_no_policy_allows_fails_without_one(void **state)
 {
-    struct recipe r = lab_good();
+    struct snp_recipe r = snp_lab_good();
 
     (void)state;
     r.no_policy = true;
-    r.report_signer = lab.stranger_leaf;
+    r.report_signer = snp_lab.stranger_leaf;
     fails(&r, "snp.signature");
-    r.report_signer = lab.leaf;
-    put64(&r, 0x008, 0xb001f);
+    r.report_signer = snp_lab.leaf;
+    snp_put64(&r, 0x008, 0xb001f);
     fails(&r, "snp.debug");
-    put64(&r, 0x008, 0x7001f);
+    snp_put64(&r, 0x008, 0x7001f);
     fails(&r, "snp.migration");
-    put64(&r, 0x008, 0x3001f);
-    put32(&r, 0x48, 1);
+    snp_put64(&r, 0x008, 0x3001f);
+    snp_put32(&r, 0x48, 1);
     fails(&r, "snp.author_key");
-    put32(&r, 0x48, 7 << 2);
+    snp_put32(&r, 0x48, 7 << 2);
     fails(&r, "snp.signing_key");
-    put32(&r, 0x48, 0);
+    snp_put32(&r, 0x48, 0);
     r.report[0x1a0] ^= 1;
     fails(&r, "snp.chip");
     r.report[0x1a0] ^= 1;
@@ -1321,7 +1323,7 @@ static void what_no_policy_allows_fails_without_one(void **state)
     r.report[0x1e0] = 10;
     r.report[0x188] = 0x17;
     fails(&r, "snp.product");
-    r = lab_good();
+    r = snp_lab_good();
     r.no_policy = true;
     r.leaf_to = LAB_NOW;
     fails(&r, "snp.chain_dates");
@@ -1360,13 +1362,13 @@ static void the_built_in_roots_have_their_published_digests(void **state)
 
 static void only_a_self_signed_authority_becomes_a_root(void **state)
 {
-    struct recipe r = lab_good();
+    struct snp_recipe r = snp_lab_good();
     struct cloister_roots *roots = NULL;
     struct clo_buf chain[CLO_CHAIN_MAX], root;
 
     (void)state;
-    lab_chain(&r, chain);
-    lab_root(&r, &root);
+    snp_lab_chain(&r, chain);
+    snp_lab_root(&r, &root);
     assert_int_equal(cloister_roots_new(&roots), 0);
     assert_int_equal(cloister_roots_add_amd(roots, "Genoa", chain[1].p, chain[1].len),
                      CLOISTER_E_AUTH);
@@ -1384,15 +1386,15 @@ static void only_a_self_signed_authority_becomes_a_root(void **state)
 
 static void a_certificate_ends_where_its_bytes_end(void **state)
 {
-    struct recipe r = lab_good();
+    struct snp_recipe r = snp_lab_good();
     struct clo_cert *c = NULL;
     struct clo_crl *crl = NULL;
     struct clo_collateral crls;
     struct clo_buf root;
 
     (void)state;
-    lab_root(&r, &root);
-    lab_crl(&r, &crls);
+    snp_lab_root(&r, &root);
+    snp_lab_crl(&r, &crls);
     assert_int_equal(clo_buf_append(&root, "", 1), 0);
     assert_int_equal(clo_buf_append(&crls.crl[0], "", 1), 0);
     assert_int_equal(clo_cert_parse(root.p, root.len, &c), CLOISTER_E_TRAILING);
@@ -1504,5 +1506,5 @@ int main(void)
         cmocka_unit_test(every_check_was_seen_to_pass_and_to_fail),
     };
 
-    return cmocka_run_group_tests(tests, lab_open, lab_close);
+    return cmocka_run_group_tests(tests, snp_lab_open, snp_lab_close);
 }

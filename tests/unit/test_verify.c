@@ -15,7 +15,7 @@
 #include "base/enc.h"
 #include "codec/ohttp.h"
 #include "platform/maker.h"
-#include "snp_lab.h"
+#include "lab/snp.h"
 
 #define NONCES 5
 #define OURS   3
@@ -36,7 +36,7 @@ struct scene {
     struct cloister_nonce ours;
     bool no_nonce;
     char policy[4096]; /* ' stands for " */
-    struct recipe lab;
+    struct snp_recipe lab;
     struct clo_buf sec[CLO_SEC_COUNT]; /* filled by make() */
     struct cloister_roots *roots;
 };
@@ -45,13 +45,13 @@ static unsigned seen[512]; /* by a check's number: the statuses that it had */
 
 static int open_all(void **state)
 {
-    return lab_open(state) | clo_maker_simulated_new(clo_rng_system(), LAB_NOW, &simulator);
+    return snp_lab_open(state) | clo_maker_simulated_new(clo_rng_system(), LAB_NOW, &simulator);
 }
 
 static int close_all(void **state)
 {
     clo_maker_free(simulator);
-    return lab_close(state);
+    return snp_lab_close(state);
 }
 
 static void add_key(struct scene *s, uint8_t id, uint16_t kem, uint16_t aead)
@@ -105,7 +105,7 @@ static struct scene *scene_new(bool hardware)
         memset(s->nonce[i], (int)(0x40 + i), 32);
     memcpy(s->ours.bytes, s->nonce[OURS], 32);
     s->ours.sent_at = LAB_NOW - 2;
-    s->lab = lab_good();
+    s->lab = snp_lab_good();
     if (hardware)
         memcpy(s->policy, s->lab.policy, sizeof s->policy);
     else
@@ -151,12 +151,12 @@ static void hardware_report(struct scene *s, const uint8_t data[64], struct clo_
 {
     *cpu = (struct clo_cpu_section){.type = "sev-snp", .report_n = CLO_SNP_REPORT_LEN};
     memcpy(s->lab.report + 0x50, data, 64);
-    lab_chain(&s->lab, cpu->chain);
-    lab_sign(&s->lab, cpu->report);
+    snp_lab_chain(&s->lab, cpu->chain);
+    snp_lab_sign(&s->lab, cpu->report);
     for (size_t i = s->lab.chain_n; i < CLO_CHAIN_MAX; i++)
         clo_buf_clear(&cpu->chain[i]);
     cpu->chain_n = s->lab.chain_n;
-    lab_crl(&s->lab, crls);
+    snp_lab_crl(&s->lab, crls);
 }
 
 /* All six sections, bound to each other. */
@@ -182,7 +182,7 @@ static void make(struct scene *s)
     assert_int_equal(clo_bind_cpu(batch.root, digest[0], digest[1], digest[2], data), 0);
     if (s->hardware) {
         hardware_report(s, data, &cpu, &crls);
-        s->roots = lab_roots(&s->lab);
+        s->roots = snp_lab_roots(&s->lab);
     } else {
         assert_int_equal(simulator->ops->report(simulator, data, &cpu), 0);
         assert_int_equal(simulator->ops->collateral(simulator, &crls), 0);
@@ -217,10 +217,10 @@ static struct cloister_evidence *evidence_of(const struct scene *s)
 
 static struct cloister_policy *policy_of(const struct scene *s)
 {
-    struct recipe r = {0};
+    struct snp_recipe r = {0};
 
     memcpy(r.policy, s->policy, sizeof r.policy);
-    return lab_policy(&r);
+    return snp_lab_policy(&r);
 }
 
 static int verify_evidence(const struct scene *s, const struct cloister_evidence *e,
@@ -330,10 +330,10 @@ static void verified(struct scene *s)
 
 static void edit_policy(struct scene *s, const char *from, const char *to)
 {
-    struct recipe r = {0};
+    struct snp_recipe r = {0};
 
     memcpy(r.policy, s->policy, sizeof r.policy);
-    policy_edit(&r, from, to);
+    snp_policy_edit(&r, from, to);
     memcpy(s->policy, r.policy, sizeof s->policy);
 }
 
@@ -662,7 +662,7 @@ static void an_epoch_lasts_a_day_at_most(void **state)
 static void simulated_evidence_is_refused_by_a_hardware_policy(void **state)
 {
     struct scene *s = made(false);
-    struct recipe r = lab_good();
+    struct snp_recipe r = snp_lab_good();
 
     (void)state;
     memcpy(s->policy, r.policy, sizeof s->policy);
@@ -683,7 +683,7 @@ static void renaming_the_type_helps_nobody(void **state)
 {
     struct scene *s = made(false);
     struct cloister_verdict v;
-    struct recipe r = lab_good();
+    struct snp_recipe r = snp_lab_good();
 
     (void)state;
     section_edit(s, CLO_SEC_CPU, "\"simulated\"", "\"sev-snp\"");
@@ -721,7 +721,7 @@ static void a_policy_that_pins_no_image_admits_none(void **state)
     struct scene *s = made(true);
 
     (void)state;
-    edit_policy(s, "'measurements':['" LAB_MEASUREMENT "'],", "");
+    edit_policy(s, "'measurements':['" SNP_LAB_MEASUREMENT "'],", "");
     fails(s, "policy.measurements snp.measurement");
 }
 
@@ -759,7 +759,7 @@ static void nothing_is_believed_without_a_signature(void **state)
     char got[2048];
 
     (void)state;
-    s->lab.report_signer = lab.stranger_leaf;
+    s->lab.report_signer = snp_lab.stranger_leaf;
     make(s);
     assert_int_equal(verify(s, &v), CLOISTER_E_REFUSED);
     assert_int_equal(v.freshness, CLOISTER_NOT_FRESH);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A laboratory for SEV-SNP evidence: its own root, intermediate and report key, certificates with AMD's extensions,
- * and reports written by offset, so that a test can make exactly one thing wrong. Include after <cmocka.h>.
+ * and reports written by offset, so that a case or a test can make exactly one thing wrong.
  */
-#ifndef CLO_TEST_SNP_LAB_H
-#define CLO_TEST_SNP_LAB_H
+#ifndef CLO_LAB_SNP_H
+#define CLO_LAB_SNP_H
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,51 +12,49 @@
 
 #include "attest/snp.h"
 #include "crypto/x509_make.h"
+#include "lab/lab.h"
 
-#define LAB_NOW  1795000000 /* 2026-11-18 */
-#define LAB_DAY  86400
-#define LAB_YEAR (365 * LAB_DAY)
-#define OID(x)   "1.3.6.1.4.1.3704.1." x
+#define SNP_OID(x) "1.3.6.1.4.1.3704.1." x
 
 /* Keys are made once a process. */
 static struct {
     struct clo_signer *root, *ask, *leaf, *stranger, *stranger_leaf;
-} lab;
+} snp_lab;
 
-static inline int lab_open(void **state)
+static inline int snp_lab_open(void **state)
 {
     (void)state;
-    return clo_signer_new_rsa(2048, &lab.root) | clo_signer_new_rsa(2048, &lab.ask) |
-           clo_signer_new_rsa(2048, &lab.stranger) | clo_signer_new_p384(&lab.leaf) |
-           clo_signer_new_p384(&lab.stranger_leaf);
+    return clo_signer_new_rsa(2048, &snp_lab.root) | clo_signer_new_rsa(2048, &snp_lab.ask) |
+           clo_signer_new_rsa(2048, &snp_lab.stranger) | clo_signer_new_p384(&snp_lab.leaf) |
+           clo_signer_new_p384(&snp_lab.stranger_leaf);
 }
 
-static inline int lab_close(void **state)
+static inline int snp_lab_close(void **state)
 {
     (void)state;
-    clo_signer_free(lab.root);
-    clo_signer_free(lab.ask);
-    clo_signer_free(lab.leaf);
-    clo_signer_free(lab.stranger);
-    clo_signer_free(lab.stranger_leaf);
+    clo_signer_free(snp_lab.root);
+    clo_signer_free(snp_lab.ask);
+    clo_signer_free(snp_lab.leaf);
+    clo_signer_free(snp_lab.stranger);
+    clo_signer_free(snp_lab.stranger_leaf);
     return 0;
 }
 
-struct lab_ext {
+struct snp_ext {
     const char *oid;
     uint8_t p[80];
     size_t n;
 };
 
-/* Everything that evidence is made of; lab_good() is right in every respect. */
-struct recipe {
+/* Everything that evidence is made of; snp_lab_good() is right in every respect. */
+struct snp_recipe {
     const char *product; /* "Genoa": whose place the root takes */
     const char *root_cn, *ask_cn, *ask_issuer_cn, *leaf_cn, *leaf_issuer_cn;
     const struct clo_signer *ask_issuer, *leaf_issuer, *leaf, *crl_issuer, *report_signer;
     int64_t root_to, ask_to, leaf_from, leaf_to;
     int leaf_salt;
     bool ask_no_ca, leaf_ca;
-    struct lab_ext ext[16];
+    struct snp_ext ext[16];
     size_t exts;
     size_t chain_n;
     bool chain_garbage;
@@ -76,107 +74,106 @@ struct recipe {
     int64_t now;
 };
 
-static inline void put32(struct recipe *r, size_t at, uint32_t v)
+static inline void snp_put32(struct snp_recipe *r, size_t at, uint32_t v)
 {
     for (size_t i = 0; i < 4; i++)
         r->report[at + i] = (uint8_t)(v >> (8 * i));
 }
 
-static inline void put64(struct recipe *r, size_t at, uint64_t v)
+static inline void snp_put64(struct snp_recipe *r, size_t at, uint64_t v)
 {
-    put32(r, at, (uint32_t)v);
-    put32(r, at + 4, (uint32_t)(v >> 32));
+    snp_put32(r, at, (uint32_t)v);
+    snp_put32(r, at + 4, (uint32_t)(v >> 32));
 }
 
 /* TCB_VERSION of Milan and Genoa. */
-static inline uint64_t tcb(unsigned bl, unsigned tee, unsigned snp, unsigned ucode)
+static inline uint64_t snp_tcb(unsigned bl, unsigned tee, unsigned snp, unsigned ucode)
 {
     return bl | (uint64_t)tee << 8 | (uint64_t)snp << 48 | (uint64_t)ucode << 56;
 }
 
-static inline struct lab_ext *ext_find(struct recipe *r, const char *oid)
+static inline struct snp_ext *snp_ext_find(struct snp_recipe *r, const char *oid)
 {
     for (size_t i = 0; i < r->exts; i++)
         if (strcmp(r->ext[i].oid, oid) == 0)
             return &r->ext[i];
-    fail_msg("no extension %s", oid);
-    return NULL;
+    lab_cannot(__FILE__, __LINE__, oid);
 }
 
-static inline void ext_set(struct recipe *r, const char *oid, const void *p, size_t n)
+static inline void snp_ext_set(struct snp_recipe *r, const char *oid, const void *p, size_t n)
 {
-    struct lab_ext *e = NULL;
+    struct snp_ext *e = NULL;
 
     for (size_t i = 0; i < r->exts; i++)
         if (strcmp(r->ext[i].oid, oid) == 0)
             e = &r->ext[i];
     if (e == NULL) {
-        assert_true(r->exts < CLO_ARRAY_LEN(r->ext));
+        LAB_MUST(r->exts < CLO_ARRAY_LEN(r->ext));
         e = &r->ext[r->exts++];
     }
-    assert_true(n <= sizeof e->p);
+    LAB_MUST(n <= sizeof e->p);
     e->oid = oid;
     memcpy(e->p, p, n);
     e->n = n;
 }
 
-static inline void ext_int(struct recipe *r, const char *oid, unsigned v)
+static inline void snp_ext_int(struct snp_recipe *r, const char *oid, unsigned v)
 {
     const uint8_t small[] = {2, 1, (uint8_t)v}, large[] = {2, 2, 0, (uint8_t)v};
 
     if (v < 0x80)
-        ext_set(r, oid, small, sizeof small);
+        snp_ext_set(r, oid, small, sizeof small);
     else
-        ext_set(r, oid, large, sizeof large);
+        snp_ext_set(r, oid, large, sizeof large);
 }
 
-static inline void ext_text(struct recipe *r, const char *oid, const char *s)
+static inline void snp_ext_text(struct snp_recipe *r, const char *oid, const char *s)
 {
     uint8_t p[80] = {0x16, (uint8_t)strlen(s)};
 
     memcpy(p + 2, s, strlen(s));
-    ext_set(r, oid, p, strlen(s) + 2);
+    snp_ext_set(r, oid, p, strlen(s) + 2);
 }
 
-static inline void ext_drop(struct recipe *r, const char *oid)
+static inline void snp_ext_drop(struct snp_recipe *r, const char *oid)
 {
-    struct lab_ext *e = ext_find(r, oid);
+    struct snp_ext *e = snp_ext_find(r, oid);
 
     *e = r->ext[--r->exts];
 }
 
 /* One edit of the policy's text. */
-static inline void policy_edit(struct recipe *r, const char *from, const char *to)
+static inline void snp_policy_edit(struct snp_recipe *r, const char *from, const char *to)
 {
     char s[sizeof r->policy];
     const char *at = strstr(r->policy, from);
 
-    assert_non_null(at);
+    LAB_MUST(at != NULL);
     (void)snprintf(s, sizeof s, "%.*s%s%s", (int)(at - r->policy), r->policy, to,
                    at + strlen(from));
     memcpy(r->policy, s, sizeof s);
 }
 
-#define LAB_MEASUREMENT                                \
+#define SNP_LAB_MEASUREMENT                            \
     "555555555555555555555555555555555555555555555555" \
     "555555555555555555555555555555555555555555555555"
 
-static inline struct recipe lab_good(void)
+static inline struct snp_recipe snp_lab_good(void)
 {
-    static const char *const zero[] = {OID("1"),   OID("3.2"), OID("3.4"),
-                                       OID("3.5"), OID("3.6"), OID("3.7")};
-    struct recipe r = {
+    static const char *const zero[] = {SNP_OID("1"),   SNP_OID("3.2"), SNP_OID("3.4"),
+                                       SNP_OID("3.5"), SNP_OID("3.6"), SNP_OID("3.7")};
+    struct snp_recipe r = {
         .product = "Genoa",
         .root_cn = "ARK-Genoa",
         .ask_cn = "SEV-Genoa",
         .ask_issuer_cn = "ARK-Genoa",
         .leaf_cn = "SEV-VCEK",
         .leaf_issuer_cn = "SEV-Genoa",
-        .ask_issuer = lab.root,
-        .leaf_issuer = lab.ask,
-        .leaf = lab.leaf,
-        .crl_issuer = lab.root,
-        .report_signer = lab.leaf,
+        .ask_issuer = snp_lab.root,
+        .leaf_issuer = snp_lab.ask,
+        .leaf = snp_lab.leaf,
+        .crl_issuer = snp_lab.root,
+        .report_signer = snp_lab.leaf,
         .root_to = LAB_NOW + 20 * (int64_t)LAB_YEAR,
         .ask_to = LAB_NOW + 10 * (int64_t)LAB_YEAR,
         .leaf_from = LAB_NOW - LAB_YEAR,
@@ -190,11 +187,11 @@ static inline struct recipe lab_good(void)
         .now = LAB_NOW,
     };
 
-    put32(&r, 0x000, 5);
-    put32(&r, 0x004, 3);
-    put64(&r, 0x008, 0x3001f);
-    put32(&r, 0x034, 1);
-    put64(&r, 0x040, 0x25);
+    snp_put32(&r, 0x000, 5);
+    snp_put32(&r, 0x004, 3);
+    snp_put64(&r, 0x008, 0x3001f);
+    snp_put32(&r, 0x034, 1);
+    snp_put64(&r, 0x040, 0x25);
     for (size_t i = 0; i < 64; i++) {
         r.report_data[i] = (uint8_t)(0xa0 + i);
         r.report[0x050 + i] = r.report_data[i];
@@ -203,35 +200,36 @@ static inline struct recipe lab_good(void)
     memset(r.report + 0x090, 0x55, 48);
     memcpy(r.report + 0x188, "\x19\x11\x01", 3);
     memcpy(r.report + 0x1e8, "\x2b\x37\x01\x00\x2b\x37\x01\x00", 8);
-    put64(&r, 0x038, tcb(10, 0, 27, 200));
-    put64(&r, 0x180, tcb(10, 0, 27, 200));
-    put64(&r, 0x1e0, tcb(10, 0, 27, 200));
-    put64(&r, 0x1f0, tcb(10, 0, 27, 200));
-    put64(&r, 0x1f8, 3);
-    put64(&r, 0x200, 3);
+    snp_put64(&r, 0x038, snp_tcb(10, 0, 27, 200));
+    snp_put64(&r, 0x180, snp_tcb(10, 0, 27, 200));
+    snp_put64(&r, 0x1e0, snp_tcb(10, 0, 27, 200));
+    snp_put64(&r, 0x1f0, snp_tcb(10, 0, 27, 200));
+    snp_put64(&r, 0x1f8, 3);
+    snp_put64(&r, 0x200, 3);
 
     for (size_t i = 0; i < CLO_ARRAY_LEN(zero); i++)
-        ext_int(&r, zero[i], 0);
-    ext_text(&r, OID("2"), "Genoa");
-    ext_int(&r, OID("3.1"), 10);
-    ext_int(&r, OID("3.3"), 27);
-    ext_int(&r, OID("3.8"), 200);
-    ext_set(&r, OID("4"), r.report + 0x1a0, 64);
+        snp_ext_int(&r, zero[i], 0);
+    snp_ext_text(&r, SNP_OID("2"), "Genoa");
+    snp_ext_int(&r, SNP_OID("3.1"), 10);
+    snp_ext_int(&r, SNP_OID("3.3"), 27);
+    snp_ext_int(&r, SNP_OID("3.8"), 200);
+    snp_ext_set(&r, SNP_OID("4"), r.report + 0x1a0, 64);
 
-    (void)snprintf(r.policy, sizeof r.policy, "%s",
-                   "{'v':1,'name':'laboratory','tee':['sev-snp'],'measurements':['" LAB_MEASUREMENT
-                   "'],'sev_snp':{'products':{'genoa':{"
-                   "'min_tcb':{'bl':10,'tee':0,'snp':27,'ucode':200},"
-                   "'min_launch_tcb':{'bl':10,'tee':0,'snp':27,'ucode':200},"
-                   "'min_firmware':'1.55.43'}},"
-                   "'min_abi':'0.31','allow_smt':true,'require_platform':['alias_check','ecc'],"
-                   "'min_guest_svn':3,'mitigations':[0,1]},'devices':{'min':0}}");
+    (void)snprintf(
+        r.policy, sizeof r.policy, "%s",
+        "{'v':1,'name':'laboratory','tee':['sev-snp'],'measurements':['" SNP_LAB_MEASUREMENT
+        "'],'sev_snp':{'products':{'genoa':{"
+        "'min_tcb':{'bl':10,'tee':0,'snp':27,'ucode':200},"
+        "'min_launch_tcb':{'bl':10,'tee':0,'snp':27,'ucode':200},"
+        "'min_firmware':'1.55.43'}},"
+        "'min_abi':'0.31','allow_smt':true,'require_platform':['alias_check','ecc'],"
+        "'min_guest_svn':3,'mitigations':[0,1]},'devices':{'min':0}}");
     return r;
 }
 
 /* ---- making it ---- */
 
-static inline struct cloister_policy *lab_policy(const struct recipe *r)
+static inline struct cloister_policy *snp_lab_policy(const struct snp_recipe *r)
 {
     struct cloister_policy *p = NULL;
     char s[sizeof r->policy], why[200];
@@ -243,13 +241,13 @@ static inline struct cloister_policy *lab_policy(const struct recipe *r)
         if (*c == '\'')
             *c = '"';
     if (cloister_policy_check(s, strlen(s), why, sizeof why) != 0)
-        fail_msg("%s", why);
-    assert_int_equal(cloister_policy_parse(s, strlen(s), &p), 0);
+        lab_cannot(__FILE__, __LINE__, why);
+    LAB_MUST(cloister_policy_parse(s, strlen(s), &p) == 0);
     p->revocation_if_present = r->if_present;
     return p;
 }
 
-static inline void lab_root(const struct recipe *r, struct clo_buf *der)
+static inline void snp_lab_root(const struct snp_recipe *r, struct clo_buf *der)
 {
     const struct clo_cert_spec spec = {
         .subject_cn = r->root_cn,
@@ -258,15 +256,15 @@ static inline void lab_root(const struct recipe *r, struct clo_buf *der)
         .not_before = LAB_NOW - 5 * (int64_t)LAB_YEAR,
         .not_after = r->root_to,
         .ca = true,
-        .subject = lab.root,
-        .issuer = lab.root,
+        .subject = snp_lab.root,
+        .issuer = snp_lab.root,
     };
 
     *der = clo_buf_init(CLO_CERT_MAX);
-    assert_int_equal(clo_cert_make(&spec, der), 0);
+    LAB_MUST(clo_cert_make(&spec, der) == 0);
 }
 
-static inline void lab_chain(const struct recipe *r, struct clo_buf chain[CLO_CHAIN_MAX])
+static inline void snp_lab_chain(const struct snp_recipe *r, struct clo_buf chain[CLO_CHAIN_MAX])
 {
     struct clo_cert_ext_spec ext[CLO_ARRAY_LEN(r->ext)];
     const struct clo_cert_spec ask = {
@@ -276,7 +274,7 @@ static inline void lab_chain(const struct recipe *r, struct clo_buf chain[CLO_CH
         .not_before = LAB_NOW - 4 * (int64_t)LAB_YEAR,
         .not_after = r->ask_to,
         .ca = !r->ask_no_ca,
-        .subject = lab.ask,
+        .subject = snp_lab.ask,
         .issuer = r->ask_issuer,
     };
     const struct clo_cert_spec leaf = {
@@ -297,14 +295,14 @@ static inline void lab_chain(const struct recipe *r, struct clo_buf chain[CLO_CH
             .oid = r->ext[i].oid, .p = r->ext[i].p, .n = r->ext[i].n};
     for (size_t i = 0; i < CLO_CHAIN_MAX; i++)
         chain[i] = clo_buf_init(CLO_CERT_MAX);
-    assert_int_equal(clo_cert_make(&leaf, &chain[0]), 0);
-    assert_int_equal(clo_cert_make(&ask, &chain[1]), 0);
-    assert_int_equal(clo_cert_make(&ask, &chain[2]), 0); /* only seen if chain_n says so */
+    LAB_MUST(clo_cert_make(&leaf, &chain[0]) == 0);
+    LAB_MUST(clo_cert_make(&ask, &chain[1]) == 0);
+    LAB_MUST(clo_cert_make(&ask, &chain[2]) == 0); /* only seen if chain_n says so */
     if (r->chain_garbage)
         chain[1].p[0] ^= 1;
 }
 
-static inline void lab_crl(const struct recipe *r, struct clo_collateral *c)
+static inline void snp_lab_crl(const struct snp_recipe *r, struct clo_collateral *c)
 {
     const size_t own = r->clean_crl_from != 0 && r->clean_crl_first;
     struct clo_crl_spec spec = {
@@ -321,23 +319,23 @@ static inline void lab_crl(const struct recipe *r, struct clo_collateral *c)
         return;
     c->crl[own] = clo_buf_init(CLO_CRL_MAX);
     c->crls = 1;
-    assert_int_equal(clo_crl_make(&spec, &c->crl[own]), 0);
+    LAB_MUST(clo_crl_make(&spec, &c->crl[own]) == 0);
     if (r->clean_crl_from != 0) {
         spec.this_update = r->clean_crl_from;
         spec.revoked_n = 0;
         c->crl[!own] = clo_buf_init(CLO_CRL_MAX);
         c->crls = 2;
-        assert_int_equal(clo_crl_make(&spec, &c->crl[!own]), 0);
+        LAB_MUST(clo_crl_make(&spec, &c->crl[!own]) == 0);
     }
 }
 
 /* Sign what stands in report[0..0x2a0), and then flip the bit. */
-static inline void lab_sign(const struct recipe *r, uint8_t report[CLO_SNP_REPORT_LEN])
+static inline void snp_lab_sign(const struct snp_recipe *r, uint8_t report[CLO_SNP_REPORT_LEN])
 {
     uint8_t sig[2][48];
 
     memcpy(report, r->report, CLO_SNP_REPORT_LEN);
-    assert_int_equal(clo_signer_sign_p384(r->report_signer, report, 0x2a0, sig[0], sig[1]), 0);
+    LAB_MUST(clo_signer_sign_p384(r->report_signer, report, 0x2a0, sig[0], sig[1]) == 0);
     for (size_t i = 0; i < 48; i++) {
         report[0x2a0 + i] = sig[0][47 - i];
         report[0x2e8 + i] = sig[1][47 - i];
@@ -346,15 +344,15 @@ static inline void lab_sign(const struct recipe *r, uint8_t report[CLO_SNP_REPOR
         report[r->flip / 8] ^= (uint8_t)(1u << (r->flip % 8));
 }
 
-static inline struct cloister_roots *lab_roots(const struct recipe *r)
+static inline struct cloister_roots *snp_lab_roots(const struct snp_recipe *r)
 {
     struct cloister_roots *roots = NULL;
     struct clo_buf der;
 
-    assert_int_equal(cloister_roots_new(&roots), 0);
+    LAB_MUST(cloister_roots_new(&roots) == 0);
     if (!r->no_root) {
-        lab_root(r, &der);
-        assert_int_equal(cloister_roots_add_amd(roots, r->product, der.p, der.len), 0);
+        snp_lab_root(r, &der);
+        LAB_MUST(cloister_roots_add_amd(roots, r->product, der.p, der.len) == 0);
         clo_buf_clear(&der);
     }
     return roots;

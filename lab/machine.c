@@ -3,7 +3,7 @@
  * What a laboratory of its own needs: AMD's three certificates, NVIDIA's five, report layouts by offset, and answers for every
  * certificate. Layouts are those that src/attest reads; nothing here is shared with it but certificates' making and sections' writing.
  */
-#include "synthetic.h"
+#include "lab/machine.h"
 
 #include <stdarg.h>
 #include <stdio.h>
