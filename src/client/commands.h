@@ -25,6 +25,7 @@ int clo_command_proxy(const struct clo_options *o);
 int clo_command_appraise(const struct clo_options *o);
 int clo_command_explain(const struct clo_options *o);
 int clo_command_bundle(const struct clo_options *o);
+int clo_command_measure(const struct clo_options *o);
 
 /* The verdict on standard output, for people or as JSON; an error has been said. */
 CLO_MUST_USE int clo_print_outcome(const struct clo_options *o, const struct cloister_verdict *v);

@@ -55,6 +55,8 @@ static const struct command {
          "[options] --evidence FILE --out FILE | TYPE REPORT [options] --out FILE",
          "put evidence and all that judging it needs into one file",
          "For a verifier without a network. Types and options are those of `cloister appraise`.\n"},
+    [CLO_CMD_MEASURE] = {"measure", clo_command_measure, "--firmware FILE --vcpus N [options]",
+                         "say what SEV-SNP will measure of a guest, for a policy to pin", ""},
 };
 
 static void help(void)

@@ -28,7 +28,7 @@ enum kind {
 
 #define C(command) (1u << CLO_CMD_##command)
 #define ONLINE     (C(CHAT) | C(VERIFY) | C(EVIDENCE) | C(POLICY) | C(PROXY))
-#define OFFLINE    (C(APPRAISE) | C(EXPLAIN) | C(BUNDLE))
+#define OFFLINE    (C(APPRAISE) | C(EXPLAIN) | C(BUNDLE) | C(MEASURE))
 #define ALL        (ONLINE | C(DEMO) | OFFLINE)
 #define RAW        (C(APPRAISE) | C(BUNDLE))
 #define AT(field)  offsetof(struct clo_options, field)
@@ -133,7 +133,16 @@ static const struct opt {
     {"expires", C(BUNDLE), TIME, AT(expires), "TIME",
      "use it no longer than until then (default: until its collateral ends)"},
     {"out", C(BUNDLE), TEXT, AT(out), "FILE", "where to (- for standard output)"},
-    {"json", C(APPRAISE) | C(EXPLAIN), FLAG, AT(json), NULL, "print JSON"},
+    {"firmware", C(MEASURE), TEXT, AT(firmware), "FILE", "the guest's firmware (OVMF)"},
+    {"kernel", C(MEASURE), TEXT, AT(kernel), "FILE", "its kernel, if QEMU is given one"},
+    {"initrd", C(MEASURE), TEXT, AT(initrd), "FILE", "its initial RAM disk"},
+    {"append", C(MEASURE), TEXT, AT(append), "TEXT", "its kernel's command line"},
+    {"vcpus", C(MEASURE), NUMBER, AT(vcpus), "N", "how many processors it has"},
+    {"vcpu-type", C(MEASURE), TEXT, AT(vcpu_type), "NAME", "of which kind, as QEMU names it"},
+    {"vcpu-signature", C(MEASURE), TEXT, AT(vcpu_signature), "HEX", "or as CPUID 1 has it in EAX"},
+    {"guest-features", C(MEASURE), TEXT, AT(guest_features), "HEX", "SEV_FEATURES (default 1)"},
+    {"vmm", C(MEASURE), TEXT, AT(vmm), "NAME", "who starts it: qemu (default), ec2 or gce"},
+    {"json", C(APPRAISE) | C(EXPLAIN) | C(MEASURE), FLAG, AT(json), NULL, "print JSON"},
     {"verbose", C(APPRAISE), FLAG, AT(verbose), NULL, "say more (also -v)"},
     {"no-color", ALL, FLAG, AT(no_color), NULL, "no colours (as does NO_COLOR)"},
     {"help", ALL, FLAG, AT(help), NULL, "this text (also -h)"},

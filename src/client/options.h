@@ -21,6 +21,7 @@ enum clo_command {
     CLO_CMD_APPRAISE,
     CLO_CMD_EXPLAIN,
     CLO_CMD_BUNDLE,
+    CLO_CMD_MEASURE,
     CLO_CMD_COUNT
 };
 
@@ -50,6 +51,9 @@ struct clo_options {
     size_t roots_n;
     const char *expect, *bundle, *bundle_policy, *collateral;
     bool expect_any;
+    const char *firmware, *kernel, *initrd, *append, *vcpu_type, *vcpu_signature, *guest_features,
+        *vmm; /* measure */
+    int64_t vcpus;
     int64_t expires;
     int64_t ready_fd;       /* -1: not given */
     char *const *command;   /* proxy: what stands behind `--`, up to a NULL; NULL for none */
