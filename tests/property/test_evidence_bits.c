@@ -9,8 +9,8 @@
 #include <cmocka.h>
 
 #include "../unit/gpu_lab.h"
-#include "../unit/snp_lab.h"
-#include "../unit/tpm_lab.h"
+#include "lab/snp.h"
+#include "lab/tpm.h"
 #include "evidence_bits.h"
 
 /* ---- recorded evidence ---- */
@@ -39,7 +39,7 @@ static void a_recorded_row_survives_no_flipped_bit(void **state)
 
 static void a_report_of_the_laboratory_survives_no_flipped_bit(void **state)
 {
-    const struct recipe r = lab_good();
+    const struct snp_recipe r = snp_lab_good();
     struct clo_buf chain[CLO_CHAIN_MAX];
     struct clo_collateral crls;
     uint8_t report[CLO_SNP_REPORT_LEN];
@@ -51,15 +51,15 @@ static void a_report_of_the_laboratory_survives_no_flipped_bit(void **state)
     };
 
     (void)state;
-    lab_chain(&r, chain);
-    lab_crl(&r, &crls);
-    lab_sign(&r, report);
+    snp_lab_chain(&r, chain);
+    snp_lab_crl(&r, &crls);
+    snp_lab_sign(&r, report);
     (void)subject_copy(&s, CLOISTER_ITEM_REPORT, report, sizeof report);
     (void)subject_add(&s, CLOISTER_ITEM_CERTIFICATES, chain[0]);
     (void)subject_add(&s, CLOISTER_ITEM_CERTIFICATES, chain[1]);
     subject_add_crls(&s, &crls);
-    s.policy = s.own = lab_policy(&r);
-    s.roots = lab_roots(&r);
+    s.policy = s.own = snp_lab_policy(&r);
+    s.roots = snp_lab_roots(&r);
     subject_check(&s);
     for (size_t i = 2; i < CLO_CHAIN_MAX; i++)
         clo_buf_clear(&chain[i]);
@@ -104,20 +104,20 @@ static void a_quote_of_the_laboratorys_tpm_survives_no_flipped_bit(void **state)
                                  "Root",
                                  tl.root,
                                  tl.root,
-                                 TL_NOW - TL_DAY,
-                                 TL_NOW + 300 * TL_DAY,
+                                 LAB_NOW - LAB_DAY,
+                                 LAB_NOW + 300 * LAB_DAY,
                                  "critical,CA:TRUE",
                                  NULL};
     const struct tl_cert ca = {"Authority",
                                "Root",
                                tl.ca,
                                tl.root,
-                               TL_NOW - TL_DAY,
-                               TL_NOW + 200 * TL_DAY,
+                               LAB_NOW - LAB_DAY,
+                               LAB_NOW + 200 * LAB_DAY,
                                "critical,CA:TRUE,pathlen:0",
                                NULL};
-    const struct tl_cert ak = {"Key",           "Authority",           tl.rsa, tl.ca,
-                               TL_NOW - TL_DAY, TL_NOW + 100 * TL_DAY, NULL,   NULL};
+    const struct tl_cert ak = {
+        "Key", "Authority", tl.rsa, tl.ca, LAB_NOW - LAB_DAY, LAB_NOW + 100 * LAB_DAY, NULL, NULL};
     static struct tl_quote q;
     static struct tl_policy policy;
     struct clo_buf der;
@@ -127,7 +127,7 @@ static void a_quote_of_the_laboratorys_tpm_survives_no_flipped_bit(void **state)
         .policy = &policy.p,
         .expect = r.expected,
         .expect_n = r.expected_n,
-        .now = TL_NOW,
+        .now = LAB_NOW,
     };
 
     (void)state;
@@ -151,12 +151,12 @@ static void a_quote_of_the_laboratorys_tpm_survives_no_flipped_bit(void **state)
 
 static int labs_open(void **state)
 {
-    return lab_open(state) | gpu_lab_open(state) | tl_open(state);
+    return snp_lab_open(state) | gpu_lab_open(state) | tl_open(state);
 }
 
 static int labs_close(void **state)
 {
-    return lab_close(state) | gpu_lab_close(state) | tl_close(state);
+    return snp_lab_close(state) | gpu_lab_close(state) | tl_close(state);
 }
 
 int main(int argc, char **argv)

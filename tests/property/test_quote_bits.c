@@ -8,12 +8,12 @@
 #include <stddef.h>
 #include <cmocka.h>
 
-#include "../unit/quote_lab.h"
+#include "lab/quote.h"
 #include "evidence_bits.h"
 
-static void survives_no_flipped_bit(const struct recipe *r)
+static void survives_no_flipped_bit(const struct quote_recipe *r)
 {
-    struct evidence e;
+    struct quote_evidence e;
     struct subject s = {
         .type = r->sgx ? CLOISTER_RAW_SGX : CLOISTER_RAW_TDX,
         .expect = r->report_data,
@@ -21,7 +21,7 @@ static void survives_no_flipped_bit(const struct recipe *r)
         .now = r->now,
     };
 
-    lab_make(r, &e);
+    quote_lab_make(r, &e);
     (void)subject_copy(&s, CLOISTER_ITEM_REPORT, e.quote.p, e.quote.len);
     (void)subject_copy(&s, CLOISTER_ITEM_TCB_INFO, e.collateral.tcb_info.p,
                        e.collateral.tcb_info.len);
@@ -35,12 +35,12 @@ static void survives_no_flipped_bit(const struct recipe *r)
     s.roots = e.roots;
     e.roots = NULL;
     subject_check(&s);
-    lab_clear(&e);
+    quote_lab_clear(&e);
 }
 
 static void a_tds_quote_of_version_4_survives_no_flipped_bit(void **state)
 {
-    const struct recipe r = lab_td(4, CLO_QUOTE_BODY_TD10);
+    const struct quote_recipe r = quote_lab_td(4, CLO_QUOTE_BODY_TD10);
 
     (void)state;
     survives_no_flipped_bit(&r);
@@ -48,7 +48,7 @@ static void a_tds_quote_of_version_4_survives_no_flipped_bit(void **state)
 
 static void a_tds_quote_of_version_5_survives_no_flipped_bit(void **state)
 {
-    const struct recipe r = lab_td(5, CLO_QUOTE_BODY_TD15);
+    const struct quote_recipe r = quote_lab_td(5, CLO_QUOTE_BODY_TD15);
 
     (void)state;
     survives_no_flipped_bit(&r);
@@ -56,7 +56,7 @@ static void a_tds_quote_of_version_5_survives_no_flipped_bit(void **state)
 
 static void an_enclaves_quote_survives_no_flipped_bit(void **state)
 {
-    const struct recipe r = lab_enclave(3);
+    const struct quote_recipe r = quote_lab_enclave(3);
 
     (void)state;
     survives_no_flipped_bit(&r);
@@ -70,5 +70,5 @@ int main(void)
         cmocka_unit_test(an_enclaves_quote_survives_no_flipped_bit),
     };
 
-    return cmocka_run_group_tests(tests, lab_open, lab_close);
+    return cmocka_run_group_tests(tests, quote_lab_open, quote_lab_close);
 }

@@ -11,23 +11,15 @@
 #include "attest/azure.h"
 #include "attest/hcl.h"
 #include "base/enc.h"
-#include "snp_lab.h"
-#include "tpm_lab.h"
+#include "lab/snp.h"
+#include "lab/azure.h"
+#include "lab/tpm.h"
 
 struct evidence {
-    struct recipe snp;
+    struct snp_recipe snp;
     struct tl_recipe tpm;
-    EVP_PKEY *ak;       /* named by the runtime data */
-    char json[2048];    /* %s stands for the key's modulus; ' for " */
-    const char *second; /* what is put into the array of keys behind the first */
-    uint32_t header[3]; /* version, report size (0: right), request type */
-    uint32_t
-        data[5]; /* data size (0: right), version, report type, hash type, JSON length (0: right) */
-    size_t hcl_cut, hcl_more;
-    int hcl_flip, json_flip; /* a bit of the finished envelope, of the JSON in it; -1: none */
-    uint8_t behind;          /* the last byte behind the JSON */
-    bool no_td_quote, tdx_in, keep_tdx;
-    enum clo_hash_alg hash;
+    struct azure_recipe hcl;
+    bool no_td_quote, keep_tdx;
 };
 
 struct made {
@@ -43,115 +35,34 @@ struct made {
 static struct evidence good(void)
 {
     struct evidence e = {
-        .snp = lab_good(),
+        .snp = snp_lab_good(),
         .tpm = tl_good(),
-        .ak = tl.rsa,
-        .header = {1, 0, 2},
-        .data = {0, 1, 2, 1, 0},
-        .hcl_more = 100,
-        .hcl_flip = -1,
-        .json_flip = -1,
-        .hash = CLO_SHA256,
+        .hcl = azure_lab_good(false),
     };
 
-    (void)snprintf(
-        e.json, sizeof e.json, "%s",
-        "{'keys':[{'kid':'HCLAkPub','key_ops':['sign'],'kty':'RSA','e':'AQAB','n':'%s'}@,"
-        "{'kid':'HCLEkPub','key_ops':['encrypt'],'kty':'RSA','e':'AQAB','n':'%s'}],"
-        "'vm-configuration':{'console-enabled':false,'root-cert-thumbprint':'',"
-        "'secure-boot':true,'tpm-enabled':true,"
-        "'vmUniqueId':'0ABCDEF0-1234-5678-9abc-def012345678'},"
-        "'user-data':'00','something-new':[1,2]}");
-    memset(e.snp.report_data, 0, sizeof e.snp.report_data); /* XORed onto the hash */
-    policy_edit(&e.snp, "'sev-snp'", "'sev-snp-azure'");
-    policy_edit(&e.snp, "'devices'",
-                "'azure':{},'tpm':{'pcrs':[{"
-                "'4':'1414141414141414141414141414141414141414141414141414141414141414',"
-                "'7':'1717171717171717171717171717171717171717171717171717171717171717'}]},"
-                "'devices'");
+    snp_policy_edit(&e.snp, "'sev-snp'", "'sev-snp-azure'");
+    snp_policy_edit(&e.snp, "'devices'",
+                    "'azure':{},'tpm':{'pcrs':[{"
+                    "'4':'1414141414141414141414141414141414141414141414141414141414141414',"
+                    "'7':'1717171717171717171717171717171717171717171717171717171717171717'}]},"
+                    "'devices'");
     return e;
-}
-
-static void edit(struct evidence *e, const char *from, const char *to)
-{
-    char s[sizeof e->json];
-    const char *at = strstr(e->json, from);
-
-    assert_non_null(at);
-    (void)snprintf(s, sizeof s, "%.*s%s%s", (int)(at - e->json), e->json, to, at + strlen(from));
-    memcpy(e->json, s, sizeof s);
-}
-
-/* The JSON's text: " for ', moduli, and what stands behind the first key. */
-static size_t json_make(const struct evidence *e, char *dst, size_t cap)
-{
-    uint8_t n[256];
-    char b64[CLO_B64_LEN(256) + 1];
-    size_t at = 0;
-
-    tl_number(e->ak, OSSL_PKEY_PARAM_RSA_N, n, sizeof n);
-    clo_b64(n, sizeof n, b64);
-    for (const char *c = e->json; *c != '\0'; c++) {
-        const char one[2] = {*c == '\'' ? '"' : *c, '\0'};
-        const char *s = one;
-
-        if (*c == '%') {
-            s = b64;
-            c++;
-        } else if (*c == '@') {
-            s = e->second != NULL ? e->second : "";
-        }
-        assert_true(at + strlen(s) < cap);
-        memcpy(dst + at, s, strlen(s));
-        at += strlen(s);
-    }
-    return at;
-}
-
-static void le32(uint8_t *p, uint32_t v)
-{
-    for (size_t i = 0; i < 4; i++)
-        p[i] = (uint8_t)(v >> (8 * i));
 }
 
 static void make(struct evidence *e, struct made *m)
 {
     static char json[CLO_HCL_MAX];
-    struct clo_slice in;
-    uint8_t report[CLO_SNP_REPORT_LEN], hash[64] = {0};
+    uint8_t report[CLO_SNP_REPORT_LEN];
 
     memset(m, 0, sizeof *m);
-    m->json_n = json_make(e, json, sizeof json);
-    in = (struct clo_slice){json, m->json_n};
-    assert_int_equal(clo_hash(e->hash, &in, 1, hash), 0);
-    for (size_t i = 0; i < 64; i++)
-        e->snp.report[0x50 + i] = hash[i] ^ e->snp.report_data[i];
-    lab_sign(&e->snp, report);
-    if (e->tdx_in) {
-        memset(report, 0, sizeof report);
-        report[0] = 0x81;
-        memcpy(report + 128, hash, 64);
-    }
-    memcpy(m->hcl, "HCLA", 4);
-    le32(m->hcl + 4, e->header[0]);
-    le32(m->hcl + 8, e->header[1] != 0 ? e->header[1] : (uint32_t)(0x4d4 + m->json_n));
-    le32(m->hcl + 12, e->header[2]);
-    memcpy(m->hcl + 0x20, report, sizeof report);
-    le32(m->hcl + 0x4c0, e->data[0] != 0 ? e->data[0] : (uint32_t)(20 + m->json_n));
-    le32(m->hcl + 0x4c4, e->data[1]);
-    le32(m->hcl + 0x4c8, e->data[2]);
-    le32(m->hcl + 0x4cc, e->data[3]);
-    le32(m->hcl + 0x4d0, e->data[4] != 0 ? e->data[4] : (uint32_t)m->json_n);
-    memcpy(m->hcl + 0x4d4, json, m->json_n);
-    m->hcl_n = 0x4d4 + m->json_n + e->hcl_more;
-    m->hcl[m->hcl_n - 1] |= e->behind;
-    m->hcl_n -= e->hcl_cut;
-    tl_flip(m->hcl, e->hcl_flip);
-    tl_flip(m->hcl + 0x4d4, e->json_flip);
-    lab_chain(&e->snp, m->chain);
-    lab_crl(&e->snp, &m->collateral);
-    m->roots = lab_roots(&e->snp);
-    m->policy = lab_policy(&e->snp);
+    m->json_n = azure_lab_json(&e->hcl, json, sizeof json);
+    azure_lab_covered(&e->hcl, json, m->json_n, e->snp.report + 0x50);
+    snp_lab_sign(&e->snp, report);
+    m->hcl_n = azure_lab_envelope(&e->hcl, json, m->json_n, report, m->hcl);
+    snp_lab_chain(&e->snp, m->chain);
+    snp_lab_crl(&e->snp, &m->collateral);
+    m->roots = snp_lab_roots(&e->snp);
+    m->policy = snp_lab_policy(&e->snp);
     tl_make(&e->tpm, &m->q);
 }
 
@@ -173,7 +84,7 @@ static struct clo_hw_result appraise(const struct evidence *e, const struct made
         .hcl = m->hcl,
         .hcl_n = m->hcl_n,
         .quote = td_quote,
-        .quote_n = e->tdx_in && !e->no_td_quote ? sizeof td_quote : 0,
+        .quote_n = e->hcl.tdreport && !e->no_td_quote ? sizeof td_quote : 0,
         .chain = m->chain,
         .chain_n = e->snp.chain_n,
         .tpm_quote = m->q.quote,
@@ -280,11 +191,11 @@ static void the_runtime_data_may_be_hashed_with_each_of_sha_2(void **state)
     for (uint32_t type = 1; type <= 3; type++) {
         struct evidence e = good();
 
-        e.header[0] = 2;
-        e.data[3] = type;
-        e.hash = type == 1 ? CLO_SHA256 : type == 2 ? CLO_SHA384 : CLO_SHA512;
+        e.hcl.header[0] = 2;
+        e.hcl.data[3] = type;
+        e.hcl.hash = type == 1 ? CLO_SHA256 : type == 2 ? CLO_SHA384 : CLO_SHA512;
         assert_true(assert_judged(&e, "", "").bound);
-        e.hash = type == 1 ? CLO_SHA512 : CLO_SHA256; /* another than it says */
+        e.hcl.hash = type == 1 ? CLO_SHA512 : CLO_SHA256; /* another than it says */
         assert_false(
             assert_judged(&e, "binding.report_data azure.runtime tpm.key_trusted", NULL).bound);
     }
@@ -304,29 +215,29 @@ static void an_envelope_that_breaks_its_format_is_refused(void **state)
         __VA_ARGS__;                    \
         assert_judged(&e, fails, NULL); \
     } while (0)
-    WRONG(e.hcl_flip = 0); /* its name */
-    WRONG(e.header[0] = 0);
-    WRONG(e.header[0] = 3);
-    WRONG(e.header[2] = 1);       /* another request */
-    WRONG(e.hcl_flip = 0x10 * 8); /* status */
-    WRONG(e.hcl_flip = 0x1f * 8); /* reserved */
-    WRONG(e.header[1] = 0x4c0);
-    WRONG(e.header[1] = 0x10000);
-    WRONG(e.data[0] = 19);
-    WRONG(e.data[0] = 20);
-    WRONG(e.data[0] = 0xffffffff);
-    WRONG(e.data[1] = 2);
-    WRONG(e.data[2] = 0);
-    WRONG(e.data[2] = 3);
-    WRONG(e.data[3] = 0);
-    WRONG(e.data[3] = 4);
-    WRONG(e.data[4] = 0xffffffff);
-    WRONG(e.data[4] = 5000);
-    WRONG(e.data[4] = 10); /* the rest of the JSON lies behind, and isn't zero */
-    WRONG(e.behind = 1);
-    WRONG(e.hcl_more = 0, e.hcl_cut = 1);
-    WRONG(e.hcl_cut = 4000 - 1700); /* inside the hardware's report */
-    WRONG(e.hcl_more = CLO_HCL_MAX);
+    WRONG(e.hcl.flip = 0); /* its name */
+    WRONG(e.hcl.header[0] = 0);
+    WRONG(e.hcl.header[0] = 3);
+    WRONG(e.hcl.header[2] = 1);   /* another request */
+    WRONG(e.hcl.flip = 0x10 * 8); /* status */
+    WRONG(e.hcl.flip = 0x1f * 8); /* reserved */
+    WRONG(e.hcl.header[1] = 0x4c0);
+    WRONG(e.hcl.header[1] = 0x10000);
+    WRONG(e.hcl.data[0] = 19);
+    WRONG(e.hcl.data[0] = 20);
+    WRONG(e.hcl.data[0] = 0xffffffff);
+    WRONG(e.hcl.data[1] = 2);
+    WRONG(e.hcl.data[2] = 0);
+    WRONG(e.hcl.data[2] = 3);
+    WRONG(e.hcl.data[3] = 0);
+    WRONG(e.hcl.data[3] = 4);
+    WRONG(e.hcl.data[4] = 0xffffffff);
+    WRONG(e.hcl.data[4] = 5000);
+    WRONG(e.hcl.data[4] = 10); /* the rest of the JSON lies behind, and isn't zero */
+    WRONG(e.hcl.behind = 1);
+    WRONG(e.hcl.more = 0, e.hcl.cut = 1);
+    WRONG(e.hcl.cut = 4000 - 1700); /* inside the hardware's report */
+    WRONG(e.hcl.more = CLO_HCL_MAX);
 #undef WRONG
 }
 
@@ -381,15 +292,15 @@ static void hardware_of_another_kind_than_the_evidence_is_refused(void **state)
     e.keep_tdx = true; /* evidence for TDX, with an SEV-SNP report inside */
     assert_judged(&e, "binding.report_data azure.type", NULL);
     e = good();
-    e.tdx_in = true; /* evidence for SEV-SNP, with a TDREPORT inside */
-    e.data[2] = 4;
+    e.hcl.tdreport = true; /* evidence for SEV-SNP, with a TDREPORT inside */
+    e.hcl.data[2] = 4;
     assert_judged(&e, "binding.report_data azure.type", NULL);
     e = good();
-    e.data[2] = 4; /* an SEV-SNP report under TDX's name */
+    e.hcl.data[2] = 4; /* an SEV-SNP report under TDX's name */
     e.keep_tdx = true;
     assert_judged(&e, "binding.report_data azure.type", NULL);
     e = good();
-    e.tdx_in = true; /* the other way round */
+    e.hcl.tdreport = true; /* the other way round */
     assert_judged(&e, "binding.report_data azure.type", NULL);
 }
 
@@ -400,8 +311,8 @@ static void a_tdreport_without_a_signed_quote_proves_nothing(void **state)
     static struct made m;
 
     (void)state;
-    e.tdx_in = e.keep_tdx = e.no_td_quote = true;
-    e.data[2] = 4;
+    e.hcl.tdreport = e.keep_tdx = e.no_td_quote = true;
+    e.hcl.data[2] = 4;
     make(&e, &m);
     assert_false(appraise(&e, &m, NULL, &vb).authentic);
     assert_int_equal(clo_vb_status(&vb, CLOISTER_CHECK_AZURE_TYPE), CLOISTER_CHECK_MISSING);
@@ -450,7 +361,7 @@ static void runtime_data_that_break_their_format_are_refused(void **state)
     for (size_t i = 0; i < CLO_ARRAY_LEN(wrong); i++) {
         struct evidence e = good();
 
-        edit(&e, wrong[i][0], wrong[i][1]);
+        azure_edit(&e.hcl, wrong[i][0], wrong[i][1]);
         assert_judged(&e, "binding.report_data azure.format", NULL);
     }
 }
@@ -482,7 +393,7 @@ static void the_attestation_key_has_to_be_named_once_and_sign(void **state)
     for (size_t i = 0; i < CLO_ARRAY_LEN(wrong); i++) {
         struct evidence e = good();
 
-        edit(&e, wrong[i][0], wrong[i][1]);
+        azure_edit(&e.hcl, wrong[i][0], wrong[i][1]);
         assert_judged(&e, "binding.report_data azure.key", NULL);
     }
 }
@@ -492,9 +403,9 @@ static void members_that_microsoft_may_add_are_tolerated(void **state)
     struct evidence e = good();
 
     (void)state;
-    edit(&e, "'kty':'RSA'", "'kty':'RSA','use':'sig','alg':'RS256'");
-    edit(&e, "'secure-boot':true", "'secure-boot':true,'new':{'a':[null]}");
-    e.second = ",{\"kid\":\"Another\"}";
+    azure_edit(&e.hcl, "'kty':'RSA'", "'kty':'RSA','use':'sig','alg':'RS256'");
+    azure_edit(&e.hcl, "'secure-boot':true", "'secure-boot':true,'new':{'a':[null]}");
+    e.hcl.second = ",{\"kid\":\"Another\"}";
     assert_judged(&e, "", "");
 }
 
@@ -534,10 +445,10 @@ static void the_vm_has_to_be_configured_as_the_policy_wants(void **state)
         struct evidence e = good();
         char policy[128];
 
-        edit(&e, vm[i].from, vm[i].to);
+        azure_edit(&e.hcl, vm[i].from, vm[i].to);
         if (vm[i].policy != NULL) {
             (void)snprintf(policy, sizeof policy, "'azure':%s", vm[i].policy);
-            policy_edit(&e.snp, "'azure':{}", policy);
+            snp_policy_edit(&e.snp, "'azure':{}", policy);
         }
         assert_judged(&e, vm[i].status == CLOISTER_CHECK_FAIL ? "azure.vm" : "",
                       vm[i].status == CLOISTER_CHECK_MISSING ? "azure.vm" : "");
@@ -588,7 +499,7 @@ static void another_machines_vtpm_is_refused(void **state)
     assert_judged(&e, "binding.report_data tpm.signature",
                   "tpm.nonce tpm.selection tpm.pcr_digest tpm.pcrs");
     e = good();
-    e.ak = e.tpm.signer = tl.rsa2; /* named by runtime data that this hardware covers */
+    e.hcl.ak = e.tpm.signer = tl.rsa2; /* named by runtime data that this hardware covers */
     assert_judged(&e, "", "");
 }
 
@@ -597,12 +508,12 @@ static void runtime_data_that_the_hardware_does_not_cover_name_nobody(void **sta
     struct evidence e = good();
 
     (void)state;
-    e.snp.report_data[31] = 1;
+    e.hcl.covers[31] = 1;
     assert_judged(
         &e, "binding.report_data azure.runtime tpm.key_trusted",
         "azure.key azure.vm tpm.key tpm.signature tpm.nonce tpm.selection tpm.pcr_digest tpm.pcrs");
-    e.snp.report_data[31] = 0;
-    e.snp.report_data[32] = 1; /* behind the hash nothing but zeros */
+    e.hcl.covers[31] = 0;
+    e.hcl.covers[32] = 1; /* behind the hash nothing but zeros */
     assert_judged(&e, "binding.report_data azure.runtime tpm.key_trusted", NULL);
 }
 
@@ -615,7 +526,7 @@ static void hardware_that_is_not_authentic_vouches_for_no_key(void **state)
     char text[4096];
 
     (void)state;
-    e.snp.report_signer = lab.stranger_leaf;
+    e.snp.report_signer = snp_lab.stranger_leaf;
     make(&e, &m);
     hw = appraise(&e, &m, m.policy, &vb);
     assert_false(hw.authentic || hw.bound || hw.measured);
@@ -687,8 +598,8 @@ static void a_report_of_another_privilege_level_is_refused(void **state)
     static struct made m;
 
     (void)state;
-    put32(&e.snp, 0x30,
-          2); /* the guest's own, not the paravisor's: it covers what the guest likes */
+    snp_put32(&e.snp, 0x30,
+              2); /* the guest's own, not the paravisor's: it covers what the guest likes */
     assert_judged(&e, "binding.report_data snp.vmpl azure.key", NULL);
     /* no policy that is read wants another level; what would, still takes no key from it */
     make(&e, &m);
@@ -716,10 +627,10 @@ static void a_policy_may_say_which_keys_the_hardware_may_name(void **state)
         digest[0] ^= (uint8_t)other;
         clo_hex(digest, sizeof digest, hex);
         (void)snprintf(list, sizeof list, "'tpm':{'keys':['%s'],", hex);
-        policy_edit(&e.snp, "'tpm':{", list);
+        snp_policy_edit(&e.snp, "'tpm':{", list);
         assert_judged(&e, other ? "binding.report_data tpm.key_trusted" : "", other ? NULL : "");
         digest[0] ^= (uint8_t)other;
-        e.snp.report_data[31] = 1; /* a key that is listed, and not named */
+        e.hcl.covers[31] = 1; /* a key that is listed, and not named */
         assert_judged(&e, "binding.report_data azure.runtime tpm.key_trusted", NULL);
     }
 }
@@ -764,12 +675,12 @@ static void without_a_policy_authenticity_is_shown_and_nothing_accepted(void **s
 
 static int open_both(void **state)
 {
-    return lab_open(state) | tl_open(state);
+    return snp_lab_open(state) | tl_open(state);
 }
 
 static int close_both(void **state)
 {
-    return lab_close(state) | tl_close(state);
+    return snp_lab_close(state) | tl_close(state);
 }
 
 int main(void)

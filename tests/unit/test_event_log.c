@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include <cmocka.h>
 
-#include "event_lab.h"
+#include "lab/event.h"
 
 static struct event_lab lab;
 static const uint16_t both[] = {CLO_EVENT_SHA256, CLO_EVENT_SHA384, 0};

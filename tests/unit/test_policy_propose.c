@@ -15,15 +15,15 @@
 #include "attest/verdict.h"
 #include "client/policy_propose.h"
 #include "codec/json.h"
-#include "quote_lab.h"
-#include "support/synthetic.h"
+#include "lab/quote.h"
+#include "lab/machine.h"
 
 static struct synthetic *machines;
 static struct cloister_roots *machine_roots;
 
 static int open_all(void **state)
 {
-    return lab_open(state) != 0 || synthetic_new(SYNTHETIC_NOW, &machines) != 0 ||
+    return quote_lab_open(state) != 0 || synthetic_new(SYNTHETIC_NOW, &machines) != 0 ||
            synthetic_roots(machines, &machine_roots) != 0;
 }
 
@@ -31,7 +31,7 @@ static int close_all(void **state)
 {
     cloister_roots_free(machine_roots);
     synthetic_free(machines);
-    return lab_close(state);
+    return quote_lab_close(state);
 }
 
 static struct cloister_policy *parsed(const json_t *doc)
@@ -216,7 +216,8 @@ static void item(struct clo_bundle *b, enum cloister_raw_item what, const struct
     assert_int_equal(clo_bundle_add(b, what, bytes->p, bytes->len), 0);
 }
 
-static void bundle_of(const struct recipe *r, const struct evidence *e, struct clo_bundle *b)
+static void bundle_of(const struct quote_recipe *r, const struct quote_evidence *e,
+                      struct clo_bundle *b)
 {
     *b = (struct clo_bundle){.type = r->sgx ? CLOISTER_RAW_SGX : CLOISTER_RAW_TDX};
     item(b, CLOISTER_ITEM_REPORT, &e->quote);
@@ -225,7 +226,8 @@ static void bundle_of(const struct recipe *r, const struct evidence *e, struct c
 }
 
 /* The policy that is proposed for r's quote, and what is left open when r2's quote is judged by it. */
-static const char *quote_left_open(const struct recipe *r, const struct recipe *r2, json_t **ret)
+static const char *quote_left_open(const struct quote_recipe *r, const struct quote_recipe *r2,
+                                   json_t **ret)
 {
     static char names[4096];
     struct clo_shown *shown = calloc(1, sizeof *shown);
@@ -233,19 +235,19 @@ static const char *quote_left_open(const struct recipe *r, const struct recipe *
     struct cloister_verdict v;
     struct clo_hw_result hw;
     struct clo_bundle b;
-    struct evidence e;
+    struct quote_evidence e;
     json_t *doc = NULL;
 
     assert_non_null(shown);
-    lab_make(r, &e);
+    quote_lab_make(r, &e);
     bundle_of(r, &e, &b);
     assert_int_equal(clo_shown_read_raw(&b, shown), 0);
     assert_int_equal(clo_policy_propose(shown, "n", false, &doc), 0);
     shown_free(shown);
     clo_bundle_clear(&b);
-    lab_clear(&e);
+    quote_lab_clear(&e);
 
-    lab_make(r2, &e);
+    quote_lab_make(r2, &e);
     cloister_policy_free(e.policy);
     e.policy = parsed(doc);
     clo_vb_init(&vb);
@@ -265,7 +267,7 @@ static const char *quote_left_open(const struct recipe *r, const struct recipe *
             strncat(names, " ", sizeof names - strlen(names) - 1);
         strncat(names, cloister_check_name(c->id), sizeof names - strlen(names) - 1);
     }
-    lab_clear(&e);
+    quote_lab_clear(&e);
     if (ret != NULL)
         *ret = doc;
     else
@@ -275,7 +277,7 @@ static const char *quote_left_open(const struct recipe *r, const struct recipe *
 
 static void a_td_is_admitted_by_the_policy_that_pins_it(void **state)
 {
-    struct recipe r = lab_td(4, CLO_QUOTE_BODY_TD10), other = r;
+    struct quote_recipe r = quote_lab_td(4, CLO_QUOTE_BODY_TD10), other = r;
     struct cloister_policy *p = NULL;
     json_t *doc = NULL;
 
@@ -305,11 +307,11 @@ static void what_the_host_chose_for_a_td_is_pinned(void **state)
         const char *check;
     } chosen[] = {
         {TD_CONFIG, "tdx.config"}, {TD_OWNER, "tdx.owner"}, {TD_OWNER_CONFIG, "tdx.owner"}};
-    struct recipe plain = lab_td(4, CLO_QUOTE_BODY_TD10);
+    struct quote_recipe plain = quote_lab_td(4, CLO_QUOTE_BODY_TD10);
 
     (void)state;
     for (size_t i = 0; i < CLO_ARRAY_LEN(chosen); i++) {
-        struct recipe r = plain;
+        struct quote_recipe r = plain;
 
         r.body[chosen[i].at] = 1;
         assert_string_equal(quote_left_open(&r, &r, NULL), "");
@@ -320,30 +322,30 @@ static void what_the_host_chose_for_a_td_is_pinned(void **state)
 
 static void attributes_of_a_td_are_taken_over_but_debugging_is_not(void **state)
 {
-    struct recipe plain = lab_td(5, CLO_QUOTE_BODY_TD15), r = plain;
+    struct quote_recipe plain = quote_lab_td(5, CLO_QUOTE_BODY_TD15), r = plain;
 
     (void)state;
-    put64(r.body + TD_ATTRIBUTES, CLO_TD_PERFMON | CLO_TD_PKS); /* and no SEPT_VE_DISABLE */
+    quote_put64(r.body + TD_ATTRIBUTES, CLO_TD_PERFMON | CLO_TD_PKS); /* and no SEPT_VE_DISABLE */
     assert_string_equal(quote_left_open(&r, &r, NULL), "");
     assert_string_equal(quote_left_open(&plain, &r, NULL), "tdx.attributes");
     r = plain;
-    put64(r.body + TD_ATTRIBUTES, CLO_TD_SEPT_VE_DISABLE | 1);
+    quote_put64(r.body + TD_ATTRIBUTES, CLO_TD_SEPT_VE_DISABLE | 1);
     assert_string_equal(quote_left_open(&r, &r, NULL), "tdx.debug");
 }
 
 /* Whoever wants a platform with open holes has to write that himself. */
 static void a_platform_out_of_date_is_left_to_the_owner(void **state)
 {
-    struct recipe r = lab_td(4, CLO_QUOTE_BODY_TD10);
+    struct quote_recipe r = quote_lab_td(4, CLO_QUOTE_BODY_TD10);
 
     (void)state;
-    edit(r.info, "UpToDate", "OutOfDate");
+    quote_edit(r.info, "UpToDate", "OutOfDate");
     assert_non_null(strstr(quote_left_open(&r, &r, NULL), "quote.tcb"));
 }
 
 static void an_enclave_is_admitted_by_the_policy_that_pins_it(void **state)
 {
-    struct recipe r = lab_enclave(3), other = r;
+    struct quote_recipe r = quote_lab_enclave(3), other = r;
 
     (void)state;
     assert_string_equal(quote_left_open(&r, &r, NULL), "");

@@ -9,14 +9,14 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "event_lab.h"
-#include "quote_lab.h"
+#include "lab/event.h"
+#include "lab/quote.h"
 
 /* Every status that a check ever had in this program. */
 static unsigned seen[512];
 
-static void appraise_made(const struct evidence *e, int64_t now, struct clo_verdict_builder *vb,
-                          struct clo_hw_result *hw)
+static void appraise_made(const struct quote_evidence *e, int64_t now,
+                          struct clo_verdict_builder *vb, struct clo_hw_result *hw)
 {
     clo_vb_init(vb);
     clo_vb_leave_out(vb, 1, CLOISTER_CHECK_BINDING_REPORT_DATA - 1);
@@ -33,14 +33,14 @@ static void appraise_made(const struct evidence *e, int64_t now, struct clo_verd
     }
 }
 
-static void appraise(const struct recipe *r, struct clo_verdict_builder *vb,
+static void appraise(const struct quote_recipe *r, struct clo_verdict_builder *vb,
                      struct clo_hw_result *hw)
 {
-    struct evidence e;
+    struct quote_evidence e;
 
-    lab_make(r, &e);
+    quote_lab_make(r, &e);
     appraise_made(&e, r->now, vb, hw);
-    lab_clear(&e);
+    quote_lab_clear(&e);
 }
 
 static void names_with(const struct clo_verdict_builder *vb, enum cloister_check_status status,
@@ -57,7 +57,7 @@ static void names_with(const struct clo_verdict_builder *vb, enum cloister_check
 }
 
 /* Exactly these checks fail. */
-static void fails(const struct recipe *r, const char *names)
+static void fails(const struct quote_recipe *r, const char *names)
 {
     struct clo_verdict_builder vb;
     struct clo_hw_result hw;
@@ -69,7 +69,7 @@ static void fails(const struct recipe *r, const char *names)
 }
 
 /* Nothing fails, and exactly these are missing. */
-static void lacks(const struct recipe *r, const char *names)
+static void lacks(const struct quote_recipe *r, const char *names)
 {
     struct clo_verdict_builder vb;
     struct clo_hw_result hw;
@@ -82,7 +82,7 @@ static void lacks(const struct recipe *r, const char *names)
     assert_string_equal(got, names);
 }
 
-static void passes(const struct recipe *r)
+static void passes(const struct quote_recipe *r)
 {
     struct clo_verdict_builder vb;
     struct clo_hw_result hw;
@@ -93,7 +93,7 @@ static void passes(const struct recipe *r)
 }
 
 /* What this check says. */
-static struct cloister_check says(const struct recipe *r, enum cloister_check_id id)
+static struct cloister_check says(const struct quote_recipe *r, enum cloister_check_id id)
 {
     struct clo_verdict_builder vb;
     struct clo_hw_result hw;
@@ -106,14 +106,14 @@ static struct cloister_check says(const struct recipe *r, enum cloister_check_id
     return vb.check[0];
 }
 
-static struct recipe td(void)
+static struct quote_recipe td(void)
 {
-    return lab_td(4, CLO_QUOTE_BODY_TD10);
+    return quote_lab_td(4, CLO_QUOTE_BODY_TD10);
 }
 
-static struct recipe td15(void)
+static struct quote_recipe td15(void)
 {
-    return lab_td(5, CLO_QUOTE_BODY_TD15);
+    return quote_lab_td(5, CLO_QUOTE_BODY_TD15);
 }
 
 #define STATUSES(words) \
@@ -123,12 +123,12 @@ static struct recipe td15(void)
 
 static void every_kind_of_quote_passes(void **state)
 {
-    const struct recipe all[] = {lab_enclave(3),
-                                 lab_enclave(4),
-                                 lab_enclave(5),
-                                 lab_td(4, CLO_QUOTE_BODY_TD10),
-                                 lab_td(5, CLO_QUOTE_BODY_TD10),
-                                 lab_td(5, CLO_QUOTE_BODY_TD15)};
+    const struct quote_recipe all[] = {quote_lab_enclave(3),
+                                       quote_lab_enclave(4),
+                                       quote_lab_enclave(5),
+                                       quote_lab_td(4, CLO_QUOTE_BODY_TD10),
+                                       quote_lab_td(5, CLO_QUOTE_BODY_TD10),
+                                       quote_lab_td(5, CLO_QUOTE_BODY_TD15)};
 
     (void)state;
     for (size_t i = 0; i < CLO_ARRAY_LEN(all); i++)
@@ -137,7 +137,7 @@ static void every_kind_of_quote_passes(void **state)
 
 static void the_measurement_is_the_image_and_its_registers(void **state)
 {
-    struct recipe r = td();
+    struct quote_recipe r = td();
     struct clo_verdict_builder vb;
     struct clo_hw_result hw;
     uint8_t want[48] = {0};
@@ -148,7 +148,7 @@ static void the_measurement_is_the_image_and_its_registers(void **state)
     assert_int_equal(clo_hash(CLO_SHA384, parts, 2, want), 0);
     assert_memory_equal(hw.measurement, want, 48);
     assert_true(hw.bound);
-    r = lab_enclave(3);
+    r = quote_lab_enclave(3);
     appraise(&r, &vb, &hw);
     memset(want, 0, sizeof want);
     memset(want, 0xe1, 32);
@@ -159,7 +159,7 @@ static void the_verdict_ends_with_what_ends_first(void **state)
 {
     struct clo_verdict_builder vb;
     struct clo_hw_result hw;
-    struct recipe r = td();
+    struct quote_recipe r = td();
 
     (void)state;
     appraise(&r, &vb, &hw);
@@ -176,7 +176,7 @@ static void the_verdict_ends_with_what_ends_first(void **state)
     r.tcb_to = LAB_NOW + 450;
     appraise(&r, &vb, &hw);
     assert_int_equal(vb.valid_until, LAB_NOW + 450);
-    edit(r.identity, "2026-12-01", "2026-11-18");
+    quote_edit(r.identity, "2026-12-01", "2026-11-18");
     r.now = LAB_NOW - LAB_DAY;
     appraise(&r, &vb, &hw);
     assert_int_equal(vb.valid_until, 1794960000);
@@ -186,7 +186,7 @@ static void the_verdict_ends_with_what_ends_first(void **state)
 
 static void another_kind_of_quote_is_not_read(void **state)
 {
-    struct recipe r = td();
+    struct quote_recipe r = td();
 
     (void)state;
     r.version = 6;
@@ -206,7 +206,7 @@ static void another_kind_of_quote_is_not_read(void **state)
     r.policy[0] = '\0';
     r.no_policy = true;
     fails(&r, "quote.version");
-    r = lab_enclave(4);
+    r = quote_lab_enclave(4);
     r.sgx = false;
     r.no_policy = true;
     fails(&r, "quote.version");
@@ -227,21 +227,21 @@ static void another_kind_of_quote_is_not_read(void **state)
 /* A quote cut anywhere, down to nothing. */
 static void a_shorter_quote_is_not_read(void **state)
 {
-    struct recipe r = td();
+    struct quote_recipe r = td();
     struct clo_verdict_builder vb;
     struct clo_hw_result hw;
-    struct evidence e;
+    struct quote_evidence e;
 
     (void)state;
     r.chain_n = 2;
-    lab_make(&r, &e);
+    quote_lab_make(&r, &e);
     for (size_t n = 0; n < e.quote.len; n += n < 1400 ? 1 : 97) {
         e.in.quote_n = n;
         appraise_made(&e, LAB_NOW, &vb, &hw);
         assert_int_equal(clo_vb_status(&vb, CLOISTER_CHECK_QUOTE_FORMAT), CLOISTER_CHECK_FAIL);
         assert_false(hw.authentic);
     }
-    lab_clear(&e);
+    quote_lab_clear(&e);
 }
 
 /* Every length in the quote, one too much and one too little. */
@@ -251,11 +251,11 @@ static void every_length_has_to_fit(void **state)
     static const size_t at[] = {632, 636 + 128 + 2, 636 + 134 + 448, 636 + 134 + 450 + 32 + 2};
     struct clo_verdict_builder vb;
     struct clo_hw_result hw;
-    struct recipe r = td();
-    struct evidence e;
+    struct quote_recipe r = td();
+    struct quote_evidence e;
 
     (void)state;
-    lab_make(&r, &e);
+    quote_lab_make(&r, &e);
     for (size_t i = 0; i < CLO_ARRAY_LEN(at); i++)
         for (int by = -1; by <= 1; by++) {
             e.quote.p[at[i]] = (uint8_t)(e.quote.p[at[i]] + by);
@@ -268,12 +268,12 @@ static void every_length_has_to_fit(void **state)
     e.quote.p[636 + 128] = 5; /* the outer certification data's type */
     appraise_made(&e, LAB_NOW, &vb, &hw);
     assert_int_equal(clo_vb_status(&vb, CLOISTER_CHECK_QUOTE_FORMAT), CLOISTER_CHECK_FAIL);
-    lab_clear(&e);
+    quote_lab_clear(&e);
 }
 
 static void only_zero_bytes_may_stand_behind_it(void **state)
 {
-    struct recipe r = td();
+    struct quote_recipe r = td();
 
     (void)state;
     r.trailing_n = 3061;
@@ -285,7 +285,7 @@ static void only_zero_bytes_may_stand_behind_it(void **state)
 
 static void another_vendors_enclave_is_refused(void **state)
 {
-    struct recipe r = td();
+    struct quote_recipe r = td();
 
     (void)state;
     r.vendor[15] ^= 1;
@@ -296,22 +296,22 @@ static void another_vendors_enclave_is_refused(void **state)
 
 static void a_chain_comes_in_three_ways(void **state)
 {
-    struct recipe r = td();
+    struct quote_recipe r = td();
 
     (void)state;
     r.chain_n = 2;
     passes(&r);
-    r.chain = LAB_CHAIN_BESIDE;
+    r.chain = QUOTE_CHAIN_BESIDE;
     passes(&r);
     r.chain_n = 3;
     passes(&r);
-    r.chain = LAB_CHAIN_DER;
+    r.chain = QUOTE_CHAIN_DER;
     passes(&r);
 }
 
 static void a_chain_that_is_not_there_is_missing(void **state)
 {
-    struct recipe r = td();
+    struct quote_recipe r = td();
     const char *all =
         "binding.report_data quote.qe_vendor quote.chain_present quote.root quote.chain "
         "quote.chain_dates quote.crl quote.crl_dates quote.revoked quote.pck "
@@ -320,60 +320,60 @@ static void a_chain_that_is_not_there_is_missing(void **state)
         "tdx.attributes tdx.xfam tdx.measurement tdx.config tdx.owner tdx.service_td";
 
     (void)state;
-    r.chain = LAB_CHAIN_NONE;
+    r.chain = QUOTE_CHAIN_NONE;
     lacks(&r, all);
-    r.chain = LAB_CHAIN_PEM;
+    r.chain = QUOTE_CHAIN_PEM;
     r.chain_n = 1;
     lacks(&r, all);
 }
 
 static void a_chain_that_can_not_be_read_is_refused(void **state)
 {
-    struct recipe r = td();
+    struct quote_recipe r = td();
 
     (void)state;
-    r.chain = LAB_CHAIN_GARBAGE;
+    r.chain = QUOTE_CHAIN_GARBAGE;
     fails(&r, "quote.chain_present");
-    r.chain = LAB_CHAIN_PEM;
+    r.chain = QUOTE_CHAIN_PEM;
     r.chain_n = 4;
     fails(&r, "quote.chain_present");
-    r.chain = LAB_CHAIN_DER;
+    r.chain = QUOTE_CHAIN_DER;
     fails(&r, "quote.chain_present");
-    r.chain = LAB_CHAIN_BESIDE;
+    r.chain = QUOTE_CHAIN_BESIDE;
     fails(&r, "quote.chain_present");
 }
 
 static void the_right_names_and_another_root_are_refused(void **state)
 {
-    struct recipe r = td();
+    struct quote_recipe r = td();
 
     (void)state;
-    r.root = lab.stranger; /* pinned; everything comes from the other */
+    r.root = quote_lab.stranger; /* pinned; everything comes from the other */
     fails(&r, "quote.root quote.crl quote.collateral_chain");
     r = td();
-    r.ca_issuer = lab.stranger;
+    r.ca_issuer = quote_lab.stranger;
     fails(&r, "quote.root");
     r = td();
-    r.chain_root = lab.stranger; /* a chain that pretends to end elsewhere */
+    r.chain_root = quote_lab.stranger; /* a chain that pretends to end elsewhere */
     fails(&r, "quote.root");
     r = td();
     r.root_cn = "Intel SGX Root CA ";
     passes(&r);             /* its name is the pinned one's affair */
     r.root_reissued = true; /* another certificate of the same key */
     passes(&r);
-    r.chain_root = lab.stranger;
+    r.chain_root = quote_lab.stranger;
     fails(&r, "quote.root");
-    r.chain_root = lab.root;
+    r.chain_root = quote_lab.root;
     r.no_root = true;
     fails(&r, "quote.root");
 }
 
 static void a_link_by_another_key_or_name_is_refused(void **state)
 {
-    struct recipe r = td();
+    struct quote_recipe r = td();
 
     (void)state;
-    r.leaf_issuer = lab.stranger;
+    r.leaf_issuer = quote_lab.stranger;
     fails(&r, "quote.chain");
     r = td();
     r.ca_cn = "Intel SGX TCB Signing";
@@ -391,7 +391,7 @@ static void a_link_by_another_key_or_name_is_refused(void **state)
 
 static void certificates_have_their_dates(void **state)
 {
-    struct recipe r = td();
+    struct quote_recipe r = td();
 
     (void)state;
     r.leaf_from = LAB_NOW + 1;
@@ -409,7 +409,7 @@ static void certificates_have_their_dates(void **state)
 
 static void lists_are_wanted_from_both_issuers(void **state)
 {
-    struct recipe r = td();
+    struct quote_recipe r = td();
 
     (void)state;
     r.root_crl.none = true;
@@ -418,27 +418,27 @@ static void lists_are_wanted_from_both_issuers(void **state)
     lacks(&r, "quote.crl quote.crl_dates quote.revoked");
     r.root_crl.none = false;
     lacks(&r, "quote.crl quote.crl_dates quote.revoked");
-    edit(r.policy, "'devices'", "'revocation':'if-present','devices'");
+    quote_edit(r.policy, "'devices'", "'revocation':'if-present','devices'");
     passes(&r);
-    r.root_crl.revoked = LAB_SERIAL_CA; /* one that is there has to hold */
+    r.root_crl.revoked = QUOTE_SERIAL_CA; /* one that is there has to hold */
     fails(&r, "quote.revoked");
-    r.root_crl.revoked = LAB_SERIAL_NOBODY;
+    r.root_crl.revoked = QUOTE_SERIAL_NOBODY;
     r.root_crl.to = LAB_NOW;
     fails(&r, "quote.crl_dates");
-    r.root_crl.issuer = lab.stranger;
+    r.root_crl.issuer = quote_lab.stranger;
     r.root_crl.to = LAB_NOW + LAB_DAY;
     fails(&r, "quote.crl");
 }
 
 static void lists_are_their_issuers_own_and_have_dates(void **state)
 {
-    struct recipe r = td();
+    struct quote_recipe r = td();
 
     (void)state;
-    r.root_crl.issuer = lab.ca;
+    r.root_crl.issuer = quote_lab.ca;
     fails(&r, "quote.crl");
     r = td();
-    r.pck_crl.issuer = lab.root;
+    r.pck_crl.issuer = quote_lab.root;
     fails(&r, "quote.crl");
     r = td();
     r.pck_crl.to = LAB_NOW;
@@ -453,18 +453,18 @@ static void lists_are_their_issuers_own_and_have_dates(void **state)
 
 static void whoever_is_revoked_is_refused(void **state)
 {
-    struct recipe r = td();
+    struct quote_recipe r = td();
 
     (void)state;
-    r.root_crl.revoked = LAB_SERIAL_CA;
+    r.root_crl.revoked = QUOTE_SERIAL_CA;
     fails(&r, "quote.revoked");
-    r.root_crl.revoked = LAB_SERIAL_TCB;
+    r.root_crl.revoked = QUOTE_SERIAL_TCB;
     fails(&r, "quote.revoked");
-    r.root_crl.revoked = LAB_SERIAL_PCK; /* not the root's to revoke */
+    r.root_crl.revoked = QUOTE_SERIAL_PCK; /* not the root's to revoke */
     passes(&r);
-    r.pck_crl.revoked = LAB_SERIAL_PCK;
+    r.pck_crl.revoked = QUOTE_SERIAL_PCK;
     fails(&r, "quote.revoked");
-    r.pck_crl.revoked = LAB_SERIAL_CA;
+    r.pck_crl.revoked = QUOTE_SERIAL_CA;
     passes(&r);
 }
 
@@ -472,7 +472,7 @@ static void whoever_is_revoked_is_refused(void **state)
 
 static void the_certificate_names_its_platform_once(void **state)
 {
-    struct recipe r = td();
+    struct quote_recipe r = td();
     static const unsigned needed[] = {2, 3, 4};
 
     (void)state;
@@ -510,12 +510,12 @@ static void the_certificate_names_its_platform_once(void **state)
 
 static void the_extension_is_strict_der(void **state)
 {
-    const struct recipe r = td();
+    const struct quote_recipe r = td();
     struct clo_buf good;
     struct clo_pck pck = {0};
 
     (void)state;
-    lab_pck_extension(&r, &good);
+    quote_lab_pck_extension(&r, &good);
     assert_int_equal(clo_pck_parse(good.p, good.len, &pck), 0);
     assert_memory_equal(pck.component, r.component, 16);
     assert_int_equal(pck.pcesvn, 13);
@@ -530,13 +530,13 @@ static void the_extension_is_strict_der(void **state)
 
 static void each_signature_is_by_its_own_key(void **state)
 {
-    struct recipe r = td();
+    struct quote_recipe r = td();
 
     (void)state;
-    r.qe_signer = lab.stranger;
+    r.qe_signer = quote_lab.stranger;
     fails(&r, "quote.qe_signature");
     r = td();
-    r.quote_signer = lab.stranger;
+    r.quote_signer = quote_lab.stranger;
     fails(&r, "quote.signature");
     r = td();
     r.binding_wrong = true;
@@ -558,20 +558,20 @@ static size_t stride(void)
 /* One bit at a time, all that a signature covers. Collateral is left out: what counts is that something fails. */
 static void every_flipped_bit_that_is_signed_is_refused(void **state)
 {
-    struct recipe all[] = {td(), td15(), lab_enclave(3)};
+    struct quote_recipe all[] = {td(), td15(), quote_lab_enclave(3)};
     struct clo_verdict_builder vb;
     struct clo_hw_result hw;
 
     (void)state;
     for (size_t i = 0; i < CLO_ARRAY_LEN(all); i++) {
-        struct recipe *r = &all[i];
+        struct quote_recipe *r = &all[i];
         const size_t bits = 8 * (48 + (r->version == 5 ? 6 : 0) + r->body_n);
-        struct evidence e;
+        struct quote_evidence e;
         char got[2048];
 
         r->chain_n = 2;
         r->no_info = r->no_identity = r->root_crl.none = r->pck_crl.none = true;
-        lab_make(r, &e);
+        quote_lab_make(r, &e);
         for (size_t b = 0; b < bits; b += stride()) {
             e.quote.p[b / 8] ^= (uint8_t)(1u << (b % 8));
             appraise_made(&e, LAB_NOW, &vb, &hw);
@@ -579,14 +579,14 @@ static void every_flipped_bit_that_is_signed_is_refused(void **state)
             assert_true(!hw.authentic && got[0] != '\0');
             e.quote.p[b / 8] ^= (uint8_t)(1u << (b % 8));
         }
-        lab_clear(&e);
+        quote_lab_clear(&e);
     }
 }
 
 /* What no signature covers: lengths, signatures, certificates, their text. It is refused, or means the same. */
 static void no_other_flipped_bit_changes_what_is_accepted(void **state)
 {
-    struct recipe all[] = {td(), td15(), lab_enclave(3)};
+    struct quote_recipe all[] = {td(), td15(), quote_lab_enclave(3)};
     struct cloister_verdict *v = calloc(1, sizeof *v);
     struct clo_verdict_builder vb;
     struct clo_hw_result hw, first;
@@ -595,9 +595,9 @@ static void no_other_flipped_bit_changes_what_is_accepted(void **state)
     (void)state;
     assert_non_null(v);
     for (size_t i = 0; i < CLO_ARRAY_LEN(all); i++) {
-        struct evidence e;
+        struct quote_evidence e;
 
-        lab_make(&all[i], &e);
+        quote_lab_make(&all[i], &e);
         appraise_made(&e, LAB_NOW, &vb, &first);
         clo_vb_finish(&vb, v);
         assert_int_equal(v->outcome, CLOISTER_VERIFIED);
@@ -612,7 +612,7 @@ static void no_other_flipped_bit_changes_what_is_accepted(void **state)
             }
             e.quote.p[b / 8] ^= (uint8_t)(1u << (b % 8));
         }
-        lab_clear(&e);
+        quote_lab_clear(&e);
     }
     assert_true(accepted < 10); /* one white space of the PEM text for another */
     free(v);
@@ -625,7 +625,7 @@ static void no_other_flipped_bit_changes_what_is_accepted(void **state)
 
 static void collateral_that_is_not_there_is_missing(void **state)
 {
-    struct recipe r = td();
+    struct quote_recipe r = td();
 
     (void)state;
     r.no_info = true;
@@ -643,16 +643,16 @@ static void collateral_that_is_not_there_is_missing(void **state)
 
 static void collateral_is_signed_by_intels_signer(void **state)
 {
-    struct recipe r = td();
+    struct quote_recipe r = td();
 
     (void)state;
-    r.info_signer = lab.stranger;
+    r.info_signer = quote_lab.stranger;
     fails(&r, "quote.collateral_chain");
     r = td();
-    r.identity_signer = lab.stranger;
+    r.identity_signer = quote_lab.stranger;
     fails(&r, "quote.collateral_chain");
     r = td();
-    r.tcb_issuer = lab.ca; /* a PCK authority isn't the root */
+    r.tcb_issuer = quote_lab.ca; /* a PCK authority isn't the root */
     fails(&r, "quote.collateral_chain");
     r = td();
     r.tcb_cn = "Intel SGX PCK Platform CA"; /* of the root, and for something else */
@@ -666,41 +666,41 @@ static void collateral_is_signed_by_intels_signer(void **state)
 /* Behind the signer its root may come along, and nothing else. */
 static void the_signer_comes_alone_or_with_its_root(void **state)
 {
-    struct recipe r = td();
+    struct quote_recipe r = td();
     struct clo_verdict_builder vb;
     struct clo_hw_result hw;
-    struct evidence e;
+    struct quote_evidence e;
 
     (void)state;
     for (size_t i = 0; i < 4; i++) {
         struct clo_collateral *c = &e.collateral;
 
-        lab_make(&r, &e);
+        quote_lab_make(&r, &e);
         for (size_t k = 1; k < (i == 3 ? 3u : 2u); k++) {
             const struct clo_buf *from = i == 1 ? &e.chain[1] : &e.chain[2];
 
             c->collateral_chain[k] = clo_buf_init(CLO_CERT_MAX);
-            app(&c->collateral_chain[k], from->p, i == 2 ? from->len - 1 : from->len);
+            quote_app(&c->collateral_chain[k], from->p, i == 2 ? from->len - 1 : from->len);
             c->collateral_chain_n++;
         }
         appraise_made(&e, r.now, &vb, &hw);
         assert_int_equal(clo_vb_status(&vb, CLOISTER_CHECK_QUOTE_COLLATERAL_CHAIN),
                          i == 0 ? CLOISTER_CHECK_PASS : CLOISTER_CHECK_FAIL);
-        lab_clear(&e);
+        quote_lab_clear(&e);
     }
 }
 
 static void a_changed_byte_of_collateral_is_refused(void **state)
 {
-    const struct recipe r = td();
+    const struct quote_recipe r = td();
     struct clo_verdict_builder vb;
     struct clo_hw_result hw;
-    struct evidence e;
+    struct quote_evidence e;
     struct cloister_verdict *v = calloc(1, sizeof *v);
 
     (void)state;
     assert_non_null(v);
-    lab_make(&r, &e);
+    quote_lab_make(&r, &e);
     for (size_t which = 0; which < 2; which++) {
         struct clo_buf *b = which == 0 ? &e.collateral.tcb_info : &e.collateral.qe_identity;
 
@@ -712,22 +712,22 @@ static void a_changed_byte_of_collateral_is_refused(void **state)
             b->p[i] ^= 1;
         }
     }
-    lab_clear(&e);
+    quote_lab_clear(&e);
     free(v);
 }
 
 static void collateral_has_its_dates(void **state)
 {
-    struct recipe r = td();
+    struct quote_recipe r = td();
 
     (void)state;
-    edit(r.info, "2026-12-01", "2026-11-17");
+    quote_edit(r.info, "2026-12-01", "2026-11-17");
     fails(&r, "quote.collateral_dates");
     r = td();
-    edit(r.identity, "2026-12-01", "2026-11-17");
+    quote_edit(r.identity, "2026-12-01", "2026-11-17");
     fails(&r, "quote.collateral_dates");
     r = td();
-    edit(r.info, "2026-11-01", "2026-11-30");
+    quote_edit(r.info, "2026-11-01", "2026-11-30");
     fails(&r, "quote.collateral_dates");
     r = td();
     r.tcb_to = LAB_NOW;
@@ -736,21 +736,21 @@ static void collateral_has_its_dates(void **state)
 
 static void collateral_is_as_new_as_the_policy_wants(void **state)
 {
-    struct recipe r = td();
+    struct quote_recipe r = td();
 
     (void)state;
-    edit(r.info, "Number':17", "Number':16");
+    quote_edit(r.info, "Number':17", "Number':16");
     fails(&r, "quote.collateral_number");
     r = td();
-    edit(r.identity, "Number':17", "Number':16");
+    quote_edit(r.identity, "Number':17", "Number':16");
     fails(&r, "quote.collateral_number");
-    edit(r.identity, "Number':16", "Number':18");
+    quote_edit(r.identity, "Number':16", "Number':18");
     passes(&r);
 }
 
 static void tcb_info_is_of_this_platform(void **state)
 {
-    struct recipe r = td();
+    struct quote_recipe r = td();
 
     (void)state;
     r.fmspc[5] ^= 1;
@@ -759,21 +759,21 @@ static void tcb_info_is_of_this_platform(void **state)
     r.pceid[0] ^= 1;
     fails(&r, "quote.tcb_info");
     r = td();
-    edit(r.info, "'TDX'", "'SGX'");
+    quote_edit(r.info, "'TDX'", "'SGX'");
     fails(&r, "quote.tcb_info");
     r = td();
-    edit(r.policy, "d3e4", "d3e5");
+    quote_edit(r.policy, "d3e4", "d3e5");
     fails(&r, "quote.tcb_info");
-    edit(r.policy, ",'fmspcs':['00a0b1c2d3e5']", "");
+    quote_edit(r.policy, ",'fmspcs':['00a0b1c2d3e5']", "");
     passes(&r);
 }
 
 static void the_quoting_enclave_is_intels(void **state)
 {
-    struct recipe r = td();
+    struct quote_recipe r = td();
 
     (void)state;
-    edit(r.identity, "'TD_QE'", "'QE'"); /* SGX's */
+    quote_edit(r.identity, "'TD_QE'", "'QE'"); /* SGX's */
     fails(&r, "quote.qe_identity");
     r = td();
     r.qe[SGX_SIGNER] ^= 1;
@@ -793,7 +793,7 @@ static void the_quoting_enclave_is_intels(void **state)
     passes(&r);
     r = td();
     r.qe[SGX_ATTRIBUTES] |= 2; /* debug, and an identity that would let it pass */
-    edit(r.identity, "FBFFFF", "F9FFFF");
+    quote_edit(r.identity, "FBFFFF", "F9FFFF");
     fails(&r, "quote.qe_identity");
 }
 
@@ -807,15 +807,15 @@ static void every_status_is_judged_by_the_policy(void **state)
 
     (void)state;
     for (size_t i = 0; i < CLO_ARRAY_LEN(word); i++) {
-        struct recipe r = lab_enclave(3);
+        struct quote_recipe r = quote_lab_enclave(3);
 
         (void)snprintf(to, sizeof to, "'tcbStatus':'%s'", word[i]);
-        edit(r.info, "'tcbStatus':'UpToDate'", to);
+        quote_edit(r.info, "'tcbStatus':'UpToDate'", to);
         fails(&r, "quote.tcb");
         assert_string_equal(says(&r, CLOISTER_CHECK_QUOTE_TCB).actual, word[i]);
         (void)snprintf(text, sizeof text, "'min_evaluation_number':17,'statuses':['UpToDate','%s']",
                        word[i]);
-        edit(r.policy, "'min_evaluation_number':17", text);
+        quote_edit(r.policy, "'min_evaluation_number':17", text);
         passes(&r);
     }
 }
@@ -827,20 +827,21 @@ static void no_policy_admits_revoked_or_unknown_levels(void **state)
 
     (void)state;
     for (size_t i = 0; i < CLO_ARRAY_LEN(word); i++) {
-        struct recipe r = td();
+        struct quote_recipe r = td();
 
         (void)snprintf(to, sizeof to, "'tcbStatus':'%s'", word[i]);
-        edit(r.policy, STATUSES("'UpToDate','OutOfDate','SWHardeningNeeded','ConfigurationNeeded',"
-                                "'OutOfDateConfigurationNeeded','TDRelaunchAdvised'"));
-        edit_after(r.info, "'pcesvn':13", "'tcbStatus':'UpToDate'", to);
+        quote_edit(r.policy,
+                   STATUSES("'UpToDate','OutOfDate','SWHardeningNeeded','ConfigurationNeeded',"
+                            "'OutOfDateConfigurationNeeded','TDRelaunchAdvised'"));
+        quote_edit_after(r.info, "'pcesvn':13", "'tcbStatus':'UpToDate'", to);
         fails(&r, "quote.tcb");
         r.no_policy = true;
         assert_int_equal(says(&r, CLOISTER_CHECK_QUOTE_TCB).status, CLOISTER_CHECK_FAIL);
         r = td();
-        edit(r.identity, "'tcbStatus':'UpToDate'", to);
+        quote_edit(r.identity, "'tcbStatus':'UpToDate'", to);
         fails(&r, "quote.qe_tcb quote.tcb");
         r = td();
-        edit_after(r.info, "'TDX_01'", "'tcbStatus':'UpToDate'", to);
+        quote_edit_after(r.info, "'TDX_01'", "'tcbStatus':'UpToDate'", to);
         fails(&r, "quote.tcb tdx.module_tcb");
     }
 }
@@ -848,7 +849,7 @@ static void no_policy_admits_revoked_or_unknown_levels(void **state)
 /* The first level that the platform reaches in every component. */
 static void the_first_level_that_fits_is_chosen(void **state)
 {
-    struct recipe r = lab_enclave(3);
+    struct quote_recipe r = quote_lab_enclave(3);
 
     (void)state;
     r.component[0] = 4;
@@ -860,7 +861,7 @@ static void the_first_level_that_fits_is_chosen(void **state)
     r.component[1] = 1;
     fails(&r, "quote.tcb");
     assert_string_equal(says(&r, CLOISTER_CHECK_QUOTE_TCB).actual, "");
-    r = lab_enclave(3);
+    r = quote_lab_enclave(3);
     r.pcesvn = 12;
     assert_string_equal(says(&r, CLOISTER_CHECK_QUOTE_TCB).actual, "OutOfDate");
     r.pcesvn = 4;
@@ -871,7 +872,7 @@ static void the_first_level_that_fits_is_chosen(void **state)
 
 static void a_tds_components_count_as_well(void **state)
 {
-    struct recipe r = td();
+    struct quote_recipe r = td();
 
     (void)state;
     r.body[TD_SVN + 2] = 1; /* microcode: the second level's */
@@ -906,10 +907,10 @@ static void an_out_of_date_part_makes_the_whole_out_of_date(void **state)
 
     (void)state;
     for (size_t i = 0; i < CLO_ARRAY_LEN(from_to); i++) {
-        struct recipe r = td();
+        struct quote_recipe r = td();
 
         (void)snprintf(to, sizeof to, "'tcbStatus':'%s'", from_to[i][0]);
-        edit_after(r.info, "'pcesvn':13", "'tcbStatus':'UpToDate'", to);
+        quote_edit_after(r.info, "'pcesvn':13", "'tcbStatus':'UpToDate'", to);
         r.qe[SGX_SVN] = 3;
         assert_string_equal(says(&r, CLOISTER_CHECK_QUOTE_TCB).actual, from_to[i][1]);
         assert_string_equal(says(&r, CLOISTER_CHECK_QUOTE_QE_TCB).actual, "OutOfDate");
@@ -922,12 +923,12 @@ static void an_out_of_date_part_makes_the_whole_out_of_date(void **state)
 
 static void each_part_has_its_own_level_accepted(void **state)
 {
-    struct recipe r = td();
+    struct quote_recipe r = td();
 
     (void)state;
     r.qe[SGX_SVN] = 3;
     fails(&r, "quote.qe_tcb quote.tcb");
-    edit(r.policy, STATUSES("'UpToDate','OutOfDate'"));
+    quote_edit(r.policy, STATUSES("'UpToDate','OutOfDate'"));
     passes(&r);
     assert_string_equal(says(&r, CLOISTER_CHECK_QUOTE_ADVISORIES).actual, "INTEL-SA-00004");
     r.qe[SGX_SVN] = 1; /* below every level */
@@ -935,7 +936,7 @@ static void each_part_has_its_own_level_accepted(void **state)
     r = td();
     r.body[TD_SVN] = 3;
     fails(&r, "quote.tcb tdx.module_tcb");
-    edit(r.policy, STATUSES("'UpToDate','OutOfDate'"));
+    quote_edit(r.policy, STATUSES("'UpToDate','OutOfDate'"));
     passes(&r);
     assert_string_equal(says(&r, CLOISTER_CHECK_QUOTE_ADVISORIES).actual, "INTEL-SA-00003");
     r.body[TD_SVN] = 1;
@@ -944,7 +945,7 @@ static void each_part_has_its_own_level_accepted(void **state)
 
 static void the_module_is_intels(void **state)
 {
-    struct recipe r = td();
+    struct quote_recipe r = td();
 
     (void)state;
     r.body[TD_SIGNER] = 1;
@@ -952,29 +953,30 @@ static void the_module_is_intels(void **state)
     r = td();
     r.body[TD_SEAM_ATTRIBUTES] = 1;
     fails(&r, "tdx.module");
-    edit_after(r.info, "'TDX_01'", "FFFFFFFFFFFFFFFF", "0000000000000000"); /* not even then */
+    quote_edit_after(r.info, "'TDX_01'", "FFFFFFFFFFFFFFFF",
+                     "0000000000000000"); /* not even then */
     fails(&r, "tdx.module");
     r = td();
     r.body[TD_SVN + 1] = 2; /* a version that has no identity */
     fails(&r, "quote.tcb tdx.module");
-    edit(r.info, "TDX_01", "tdx_02");
+    quote_edit(r.info, "TDX_01", "tdx_02");
     fails(&r, "quote.collateral"); /* Intel writes it in upper case */
     r = td();
     r.body[TD_SVN + 1] = 0x1a;
-    edit(r.info, "TDX_01", "TDX_1a");
+    quote_edit(r.info, "TDX_01", "TDX_1a");
     passes(&r);
 }
 
 /* TD 1.5: started by an old module, and the new one runs. */
 static void a_td_may_be_advised_to_start_anew(void **state)
 {
-    struct recipe r = td15();
+    struct quote_recipe r = td15();
 
     (void)state;
     r.body[TD_SVN] = 3;
     assert_string_equal(says(&r, CLOISTER_CHECK_QUOTE_TCB).actual, "TDRelaunchAdvised");
     fails(&r, "quote.tcb tdx.module_tcb");
-    edit(r.policy, STATUSES("'UpToDate','TDRelaunchAdvised'"));
+    quote_edit(r.policy, STATUSES("'UpToDate','TDRelaunchAdvised'"));
     passes(&r);
     r.body[TD_SVN2] = 3; /* but not if the module that runs is as old */
     fails(&r, "quote.tcb tdx.module_tcb");
@@ -991,8 +993,8 @@ static void a_td_may_be_advised_to_start_anew(void **state)
 
     r = td15();
     r.body[TD_SVN] = 3;
-    edit_after(r.info, "'pcesvn':13", "'tcbStatus':'UpToDate'",
-               "'tcbStatus':'ConfigurationNeeded'");
+    quote_edit_after(r.info, "'pcesvn':13", "'tcbStatus':'UpToDate'",
+                     "'tcbStatus':'ConfigurationNeeded'");
     assert_string_equal(says(&r, CLOISTER_CHECK_QUOTE_TCB).actual,
                         "TDRelaunchAdvisedConfigurationNeeded");
     r.qe[SGX_SVN] = 3; /* an old quoting enclave can't be helped by that */
@@ -1001,7 +1003,7 @@ static void a_td_may_be_advised_to_start_anew(void **state)
     r.body[TD_SVN] = 3;
     r.component[0] = 4; /* nor an old platform */
     assert_string_equal(says(&r, CLOISTER_CHECK_QUOTE_TCB).actual, "OutOfDate");
-    r = lab_td(5, CLO_QUOTE_BODY_TD10);
+    r = quote_lab_td(5, CLO_QUOTE_BODY_TD10);
     r.body[TD_SVN] = 3;
     assert_string_equal(says(&r, CLOISTER_CHECK_QUOTE_TCB).actual, "OutOfDate");
 }
@@ -1009,10 +1011,10 @@ static void a_td_may_be_advised_to_start_anew(void **state)
 /* The module that runs now can be an older one, too: updating a module under a running TD goes in both directions. */
 static void the_module_that_runs_now_is_judged_as_well(void **state)
 {
-    struct recipe r = td15();
+    struct quote_recipe r = td15();
 
     (void)state;
-    edit(r.policy, STATUSES("'UpToDate','TDRelaunchAdvised'"));
+    quote_edit(r.policy, STATUSES("'UpToDate','TDRelaunchAdvised'"));
     r.body[TD_SVN2] = 3;
     fails(&r, "quote.tcb tdx.module_tcb");
     assert_string_equal(says(&r, CLOISTER_CHECK_QUOTE_TCB).actual, "OutOfDate");
@@ -1036,29 +1038,29 @@ static void the_module_that_runs_now_is_judged_as_well(void **state)
     fails(&r, "quote.tcb");
 
     r = td15(); /* the second level of the module is revoked */
-    edit(r.policy, STATUSES("'UpToDate','OutOfDate','TDRelaunchAdvised'"));
-    edit_after(r.info, "'TDX_01'", "'OutOfDate'", "'Revoked'");
+    quote_edit(r.policy, STATUSES("'UpToDate','OutOfDate','TDRelaunchAdvised'"));
+    quote_edit_after(r.info, "'TDX_01'", "'OutOfDate'", "'Revoked'");
     r.body[TD_SVN2] = 3;
     fails(&r, "quote.tcb tdx.module_tcb");
 
     r = td15(); /* the worse of two levels counts, whichever comes first */
-    edit(r.policy, STATUSES("'UpToDate','OutOfDate','TDRelaunchAdvised'"));
-    edit(r.info, "'UpToDate'},{'tcb':{'sgx", "'Revoked'},{'tcb':{'sgx");
+    quote_edit(r.policy, STATUSES("'UpToDate','OutOfDate','TDRelaunchAdvised'"));
+    quote_edit(r.info, "'UpToDate'},{'tcb':{'sgx", "'Revoked'},{'tcb':{'sgx");
     fails(&r, "quote.tcb");
     r.body[TD_SVN2 + 2] = 1;
     fails(&r, "quote.tcb");
     assert_string_equal(says(&r, CLOISTER_CHECK_QUOTE_TCB).actual, "Revoked");
 
     r = td15(); /* a module without an identity, and then one that has one */
-    edit(r.policy, STATUSES("'UpToDate','TDRelaunchAdvised'"));
+    quote_edit(r.policy, STATUSES("'UpToDate','TDRelaunchAdvised'"));
     r.body[TD_SVN + 1] = 0;
     passes(&r);
     r.body[TD_SVN2] = 3;
     fails(&r, "quote.tcb tdx.module_tcb");
 
     r = td15(); /* starting anew helps only with a module that is up to date itself */
-    edit(r.policy, STATUSES("'UpToDate','TDRelaunchAdvised'"));
-    edit_after(r.info, "'TDX_01'", "'UpToDate'", "'OutOfDate'");
+    quote_edit(r.policy, STATUSES("'UpToDate','TDRelaunchAdvised'"));
+    quote_edit_after(r.info, "'TDX_01'", "'UpToDate'", "'OutOfDate'");
     r.body[TD_SVN] = 3;
     fails(&r, "quote.tcb tdx.module_tcb");
 }
@@ -1066,32 +1068,32 @@ static void the_module_that_runs_now_is_judged_as_well(void **state)
 /* Intel gives modules and quoting enclaves three statuses; another one isn't known, whatever the policy accepts of platforms. */
 static void a_quoting_enclave_has_one_of_three_statuses(void **state)
 {
-    struct recipe r = td();
+    struct quote_recipe r = td();
 
     (void)state;
-    edit(r.policy, STATUSES("'UpToDate','OutOfDate','SWHardeningNeeded'"));
-    edit(r.identity, "'tcbStatus':'UpToDate'", "'tcbStatus':'SWHardeningNeeded'");
+    quote_edit(r.policy, STATUSES("'UpToDate','OutOfDate','SWHardeningNeeded'"));
+    quote_edit(r.identity, "'tcbStatus':'UpToDate'", "'tcbStatus':'SWHardeningNeeded'");
     fails(&r, "quote.qe_tcb quote.tcb");
 }
 
 static void open_advisories_are_accepted_by_name(void **state)
 {
-    struct recipe r = lab_enclave(3);
+    struct quote_recipe r = quote_lab_enclave(3);
 
     (void)state;
     r.component[0] = 4;
-    edit(r.policy, STATUSES("'UpToDate','OutOfDate'"));
+    quote_edit(r.policy, STATUSES("'UpToDate','OutOfDate'"));
     passes(&r);
-    edit(r.policy, "'fmspcs'", "'advisories':['INTEL-SA-00001','INTEL-SA-00002'],'fmspcs'");
+    quote_edit(r.policy, "'fmspcs'", "'advisories':['INTEL-SA-00001','INTEL-SA-00002'],'fmspcs'");
     passes(&r);
-    edit(r.policy, ",'INTEL-SA-00002'", "");
+    quote_edit(r.policy, ",'INTEL-SA-00002'", "");
     fails(&r, "quote.advisories");
     r.component[0] = 5;
     passes(&r);
     r.component[1] = 0;
     fails(&r, "quote.tcb quote.advisories");
-    r = lab_enclave(3);
-    edit(r.policy, "'fmspcs'", "'advisories':[],'fmspcs'");
+    r = quote_lab_enclave(3);
+    quote_edit(r.policy, "'fmspcs'", "'advisories':[],'fmspcs'");
     passes(&r);
     r.fmspc[0] ^= 1;
     assert_int_equal(says(&r, CLOISTER_CHECK_QUOTE_ADVISORIES).status, CLOISTER_CHECK_MISSING);
@@ -1161,9 +1163,9 @@ static void tcb_info_is_read_strictly(void **state)
 
     (void)state;
     for (size_t i = 0; i < CLO_ARRAY_LEN(edits); i++) {
-        struct recipe r = td();
+        struct quote_recipe r = td();
 
-        edit(r.info, edits[i][0], edits[i][1]);
+        quote_edit(r.info, edits[i][0], edits[i][1]);
         fails(&r, "quote.collateral");
     }
 }
@@ -1183,9 +1185,9 @@ static void what_intel_may_add_is_no_fault(void **state)
 
     (void)state;
     for (size_t i = 0; i < CLO_ARRAY_LEN(edits); i++) {
-        struct recipe r = td();
+        struct quote_recipe r = td();
 
-        edit(r.info, edits[i][0], edits[i][1]);
+        quote_edit(r.info, edits[i][0], edits[i][1]);
         passes(&r);
     }
 }
@@ -1209,9 +1211,9 @@ static void qe_identity_is_read_strictly(void **state)
 
     (void)state;
     for (size_t i = 0; i < CLO_ARRAY_LEN(edits); i++) {
-        struct recipe r = td();
+        struct quote_recipe r = td();
 
-        edit(r.identity, edits[i][0], edits[i][1]);
+        quote_edit(r.identity, edits[i][0], edits[i][1]);
         fails(&r, "quote.collateral");
     }
 }
@@ -1235,7 +1237,7 @@ static void the_answer_has_one_object_and_one_signature(void **state)
         " { \"tcbInfo\" :\n%s , \"signature\" : \"%s\" }\n",
         "{\"tcbInfo\":%s,\"signature\":\"%s\",\"new\":{\"tcbInfo\":{}}}",
     };
-    struct recipe r = td();
+    struct quote_recipe r = td();
 
     (void)state;
     for (size_t i = 0; i < CLO_ARRAY_LEN(bad); i++) {
@@ -1250,7 +1252,7 @@ static void the_answer_has_one_object_and_one_signature(void **state)
 
 static void a_module_is_named_once(void **state)
 {
-    struct recipe r = td();
+    struct quote_recipe r = td();
     char *at = strstr(r.info, "'tdxModuleIdentities':[");
     char one[2048], twice[4200];
     const char *end = strstr(at, "]}],");
@@ -1259,9 +1261,9 @@ static void a_module_is_named_once(void **state)
     at += strlen("'tdxModuleIdentities':[");
     (void)snprintf(one, sizeof one, "%.*s", (int)(end + 2 - at), at);
     (void)snprintf(twice, sizeof twice, "%s,%s", one, one);
-    edit(r.info, one, twice);
+    quote_edit(r.info, one, twice);
     fails(&r, "quote.collateral");
-    edit(r.info, "TDX_01", "TDX_03");
+    quote_edit(r.info, "TDX_01", "TDX_03");
     passes(&r);
 }
 
@@ -1271,7 +1273,7 @@ static void a_td_under_debug_is_refused(void **state)
 {
     (void)state;
     for (unsigned bit = 0; bit < 8; bit++) {
-        struct recipe r = td();
+        struct quote_recipe r = td();
 
         r.body[TD_ATTRIBUTES] = (uint8_t)(1u << bit);
         fails(&r, "tdx.debug");
@@ -1290,53 +1292,53 @@ static void attributes_are_the_policys(void **state)
 
     (void)state;
     for (unsigned bit = 8; bit < 64; bit++) {
-        struct recipe r = td();
+        struct quote_recipe r = td();
 
-        put64(r.body + TD_ATTRIBUTES, UINT64_C(1) << bit | 0x10000000);
+        quote_put64(r.body + TD_ATTRIBUTES, UINT64_C(1) << bit | 0x10000000);
         if (bit == 28)
             passes(&r);
         else
             fails(&r, "tdx.attributes");
     }
     for (size_t i = 0; i < CLO_ARRAY_LEN(known); i++) {
-        struct recipe r = td();
+        struct quote_recipe r = td();
 
-        put64(r.body + TD_ATTRIBUTES, UINT64_C(1) << known[i].bit | 0x10000000);
+        quote_put64(r.body + TD_ATTRIBUTES, UINT64_C(1) << known[i].bit | 0x10000000);
         (void)snprintf(to, sizeof to, "'tdx':{'allow_attributes':['%s'],", known[i].word);
-        edit(r.policy, "'tdx':{", to);
+        quote_edit(r.policy, "'tdx':{", to);
         passes(&r);
-        put64(r.body + TD_ATTRIBUTES, UINT64_C(1) << known[i].bit);
+        quote_put64(r.body + TD_ATTRIBUTES, UINT64_C(1) << known[i].bit);
         fails(&r, "tdx.attributes"); /* without SEPT_VE_DISABLE */
-        edit(r.policy, "'tdx':{", "'tdx':{'allow_sept_ve':true,");
+        quote_edit(r.policy, "'tdx':{", "'tdx':{'allow_sept_ve':true,");
         passes(&r);
     }
 }
 
 static void features_are_what_architecture_and_policy_allow(void **state)
 {
-    struct recipe r = td();
+    struct quote_recipe r = td();
 
     (void)state;
     for (unsigned bit = 0; bit < 64; bit++) {
-        put64(r.body + TD_XFAM, UINT64_C(1) << bit | (bit > 1 ? 3 : 0));
+        quote_put64(r.body + TD_XFAM, UINT64_C(1) << bit | (bit > 1 ? 3 : 0));
         if (bit > 1 && (UINT64_C(0x6dbe7) >> bit & 1) != 0)
             passes(&r);
         else
             fails(&r, "tdx.xfam");
     }
-    edit(r.policy, "'tdx':{", "'tdx':{'allow_xfam':'0000000000000007',");
-    put64(r.body + TD_XFAM, 7);
+    quote_edit(r.policy, "'tdx':{", "'tdx':{'allow_xfam':'0000000000000007',");
+    quote_put64(r.body + TD_XFAM, 7);
     passes(&r);
-    put64(r.body + TD_XFAM, 3);
+    quote_put64(r.body + TD_XFAM, 3);
     passes(&r);
-    put64(r.body + TD_XFAM, 0x23);
+    quote_put64(r.body + TD_XFAM, 0x23);
     fails(&r, "tdx.xfam");
 }
 
 static void an_image_is_all_five_values(void **state)
 {
     static const size_t at[] = {TD_MRTD, TD_RTMR, TD_RTMR + 48, TD_RTMR + 96, TD_RTMR + 144};
-    struct recipe r;
+    struct quote_recipe r;
 
     (void)state;
     for (size_t i = 0; i < CLO_ARRAY_LEN(at); i++) {
@@ -1346,9 +1348,9 @@ static void an_image_is_all_five_values(void **state)
     }
     /* the parts of two images don't make a third */
     r = td();
-    edit(r.policy, "'images':[",
-         "'images':[{'mrtd':'" HEX48("c0") "','rtmr0':'" HEX48("c1") "','rtmr1':'" HEX48(
-             "c2") "','rtmr2':'" HEX48("c3") "','rtmr3':'" HEX48("c4") "'},");
+    quote_edit(r.policy, "'images':[",
+               "'images':[{'mrtd':'" HEX48("c0") "','rtmr0':'" HEX48("c1") "','rtmr1':'" HEX48(
+                   "c2") "','rtmr2':'" HEX48("c3") "','rtmr3':'" HEX48("c4") "'},");
     passes(&r);
     memset(r.body + TD_MRTD, 0xc0, 48);
     fails(&r, "tdx.measurement");
@@ -1369,12 +1371,12 @@ static void ids_are_zero_or_listed(void **state)
 
     (void)state;
     for (size_t i = 0; i < CLO_ARRAY_LEN(of); i++) {
-        struct recipe r = td15();
+        struct quote_recipe r = td15();
 
         memset(r.body + of[i].at, 0x77, 48);
         fails(&r, of[i].fails);
         (void)snprintf(to, sizeof to, "'tdx':{'%s':['" HEX48("77") "'],", of[i].list);
-        edit(r.policy, "'tdx':{", to);
+        quote_edit(r.policy, "'tdx':{", to);
         passes(&r);
         memset(r.body + of[i].at, 0, 48);
         if (of[i].at == TD_SERVICE)
@@ -1386,7 +1388,7 @@ static void ids_are_zero_or_listed(void **state)
 
 static void the_report_data_is_the_expected_one(void **state)
 {
-    struct recipe r = td();
+    struct quote_recipe r = td();
 
     (void)state;
     for (size_t i = 0; i < 64; i += 7) {
@@ -1395,11 +1397,11 @@ static void the_report_data_is_the_expected_one(void **state)
         fails(&r, "binding.report_data");
     }
     r = td();
-    r.data = LAB_DATA_NONE;
+    r.data = QUOTE_DATA_NONE;
     lacks(&r, "binding.report_data");
-    r.data = LAB_DATA_ANY;
+    r.data = QUOTE_DATA_ANY;
     passes(&r);
-    r = lab_enclave(3);
+    r = quote_lab_enclave(3);
     r.report_data[63] ^= 1;
     fails(&r, "binding.report_data");
 }
@@ -1408,14 +1410,14 @@ static void an_event_log_has_to_replay(void **state)
 {
     static const uint16_t algs[] = {CLO_EVENT_SHA384, 0};
     static struct event_lab log;
-    struct recipe r = td();
+    struct quote_recipe r = td();
 
     (void)state;
-    edit(r.policy, "'tdx':{", "'tdx':{'event_log':'required',");
+    quote_edit(r.policy, "'tdx':{", "'tdx':{'event_log':'required',");
     lacks(&r, "tdx.event_log");
     el_start(&log, algs);
     memset(r.body + TD_RTMR, 0, 192);
-    edit(r.policy, HEX48("b3"), HEX48("00"));
+    quote_edit(r.policy, HEX48("b3"), HEX48("00"));
     for (unsigned i = 0; i < 3; i++) {
         char from[97], to[97];
 
@@ -1424,7 +1426,7 @@ static void an_event_log_has_to_replay(void **state)
         for (size_t k = 0; k < 48; k++)
             (void)snprintf(from + 2 * k, 3, "b%u", i);
         clo_hex(r.body + TD_RTMR + 48 * i, 48, to);
-        edit(r.policy, from, to);
+        quote_edit(r.policy, from, to);
     }
     r.event_log = log.p;
     r.event_log_n = log.n;
@@ -1447,7 +1449,7 @@ static void an_event_log_has_to_replay(void **state)
 
 static void an_enclave_under_debug_is_refused(void **state)
 {
-    struct recipe r = lab_enclave(3);
+    struct quote_recipe r = quote_lab_enclave(3);
 
     (void)state;
     r.body[SGX_ATTRIBUTES] |= 2;
@@ -1464,7 +1466,7 @@ static void an_enclaves_attributes_are_the_policys(void **state)
 
     (void)state;
     for (unsigned bit = 3; bit < 64; bit++) {
-        struct recipe r = lab_enclave(3);
+        struct quote_recipe r = quote_lab_enclave(3);
 
         r.body[SGX_ATTRIBUTES + bit / 8] |= (uint8_t)(1u << (bit % 8));
         fails(&r, "sgx.attributes");
@@ -1472,12 +1474,12 @@ static void an_enclaves_attributes_are_the_policys(void **state)
             if (known[i].bit != bit)
                 continue;
             (void)snprintf(to, sizeof to, "'sgx':{'allow_attributes':['%s'],", known[i].word);
-            edit(r.policy, "'sgx':{", to);
+            quote_edit(r.policy, "'sgx':{", to);
             passes(&r);
         }
     }
     for (unsigned i = 0; i < 2; i++) {
-        struct recipe r = lab_enclave(3);
+        struct quote_recipe r = quote_lab_enclave(3);
 
         r.body[SGX_ATTRIBUTES + 8 * i] ^= 1; /* not initialised; without x87 */
         fails(&r, "sgx.attributes");
@@ -1491,10 +1493,10 @@ static void an_enclave_has_no_configuration_of_the_hosts(void **state)
 
     (void)state;
     for (size_t i = 0; i < CLO_ARRAY_LEN(at); i++) {
-        struct recipe r = lab_enclave(3);
+        struct quote_recipe r = quote_lab_enclave(3);
 
         r.body[SGX_ATTRIBUTES] |= 0x80;
-        edit(r.policy, "'sgx':{", "'sgx':{'allow_attributes':['kss'],");
+        quote_edit(r.policy, "'sgx':{", "'sgx':{'allow_attributes':['kss'],");
         passes(&r);
         r.body[at[i]] = 1;
         fails(&r, "sgx.attributes");
@@ -1503,24 +1505,24 @@ static void an_enclave_has_no_configuration_of_the_hosts(void **state)
 
 static void an_enclave_is_pinned_by_itself_or_its_signer(void **state)
 {
-    struct recipe r = lab_enclave(3);
+    struct quote_recipe r = quote_lab_enclave(3);
 
     (void)state;
     r.body[SGX_ENCLAVE + 31] ^= 1; /* each list that is there has to hold */
     fails(&r, "sgx.measurement");
-    edit(r.policy, "'enclaves':['" X16("e1") X16("e1") "'],", "");
+    quote_edit(r.policy, "'enclaves':['" X16("e1") X16("e1") "'],", "");
     passes(&r);
     r.body[SGX_SIGNER] ^= 1;
     fails(&r, "sgx.measurement");
-    r = lab_enclave(3);
+    r = quote_lab_enclave(3);
     r.body[SGX_PRODUCT] ^= 1;
     fails(&r, "sgx.isv");
-    r = lab_enclave(3);
+    r = quote_lab_enclave(3);
     r.body[SGX_SVN] = 2;
     fails(&r, "sgx.isv");
     r.body[SGX_SVN] = 9;
     passes(&r);
-    edit(r.policy, "'signers':['" X16("51") X16("51") "'],'product_id':7,'min_svn':3,", "");
+    quote_edit(r.policy, "'signers':['" X16("51") X16("51") "'],'product_id':7,'min_svn':3,", "");
     r.body[SGX_SVN] = 0;
     passes(&r);
 }
@@ -1529,22 +1531,22 @@ static void an_enclave_is_pinned_by_itself_or_its_signer(void **state)
 
 static void without_a_policy_only_what_needs_none_is_judged(void **state)
 {
-    struct recipe r = td();
+    struct quote_recipe r = td();
 
     (void)state;
     r.no_policy = true;
     lacks(&r, "quote.collateral_number quote.qe_tcb quote.tcb quote.advisories tdx.module_tcb "
               "tdx.attributes tdx.xfam tdx.measurement tdx.config tdx.owner tdx.service_td "
               "tdx.event_log");
-    r = lab_enclave(3);
+    r = quote_lab_enclave(3);
     r.no_policy = true;
     lacks(&r, "quote.collateral_number quote.qe_tcb quote.tcb quote.advisories sgx.attributes "
               "sgx.measurement sgx.isv");
     r = td();
     r.no_policy = true;
-    r.leaf_issuer = lab.stranger;
-    put64(r.body + TD_XFAM, 0);
-    put64(r.body + TD_ATTRIBUTES, UINT64_C(1) << 40);
+    r.leaf_issuer = quote_lab.stranger;
+    quote_put64(r.body + TD_XFAM, 0);
+    quote_put64(r.body + TD_ATTRIBUTES, UINT64_C(1) << 40);
     fails(&r, "quote.chain tdx.attributes tdx.xfam");
 }
 
@@ -1558,16 +1560,16 @@ static void no_claim_of_a_forged_quote_passes(void **state)
         CLOISTER_CHECK_TDX_XFAM,        CLOISTER_CHECK_TDX_MEASUREMENT,
         CLOISTER_CHECK_TDX_CONFIG,      CLOISTER_CHECK_TDX_OWNER,
         CLOISTER_CHECK_TDX_SERVICE_TD,  CLOISTER_CHECK_BINDING_REPORT_DATA};
-    struct recipe forged[] = {td(), td(), td(), td(), td()};
+    struct quote_recipe forged[] = {td(), td(), td(), td(), td()};
     struct clo_verdict_builder vb;
     struct clo_hw_result hw;
 
     (void)state;
-    forged[0].quote_signer = lab.stranger;
-    forged[1].qe_signer = lab.stranger;
+    forged[0].quote_signer = quote_lab.stranger;
+    forged[1].qe_signer = quote_lab.stranger;
     forged[2].binding_wrong = true;
-    forged[3].leaf_issuer = lab.stranger;
-    forged[4].ca_issuer = lab.stranger;
+    forged[3].leaf_issuer = quote_lab.stranger;
+    forged[4].ca_issuer = quote_lab.stranger;
     for (size_t i = 0; i < CLO_ARRAY_LEN(forged); i++) {
         appraise(&forged[i], &vb, &hw);
         assert_false(hw.authentic || hw.bound || hw.measured);
@@ -1669,5 +1671,5 @@ int main(void)
         cmocka_unit_test(every_check_has_been_seen_in_every_status),
     };
 
-    return cmocka_run_group_tests_name("quote", tests, lab_open, lab_close);
+    return cmocka_run_group_tests_name("quote", tests, quote_lab_open, quote_lab_close);
 }

@@ -7,8 +7,8 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-#include "event_lab.h"
-#include "tpm_lab.h"
+#include "lab/event.h"
+#include "lab/tpm.h"
 
 static struct event_lab elog;
 
@@ -721,7 +721,7 @@ static void chain_make(struct chain *c, const struct tl_cert *leaf, const struct
     assert_int_equal(clo_cert_parse(c->root_der.p, c->root_der.len, &c->root), 0);
     c->roots.tpm[0] = (struct clo_root){c->root_der.p, c->root_der.len, c->root};
     c->roots.tpms = 1;
-    c->now = TL_NOW;
+    c->now = LAB_NOW;
 }
 
 static void chain_clear(struct chain *c)
@@ -738,8 +738,8 @@ static struct tl_cert good_leaf(void)
                             .issuer = "TPM CA",
                             .key = tl.rsa,
                             .signer = tl.ca,
-                            .from = TL_NOW - TL_DAY,
-                            .to = TL_NOW + TL_DAY};
+                            .from = LAB_NOW - LAB_DAY,
+                            .to = LAB_NOW + LAB_DAY};
 }
 
 static struct tl_cert good_ca(void)
@@ -748,8 +748,8 @@ static struct tl_cert good_ca(void)
                             .issuer = "TPM root",
                             .key = tl.ca,
                             .signer = tl.root,
-                            .from = TL_NOW - 2 * TL_DAY,
-                            .to = TL_NOW + 2 * TL_DAY,
+                            .from = LAB_NOW - 2 * LAB_DAY,
+                            .to = LAB_NOW + 2 * LAB_DAY,
                             .constraints = "critical,CA:TRUE,pathlen:0",
                             .md = EVP_sha384()};
 }
@@ -760,8 +760,8 @@ static struct tl_cert good_root(void)
                             .issuer = "TPM root",
                             .key = tl.root,
                             .signer = tl.root,
-                            .from = TL_NOW - 3 * TL_DAY,
-                            .to = TL_NOW + 3 * TL_DAY,
+                            .from = LAB_NOW - 3 * LAB_DAY,
+                            .to = LAB_NOW + 3 * LAB_DAY,
                             .constraints = "critical,CA:TRUE"};
 }
 
@@ -830,9 +830,9 @@ static void a_chain_with_anything_wrong_vouches_for_nothing(void **state)
     assert_trust(&x, &ca, &root, CLOISTER_CHECK_FAIL);
     x = leaf, x.constraints = "critical,CA:TRUE";
     assert_trust(&x, &ca, &root, CLOISTER_CHECK_FAIL);
-    x = leaf, x.to = TL_NOW;
+    x = leaf, x.to = LAB_NOW;
     assert_trust(&x, &ca, &root, CLOISTER_CHECK_FAIL);
-    x = leaf, x.from = TL_NOW + 1;
+    x = leaf, x.from = LAB_NOW + 1;
     assert_trust(&x, &ca, &root, CLOISTER_CHECK_FAIL);
     x = ca, x.signer = tl.stranger;
     assert_trust(&leaf, &x, &root, CLOISTER_CHECK_FAIL);
@@ -840,9 +840,9 @@ static void a_chain_with_anything_wrong_vouches_for_nothing(void **state)
     assert_trust(&leaf, &x, &root, CLOISTER_CHECK_FAIL);
     x = ca, x.constraints = "critical,CA:FALSE";
     assert_trust(&leaf, &x, &root, CLOISTER_CHECK_FAIL);
-    x = ca, x.to = TL_NOW - 1;
+    x = ca, x.to = LAB_NOW - 1;
     assert_trust(&leaf, &x, &root, CLOISTER_CHECK_FAIL);
-    x = root, x.to = TL_NOW - 1;
+    x = root, x.to = LAB_NOW - 1;
     assert_trust(&leaf, &ca, &x, CLOISTER_CHECK_FAIL);
     x = root, x.key = x.signer = tl.stranger; /* the same name */
     assert_trust(&leaf, &ca, &x, CLOISTER_CHECK_FAIL);
@@ -903,7 +903,7 @@ static void a_policy_may_name_the_key_itself(void **state)
     const struct tl_recipe r = tl_good();
     const struct tl_cert leaf = good_leaf(), ca = good_ca(), root = good_root();
     struct clo_key *key = tl_key(tl.rsa);
-    struct chain c = {.now = TL_NOW};
+    struct chain c = {.now = LAB_NOW};
     struct tl_policy t;
 
     (void)state;
@@ -965,7 +965,7 @@ static void assert_raw(const struct raw_tpm *t, enum cloister_check_status key,
                                           t->chain.der[i].len),
                          0);
     assert_int_equal(cloister_raw_expect(raw, TL_NONCE, 32), 0);
-    assert_int_not_equal(cloister_raw_appraise(raw, NULL, roots, TL_NOW, &v), 0);
+    assert_int_not_equal(cloister_raw_appraise(raw, NULL, roots, LAB_NOW, &v), 0);
     for (size_t i = 0; i < v.checks; i++) {
         if (v.check[i].id == CLOISTER_CHECK_TPM_KEY)
             assert_int_equal(v.check[i].status, key);

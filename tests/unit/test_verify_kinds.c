@@ -11,14 +11,14 @@
 
 #include "attest/roots.h"
 #include "evidence_lab.h"
-#include "quote_lab.h"
-#include "tpm_lab.h"
+#include "lab/azure.h"
+#include "lab/quote.h"
 
 #define TPM "'azure':{},'tpm':{'pcrs':[{'4':'" X16("14") X16("14") "'}]}"
 
 struct scene {
     bool azure;
-    struct recipe td;
+    struct quote_recipe td;
     struct tl_recipe tpm;
     const char *log;          /* an event log; NULL: none */
     const char *roots_member; /* of the policy: "%s" is the digest of the laboratory's root */
@@ -27,11 +27,11 @@ struct scene {
 
 static struct scene good(bool azure)
 {
-    struct scene s = {.azure = azure, .td = lab_td(4, CLO_QUOTE_BODY_TD10), .tpm = tl_good()};
+    struct scene s = {.azure = azure, .td = quote_lab_td(4, CLO_QUOTE_BODY_TD10), .tpm = tl_good()};
 
     if (azure) {
-        edit(s.td.policy, "['tdx']", "['tdx-azure']");
-        edit(s.td.policy, "'devices'", TPM ",'devices'");
+        quote_edit(s.td.policy, "['tdx']", "['tdx-azure']");
+        quote_edit(s.td.policy, "'devices'", TPM ",'devices'");
     }
     return s;
 }
@@ -45,35 +45,13 @@ static void buf_set(struct clo_buf *b, const void *p, size_t n)
 /* An envelope whose TDREPORT and runtime data name tl.rsa; data: what the quote has to cover. */
 static void hcl_make(struct clo_buf *hcl, uint8_t data[64])
 {
-    static uint8_t p[4096];
-    uint8_t n[256];
-    char b64[CLO_B64_LEN(256) + 1], json[1024];
-    size_t len;
+    static uint8_t p[3 * CLO_HCL_MAX];
+    static char json[CLO_HCL_MAX];
+    const struct azure_recipe r = azure_lab_good(true);
+    const size_t n = azure_lab_json(&r, json, sizeof json);
 
-    tl_number(tl.rsa, OSSL_PKEY_PARAM_RSA_N, n, sizeof n);
-    clo_b64(n, sizeof n, b64);
-    len = (size_t)snprintf(
-        json, sizeof json,
-        "{\"keys\":[{\"kid\":\"HCLAkPub\",\"key_ops\":[\"sign\"],\"kty\":\"RSA\",\"e\":\"AQAB\",\"n\":\"%s\"}],"
-        "\"vm-configuration\":{\"console-enabled\":false,\"secure-boot\":true,\"tpm-enabled\":true,"
-        "\"vmUniqueId\":\"0ABCDEF0-1234-5678-9abc-def012345678\"}}",
-        b64);
-    memset(data, 0, 64);
-    assert_int_equal(clo_sha256(json, len, data), 0);
-    memset(p, 0, sizeof p);
-    memcpy(p, "HCLA", 4);
-    put32(p + 4, 1);
-    put32(p + 8, (uint32_t)(0x4d4 + len));
-    put32(p + 12, 2);
-    p[0x20] = 0x81;
-    memcpy(p + 0x20 + 128, data, 64);
-    put32(p + 0x4c0, (uint32_t)(20 + len));
-    put32(p + 0x4c4, 1);
-    put32(p + 0x4c8, 4);
-    put32(p + 0x4cc, 1);
-    put32(p + 0x4d0, (uint32_t)len);
-    memcpy(p + 0x4d4, json, len);
-    buf_set(hcl, p, 0x4d4 + len);
+    azure_lab_covered(&r, json, n, data);
+    buf_set(hcl, p, azure_lab_envelope(&r, json, n, NULL, p));
 }
 
 static void policy_roots(struct scene *s, const struct cloister_roots *roots)
@@ -86,7 +64,7 @@ static void policy_roots(struct scene *s, const struct cloister_roots *roots)
     (void)snprintf(member, sizeof member, "'roots':[%s%s%s],'devices'", *s->roots_member ? "'" : "",
                    strcmp(s->roots_member, "own") == 0 ? hex : s->roots_member,
                    *s->roots_member ? "'" : "");
-    edit(s->td.policy, "'devices'", member);
+    quote_edit(s->td.policy, "'devices'", member);
 }
 
 static int verify(struct scene *s, struct cloister_verdict *v)
@@ -94,7 +72,7 @@ static int verify(struct scene *s, struct cloister_verdict *v)
     struct clo_cpu_section cpu = {0};
     struct cloister_policy *policy;
     uint8_t data[64], qualifying[32];
-    struct evidence e;
+    struct quote_evidence e;
     struct whole w;
     static struct tl_quote q;
     int err;
@@ -110,7 +88,7 @@ static int verify(struct scene *s, struct cloister_verdict *v)
         hcl_make(&cpu.hcl, data);
     }
     memcpy(s->td.body + TD_DATA, data, 64);
-    lab_make(&s->td, &e);
+    quote_lab_make(&s->td, &e);
     (void)snprintf(cpu.type, sizeof cpu.type, "%s", s->azure ? "tdx-azure" : "tdx");
     buf_set(&cpu.quote, e.quote.p, e.quote.len);
     if (s->log != NULL)
@@ -119,11 +97,11 @@ static int verify(struct scene *s, struct cloister_verdict *v)
         whole_keys(&w, 2);
     if (s->roots_member != NULL)
         policy_roots(s, e.roots);
-    policy = lab_policy(&s->td);
+    policy = quote_lab_policy(&s->td);
     err = whole_verify(&w, &cpu, &e.collateral, policy, e.roots, v);
     cloister_policy_free(policy);
     clo_cpu_section_clear(&cpu);
-    lab_clear(&e);
+    quote_lab_clear(&e);
     return err;
 }
 
@@ -198,12 +176,12 @@ static void one_kind_does_not_stand_for_the_other(void **state)
     struct scene s = good(false);
 
     (void)state;
-    edit(s.td.policy, "['tdx']", "['tdx-azure']");
-    edit(s.td.policy, "'devices'", TPM ",'devices'");
+    quote_edit(s.td.policy, "['tdx']", "['tdx-azure']");
+    quote_edit(s.td.policy, "'devices'", TPM ",'devices'");
     fails(&s, "policy.type", false);
     s = good(true);
-    edit(s.td.policy, "['tdx-azure']", "['tdx']");
-    edit(s.td.policy, "'azure':{},", "");
+    quote_edit(s.td.policy, "['tdx-azure']", "['tdx']");
+    quote_edit(s.td.policy, "'azure':{},", "");
     fails(&s, "policy.type", false);
 }
 
@@ -234,7 +212,7 @@ static void a_policy_that_pins_no_image_admits_none(void **state)
         fails(&s, "policy.measurements tdx.measurement", false);
     }
     s = good(true);
-    edit(s.td.policy, "[{'4':'" X16("14") X16("14") "'}]", "[]");
+    quote_edit(s.td.policy, "[{'4':'" X16("14") X16("14") "'}]", "[]");
     fails(&s, "policy.measurements tpm.pcrs", false);
 }
 
@@ -253,7 +231,7 @@ static void the_manifest_is_believed_under_the_pinned_image_only(void **state)
     fails(&s, "tpm.pcrs", false);
     /* what isn't a matter of the image leaves it believed */
     s = good(false);
-    edit(s.td.policy, "'min_evaluation_number':17", "'min_evaluation_number':18");
+    quote_edit(s.td.policy, "'min_evaluation_number':17", "'min_evaluation_number':18");
     fails(&s, "quote.collateral_number", true);
 }
 
@@ -289,12 +267,12 @@ static void a_policy_may_admit_fewer_roots(void **state)
 
 static int open_both(void **state)
 {
-    return lab_open(state) | tl_open(state);
+    return quote_lab_open(state) | tl_open(state);
 }
 
 static int close_both(void **state)
 {
-    return lab_close(state) | tl_close(state);
+    return quote_lab_close(state) | tl_close(state);
 }
 
 int main(void)

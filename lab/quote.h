@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A laboratory for Intel's quotes: its own root, PCK authority, platform, quoting enclave and TCB signer, quotes written by
- * offset and collateral written as text, so that a test can make exactly one thing wrong. Include after <cmocka.h>.
+ * offset and collateral written as text, so that a case or a test can make exactly one thing wrong.
  */
-#ifndef CLO_TEST_QUOTE_LAB_H
-#define CLO_TEST_QUOTE_LAB_H
+#ifndef CLO_LAB_QUOTE_H
+#define CLO_LAB_QUOTE_H
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,61 +14,59 @@
 #include "attest/quote_parse.h"
 #include "base/enc.h"
 #include "crypto/x509_make.h"
+#include "lab/lab.h"
 
-#define LAB_NOW  1795000000 /* 2026-11-18 */
-#define LAB_DAY  86400
-#define LAB_YEAR (365 * LAB_DAY)
-#define LAB_TEXT 8192
+#define QUOTE_TEXT 8192
 
 /* Keys are made once a process. */
 static struct {
     struct clo_signer *root, *ca, *pck, *ak, *tcb, *stranger;
-} lab;
+} quote_lab;
 
-static inline int lab_open(void **state)
+static inline int quote_lab_open(void **state)
 {
     (void)state;
-    return clo_signer_new_p256(&lab.root) | clo_signer_new_p256(&lab.ca) |
-           clo_signer_new_p256(&lab.pck) | clo_signer_new_p256(&lab.ak) |
-           clo_signer_new_p256(&lab.tcb) | clo_signer_new_p256(&lab.stranger);
+    return clo_signer_new_p256(&quote_lab.root) | clo_signer_new_p256(&quote_lab.ca) |
+           clo_signer_new_p256(&quote_lab.pck) | clo_signer_new_p256(&quote_lab.ak) |
+           clo_signer_new_p256(&quote_lab.tcb) | clo_signer_new_p256(&quote_lab.stranger);
 }
 
-static inline int lab_close(void **state)
+static inline int quote_lab_close(void **state)
 {
     (void)state;
-    clo_signer_free(lab.root);
-    clo_signer_free(lab.ca);
-    clo_signer_free(lab.pck);
-    clo_signer_free(lab.ak);
-    clo_signer_free(lab.tcb);
-    clo_signer_free(lab.stranger);
+    clo_signer_free(quote_lab.root);
+    clo_signer_free(quote_lab.ca);
+    clo_signer_free(quote_lab.pck);
+    clo_signer_free(quote_lab.ak);
+    clo_signer_free(quote_lab.tcb);
+    clo_signer_free(quote_lab.stranger);
     return 0;
 }
 
 enum { /* serial numbers */
-    LAB_SERIAL_ROOT = 1,
-    LAB_SERIAL_CA,
-    LAB_SERIAL_PCK,
-    LAB_SERIAL_TCB,
-    LAB_SERIAL_NOBODY = 99,
+    QUOTE_SERIAL_ROOT = 1,
+    QUOTE_SERIAL_CA,
+    QUOTE_SERIAL_PCK,
+    QUOTE_SERIAL_TCB,
+    QUOTE_SERIAL_NOBODY = 99,
 };
 /* How the chain comes. */
-enum lab_chain {
-    LAB_CHAIN_PEM,
-    LAB_CHAIN_DER,
-    LAB_CHAIN_BESIDE, /* certification data of another type */
-    LAB_CHAIN_NONE,
-    LAB_CHAIN_GARBAGE,
+enum quote_chain {
+    QUOTE_CHAIN_PEM,
+    QUOTE_CHAIN_DER,
+    QUOTE_CHAIN_BESIDE, /* certification data of another type */
+    QUOTE_CHAIN_NONE,
+    QUOTE_CHAIN_GARBAGE,
 };
-struct lab_crl {
+struct quote_crl {
     bool none, endless; /* without nextUpdate */
     int64_t from, to;
     uint64_t revoked;
     const struct clo_signer *issuer;
 };
 
-/* Everything that evidence is made of; lab_td() and lab_enclave() are right in every respect. */
-struct recipe {
+/* Everything that evidence is made of; quote_lab_td() and quote_lab_enclave() are right in every respect. */
+struct quote_recipe {
     bool sgx;
     uint16_t version, key_type, body_type;
     uint32_t tee_type, body_size;
@@ -84,7 +82,7 @@ struct recipe {
     size_t cut; /* bytes that the quote lacks at its end */
     int flip;   /* a bit of the finished quote; -1: none */
 
-    enum lab_chain chain;
+    enum quote_chain chain;
     size_t chain_n;
     const char *root_cn, *leaf_cn, *ca_cn, *tcb_cn;
     const struct clo_signer *root,
@@ -99,66 +97,66 @@ struct recipe {
     unsigned ext_drop, ext_twice;           /* a member of the extension */
     bool ext_none;
 
-    struct lab_crl root_crl, pck_crl;
+    struct quote_crl root_crl, pck_crl;
     bool no_info, no_identity, no_signer;
     const struct clo_signer *info_signer, *identity_signer;
-    char info[LAB_TEXT], identity[LAB_TEXT]; /* inner objects; ' stands for " */
+    char info[QUOTE_TEXT], identity[QUOTE_TEXT]; /* inner objects; ' stands for " */
     const char *info_answer; /* what is around, with one %s for each: object, signature */
-    char policy[LAB_TEXT];
+    char policy[QUOTE_TEXT];
     bool no_policy;
     uint8_t report_data[64];
     enum {
-        LAB_DATA,
-        LAB_DATA_ANY,
-        LAB_DATA_NONE
+        QUOTE_DATA,
+        QUOTE_DATA_ANY,
+        QUOTE_DATA_NONE
     } data;
     const uint8_t *event_log;
     size_t event_log_n;
     int64_t now;
 };
 
-static inline void edit(char text[LAB_TEXT], const char *from, const char *to)
+static inline void quote_edit(char text[QUOTE_TEXT], const char *from, const char *to)
 {
-    char s[LAB_TEXT];
+    char s[QUOTE_TEXT];
     const char *at = strstr(text, from);
     int n;
 
-    assert_non_null(at);
+    LAB_MUST(at != NULL);
     n = snprintf(s, sizeof s, "%.*s%s%s", (int)(at - text), text, to, at + strlen(from));
-    assert_true(n > 0 && n < LAB_TEXT);
+    LAB_MUST(n > 0 && n < QUOTE_TEXT);
     memcpy(text, s, (size_t)n + 1);
 }
 
 /* The same behind this mark. */
-static inline void edit_after(char text[LAB_TEXT], const char *mark, const char *from,
-                              const char *to)
+static inline void quote_edit_after(char text[QUOTE_TEXT], const char *mark, const char *from,
+                                    const char *to)
 {
-    char s[LAB_TEXT];
+    char s[QUOTE_TEXT];
     char *at = strstr(text, mark);
 
-    assert_non_null(at);
+    LAB_MUST(at != NULL);
     (void)snprintf(s, sizeof s, "%s", at);
-    edit(s, from, to);
-    assert_true((size_t)(at - text) + strlen(s) < LAB_TEXT);
+    quote_edit(s, from, to);
+    LAB_MUST((size_t)(at - text) + strlen(s) < QUOTE_TEXT);
     memcpy(at, s, strlen(s) + 1);
 }
 
-static inline void put16(uint8_t *p, unsigned v)
+static inline void quote_put16(uint8_t *p, unsigned v)
 {
     p[0] = (uint8_t)v;
     p[1] = (uint8_t)(v >> 8);
 }
 
-static inline void put32(uint8_t *p, uint32_t v)
+static inline void quote_put32(uint8_t *p, uint32_t v)
 {
-    put16(p, v & 0xffff);
-    put16(p + 2, v >> 16);
+    quote_put16(p, v & 0xffff);
+    quote_put16(p + 2, v >> 16);
 }
 
-static inline void put64(uint8_t *p, uint64_t v)
+static inline void quote_put64(uint8_t *p, uint64_t v)
 {
-    put32(p, (uint32_t)v);
-    put32(p + 4, (uint32_t)(v >> 32));
+    quote_put32(p, (uint32_t)v);
+    quote_put32(p + 4, (uint32_t)(v >> 32));
 }
 
 enum { /* offsets in a TD's report */
@@ -195,13 +193,13 @@ enum { /* offsets in an enclave's report */
 #define TDX16(c0, c1, c2)                                                                    \
     "[{'svn':" c0 "},{'svn':" c1 "},{'svn':" c2 "},{'svn':0},{'svn':0},{'svn':0},{'svn':0}," \
     "{'svn':0},{'svn':0},{'svn':0},{'svn':0},{'svn':0},{'svn':0},{'svn':0},{'svn':0},{'svn':0}]"
-#define LAB_DATES "'issueDate':'2026-11-01T00:00:00Z','nextUpdate':'2026-12-01T00:00:00Z'"
+#define QUOTE_DATES "'issueDate':'2026-11-01T00:00:00Z','nextUpdate':'2026-12-01T00:00:00Z'"
 
-static inline void lab_texts(struct recipe *r)
+static inline void quote_lab_texts(struct quote_recipe *r)
 {
     (void)snprintf(
-        r->info, LAB_TEXT,
-        "{'id':'%s','version':3," LAB_DATES ",'fmspc':'00A0B1C2d3e4','pceId':'0001','tcbType':0,"
+        r->info, QUOTE_TEXT,
+        "{'id':'%s','version':3," QUOTE_DATES ",'fmspc':'00A0B1C2d3e4','pceId':'0001','tcbType':0,"
         "'tcbEvaluationDataNumber':17,%s'tcbLevels':["
         "{'tcb':{'sgxtcbcomponents':" SVN16(
             "5") ",'pcesvn':13%s},'tcbDate':'2026-01-01T00:00:00Z',"
@@ -224,8 +222,8 @@ static inline void lab_texts(struct recipe *r)
         r->sgx ? "" : ",'tdxtcbcomponents':" TDX16("5", "0", "2"),
         r->sgx ? "" : ",'tdxtcbcomponents':" TDX16("3", "0", "1"));
     (void)snprintf(
-        r->identity, LAB_TEXT,
-        "{'id':'%s','version':2," LAB_DATES ",'tcbEvaluationDataNumber':17,"
+        r->identity, QUOTE_TEXT,
+        "{'id':'%s','version':2," QUOTE_DATES ",'tcbEvaluationDataNumber':17,"
         "'miscselect':'00000000','miscselectMask':'FFFFFFFF',"
         "'attributes':'11000000000000000000000000000000',"
         "'attributesMask':'FBFFFFFFFFFFFFFF0000000000000000',"
@@ -236,44 +234,44 @@ static inline void lab_texts(struct recipe *r)
                   "'advisoryIDs':['INTEL-SA-00004']}]}",
         r->sgx ? "QE" : "TD_QE");
     if (r->sgx)
-        (void)snprintf(r->policy, LAB_TEXT,
+        (void)snprintf(r->policy, QUOTE_TEXT,
                        "{'v':1,'name':'laboratory','tee':['sgx'],'devices':{'min':0},'sgx':{"
                        "'enclaves':['" X16("e1") X16("e1") "'],'signers':['" X16("51") X16(
                            "51") "'],'product_id':7,'min_svn':3,"
                                  "'tcb':{'min_evaluation_number':17,'fmspcs':['00a0b1c2d3e4']}}}");
     else
         (void)snprintf(
-            r->policy, LAB_TEXT,
+            r->policy, QUOTE_TEXT,
             "{'v':1,'name':'laboratory','tee':['tdx'],'devices':{'min':0},'tdx':{"
             "'images':[{'mrtd':'" HEX48("a0") "','rtmr0':'" HEX48("b0") "','rtmr1':'" HEX48("b1") "','rtmr2':'" HEX48(
                 "b2") "','rtmr3':'" HEX48("b3") "'}],"
                                                 "'tcb':{'min_evaluation_number':17,'fmspcs':['00a0b1c2d3e4']}}}");
 }
 
-static inline struct recipe lab_common(uint16_t version, bool sgx)
+static inline struct quote_recipe quote_lab_common(uint16_t version, bool sgx)
 {
     static const uint8_t intel[16] = {0x93, 0x9a, 0x72, 0x33, 0xf7, 0x9c, 0x4c, 0xa9,
                                       0x94, 0x0a, 0x0d, 0xb3, 0x95, 0x7f, 0x06, 0x07};
-    struct recipe r = {
+    struct quote_recipe r = {
         .sgx = sgx,
         .version = version,
         .key_type = 2,
         .tee_type = sgx ? 0 : 0x81,
         .auth_n = 32,
-        .ak = lab.ak,
-        .quote_signer = lab.ak,
-        .qe_signer = lab.pck,
+        .ak = quote_lab.ak,
+        .quote_signer = quote_lab.ak,
+        .qe_signer = quote_lab.pck,
         .flip = -1,
         .chain_n = 3,
         .root_cn = "Intel SGX Root CA",
         .ca_cn = sgx ? "Intel SGX PCK Processor CA" : "Intel SGX PCK Platform CA",
         .leaf_cn = "Intel SGX PCK Certificate",
         .tcb_cn = "Intel SGX TCB Signing",
-        .root = lab.root,
-        .chain_root = lab.root,
-        .ca_issuer = lab.root,
-        .leaf_issuer = lab.ca,
-        .tcb_issuer = lab.root,
+        .root = quote_lab.root,
+        .chain_root = quote_lab.root,
+        .ca_issuer = quote_lab.root,
+        .leaf_issuer = quote_lab.ca,
+        .tcb_issuer = quote_lab.root,
         .leaf_from = LAB_NOW - LAB_YEAR,
         .leaf_to = LAB_NOW + 6 * LAB_YEAR,
         .ca_to = LAB_NOW + 7 * LAB_YEAR,
@@ -285,14 +283,14 @@ static inline struct recipe lab_common(uint16_t version, bool sgx)
         .pceid = {0, 1},
         .root_crl = {.from = LAB_NOW - LAB_DAY,
                      .to = LAB_NOW + LAB_YEAR,
-                     .revoked = LAB_SERIAL_NOBODY,
-                     .issuer = lab.root},
+                     .revoked = QUOTE_SERIAL_NOBODY,
+                     .issuer = quote_lab.root},
         .pck_crl = {.from = LAB_NOW - LAB_DAY,
                     .to = LAB_NOW + 30 * LAB_DAY,
-                    .revoked = LAB_SERIAL_NOBODY,
-                    .issuer = lab.ca},
-        .info_signer = lab.tcb,
-        .identity_signer = lab.tcb,
+                    .revoked = QUOTE_SERIAL_NOBODY,
+                    .issuer = quote_lab.ca},
+        .info_signer = quote_lab.tcb,
+        .identity_signer = quote_lab.tcb,
         .info_answer = "{\"tcbInfo\":%s,\"signature\":\"%s\"}",
         .now = LAB_NOW,
     };
@@ -304,23 +302,23 @@ static inline struct recipe lab_common(uint16_t version, bool sgx)
     r.qe[SGX_ATTRIBUTES] = 0x15; /* INIT, MODE64BIT, PROVISION_KEY */
     r.qe[SGX_ATTRIBUTES + 8] = 0xe7;
     memset(r.qe + SGX_SIGNER, 0xdc, 32);
-    put16(r.qe + SGX_PRODUCT, 2);
-    put16(r.qe + SGX_SVN, 4);
-    lab_texts(&r);
+    quote_put16(r.qe + SGX_PRODUCT, 2);
+    quote_put16(r.qe + SGX_SVN, 4);
+    quote_lab_texts(&r);
     return r;
 }
 
 /* version 4, or 5 with a report of TD 1.0 or 1.5 */
-static inline struct recipe lab_td(uint16_t version, enum clo_quote_body body)
+static inline struct quote_recipe quote_lab_td(uint16_t version, enum clo_quote_body body)
 {
-    struct recipe r = lab_common(version, false);
+    struct quote_recipe r = quote_lab_common(version, false);
 
     r.body_type = (uint16_t)body;
     r.body_n = body == CLO_QUOTE_BODY_TD15 ? 648 : 584;
     r.body_size = (uint32_t)r.body_n;
     memcpy(r.body + TD_SVN, "\x05\x01\x02", 3);
-    put64(r.body + TD_ATTRIBUTES, 0x10000000);
-    put64(r.body + TD_XFAM, 0x602e7 & 0x6dbe7);
+    quote_put64(r.body + TD_ATTRIBUTES, 0x10000000);
+    quote_put64(r.body + TD_XFAM, 0x602e7 & 0x6dbe7);
     memset(r.body + TD_MRTD, 0xa0, 48);
     for (size_t i = 0; i < 4; i++)
         memset(r.body + TD_RTMR + 48 * i, (int)(0xb0 + i), 48);
@@ -331,9 +329,9 @@ static inline struct recipe lab_td(uint16_t version, enum clo_quote_body body)
 }
 
 /* version 3, 4 or 5 */
-static inline struct recipe lab_enclave(uint16_t version)
+static inline struct quote_recipe quote_lab_enclave(uint16_t version)
 {
-    struct recipe r = lab_common(version, true);
+    struct quote_recipe r = quote_lab_common(version, true);
 
     r.body_type = CLO_QUOTE_BODY_SGX;
     r.body_n = r.body_size = CLO_SGX_REPORT_LEN;
@@ -341,136 +339,136 @@ static inline struct recipe lab_enclave(uint16_t version)
     r.body[SGX_ATTRIBUTES + 8] = 0xe7;
     memset(r.body + SGX_ENCLAVE, 0xe1, 32);
     memset(r.body + SGX_SIGNER, 0x51, 32);
-    put16(r.body + SGX_PRODUCT, 7);
-    put16(r.body + SGX_SVN, 3);
+    quote_put16(r.body + SGX_PRODUCT, 7);
+    quote_put16(r.body + SGX_SVN, 3);
     memcpy(r.body + SGX_DATA, r.report_data, 64);
     return r;
 }
 
 /* ---- certificates and lists ---- */
 
-static inline void der_put(struct clo_buf *out, uint8_t tag, const void *p, size_t n)
+static inline void quote_der(struct clo_buf *out, uint8_t tag, const void *p, size_t n)
 {
     const uint8_t small[] = {tag, (uint8_t)n}, mid[] = {tag, 0x81, (uint8_t)n},
                   large[] = {tag, 0x82, (uint8_t)(n >> 8), (uint8_t)n};
 
     if (n < 0x80)
-        assert_int_equal(clo_buf_append(out, small, sizeof small), 0);
+        LAB_MUST(clo_buf_append(out, small, sizeof small) == 0);
     else if (n < 0x100)
-        assert_int_equal(clo_buf_append(out, mid, sizeof mid), 0);
+        LAB_MUST(clo_buf_append(out, mid, sizeof mid) == 0);
     else
-        assert_int_equal(clo_buf_append(out, large, sizeof large), 0);
-    assert_int_equal(clo_buf_append(out, p, n), 0);
+        LAB_MUST(clo_buf_append(out, large, sizeof large) == 0);
+    LAB_MUST(clo_buf_append(out, p, n) == 0);
 }
 
 /* SEQUENCE { OID 1.2.840.113741.1.13.1.a[.b], value } */
-static inline void member_put(struct clo_buf *out, unsigned a, unsigned b, uint8_t tag,
-                              const void *p, size_t n)
+static inline void quote_member(struct clo_buf *out, unsigned a, unsigned b, uint8_t tag,
+                                const void *p, size_t n)
 {
     const uint8_t oid[] = {0x2a, 0x86, 0x48, 0x86,       0xf8,      0x4d,
                            0x01, 0x0d, 0x01, (uint8_t)a, (uint8_t)b};
     struct clo_buf m = clo_buf_init(4096);
 
-    der_put(&m, 0x06, oid, b == 0 ? sizeof oid - 1 : sizeof oid);
-    der_put(&m, tag, p, n);
-    der_put(out, 0x30, m.p, m.len);
+    quote_der(&m, 0x06, oid, b == 0 ? sizeof oid - 1 : sizeof oid);
+    quote_der(&m, tag, p, n);
+    quote_der(out, 0x30, m.p, m.len);
     clo_buf_clear(&m);
 }
 
-static inline void number_put(struct clo_buf *out, unsigned a, unsigned b, unsigned v)
+static inline void quote_number(struct clo_buf *out, unsigned a, unsigned b, unsigned v)
 {
     const uint8_t bytes[] = {0, (uint8_t)(v >> 8), (uint8_t)v};
     const size_t skip = v < 0x80 ? 2 : v < 0x8000 && v >= 0x100 ? 1 : v < 0x100 ? 1 : 0;
 
-    member_put(out, a, b, 0x02, bytes + skip, sizeof bytes - skip);
+    quote_member(out, a, b, 0x02, bytes + skip, sizeof bytes - skip);
 }
 
-static inline void lab_pck_tcb(const struct recipe *r, struct clo_buf *tcb)
+static inline void quote_lab_pck_tcb(const struct quote_recipe *r, struct clo_buf *tcb)
 {
     for (unsigned i = 1; i <= 18; i++)
         for (unsigned k = 0; k < (i == r->tcb_drop ? 0u : i == r->tcb_twice ? 2u : 1u); k++) {
             if (i == 18)
-                member_put(tcb, 2, 18, 0x04, r->cpusvn, 16);
+                quote_member(tcb, 2, 18, 0x04, r->cpusvn, 16);
             else if (i == 17)
-                number_put(tcb, 2, 17, i == r->tcb_wide ? 0x10000 : r->pcesvn);
+                quote_number(tcb, 2, 17, i == r->tcb_wide ? 0x10000 : r->pcesvn);
             else
-                number_put(tcb, 2, i, i == r->tcb_wide ? 256 : r->component[i - 1]);
+                quote_number(tcb, 2, i, i == r->tcb_wide ? 256 : r->component[i - 1]);
         }
 }
 
-static inline void lab_pck_extension(const struct recipe *r, struct clo_buf *out)
+static inline void quote_lab_pck_extension(const struct quote_recipe *r, struct clo_buf *out)
 {
     static const uint8_t ppid[16], type[] = {0};
     struct clo_buf all = clo_buf_init(4096), tcb = clo_buf_init(4096);
 
-    lab_pck_tcb(r, &tcb);
+    quote_lab_pck_tcb(r, &tcb);
     for (unsigned i = 1; i <= 5; i++)
         for (unsigned k = 0; k < (i == r->ext_drop ? 0u : i == r->ext_twice ? 2u : 1u); k++)
             switch (i) {
-            case 1: member_put(&all, 1, 0, 0x04, ppid, sizeof ppid); break;
-            case 2: member_put(&all, 2, 0, 0x30, tcb.p, tcb.len); break;
-            case 3: member_put(&all, 3, 0, 0x04, r->pceid, 2); break;
-            case 4: member_put(&all, 4, 0, 0x04, r->fmspc, 6); break;
-            default: member_put(&all, 5, 0, 0x0a, type, 1); break;
+            case 1: quote_member(&all, 1, 0, 0x04, ppid, sizeof ppid); break;
+            case 2: quote_member(&all, 2, 0, 0x30, tcb.p, tcb.len); break;
+            case 3: quote_member(&all, 3, 0, 0x04, r->pceid, 2); break;
+            case 4: quote_member(&all, 4, 0, 0x04, r->fmspc, 6); break;
+            default: quote_member(&all, 5, 0, 0x0a, type, 1); break;
             }
     *out = clo_buf_init(4096);
-    der_put(out, 0x30, all.p, all.len);
+    quote_der(out, 0x30, all.p, all.len);
     clo_buf_clear(&all);
     clo_buf_clear(&tcb);
 }
 
-static inline void lab_cert(struct clo_buf *dst, const struct clo_cert_spec *spec)
+static inline void quote_lab_cert(struct clo_buf *dst, const struct clo_cert_spec *spec)
 {
     *dst = clo_buf_init(CLO_CERT_MAX);
-    assert_int_equal(clo_cert_make(spec, dst), 0);
+    LAB_MUST(clo_cert_make(spec, dst) == 0);
 }
 
-static inline void lab_root(const struct recipe *r, const struct clo_signer *key, uint64_t serial,
-                            struct clo_buf *dst)
+static inline void quote_lab_root(const struct quote_recipe *r, const struct clo_signer *key,
+                                  uint64_t serial, struct clo_buf *dst)
 {
-    lab_cert(dst, &(struct clo_cert_spec){.subject_cn = r->root_cn,
-                                          .issuer_cn = r->root_cn,
-                                          .serial = serial,
-                                          .not_before = LAB_NOW - 5 * (int64_t)LAB_YEAR,
-                                          .not_after = r->root_to,
-                                          .ca = true,
-                                          .subject = key,
-                                          .issuer = key});
+    quote_lab_cert(dst, &(struct clo_cert_spec){.subject_cn = r->root_cn,
+                                                .issuer_cn = r->root_cn,
+                                                .serial = serial,
+                                                .not_before = LAB_NOW - 5 * (int64_t)LAB_YEAR,
+                                                .not_after = r->root_to,
+                                                .ca = true,
+                                                .subject = key,
+                                                .issuer = key});
 }
 
 /* Leaf, intermediate, root and, in the fourth place, one too many. */
-static inline void lab_chain(const struct recipe *r, struct clo_buf chain[4])
+static inline void quote_lab_chain(const struct quote_recipe *r, struct clo_buf chain[4])
 {
     struct clo_buf value;
     struct clo_cert_ext_spec ext;
 
-    lab_pck_extension(r, &value);
+    quote_lab_pck_extension(r, &value);
     ext = (struct clo_cert_ext_spec){.oid = "1.2.840.113741.1.13.1", .p = value.p, .n = value.len};
-    lab_cert(&chain[0], &(struct clo_cert_spec){.subject_cn = r->leaf_cn,
-                                                .issuer_cn = r->ca_cn,
-                                                .serial = LAB_SERIAL_PCK,
-                                                .not_before = r->leaf_from,
-                                                .not_after = r->leaf_to,
-                                                .ca = r->leaf_ca,
-                                                .ext = &ext,
-                                                .exts = r->ext_none ? 0 : 1,
-                                                .subject = lab.pck,
-                                                .issuer = r->leaf_issuer});
-    lab_cert(&chain[1], &(struct clo_cert_spec){.subject_cn = r->ca_cn,
-                                                .issuer_cn = r->root_cn,
-                                                .serial = LAB_SERIAL_CA,
-                                                .not_before = LAB_NOW - 4 * (int64_t)LAB_YEAR,
-                                                .not_after = r->ca_to,
-                                                .ca = !r->ca_no_ca,
-                                                .subject = lab.ca,
-                                                .issuer = r->ca_issuer});
-    lab_root(r, r->chain_root, r->root_reissued ? 77 : LAB_SERIAL_ROOT, &chain[2]);
-    lab_root(r, r->chain_root, LAB_SERIAL_ROOT, &chain[3]);
+    quote_lab_cert(&chain[0], &(struct clo_cert_spec){.subject_cn = r->leaf_cn,
+                                                      .issuer_cn = r->ca_cn,
+                                                      .serial = QUOTE_SERIAL_PCK,
+                                                      .not_before = r->leaf_from,
+                                                      .not_after = r->leaf_to,
+                                                      .ca = r->leaf_ca,
+                                                      .ext = &ext,
+                                                      .exts = r->ext_none ? 0 : 1,
+                                                      .subject = quote_lab.pck,
+                                                      .issuer = r->leaf_issuer});
+    quote_lab_cert(&chain[1], &(struct clo_cert_spec){.subject_cn = r->ca_cn,
+                                                      .issuer_cn = r->root_cn,
+                                                      .serial = QUOTE_SERIAL_CA,
+                                                      .not_before = LAB_NOW - 4 * (int64_t)LAB_YEAR,
+                                                      .not_after = r->ca_to,
+                                                      .ca = !r->ca_no_ca,
+                                                      .subject = quote_lab.ca,
+                                                      .issuer = r->ca_issuer});
+    quote_lab_root(r, r->chain_root, r->root_reissued ? 77 : QUOTE_SERIAL_ROOT, &chain[2]);
+    quote_lab_root(r, r->chain_root, QUOTE_SERIAL_ROOT, &chain[3]);
     clo_buf_clear(&value);
 }
 
-static inline void lab_crl_make(const struct lab_crl *l, const char *issuer,
-                                struct clo_collateral *c)
+static inline void quote_lab_crl_make(const struct quote_crl *l, const char *issuer,
+                                      struct clo_collateral *c)
 {
     const struct clo_crl_spec spec = {.issuer_cn = issuer,
                                       .this_update = l->from,
@@ -483,165 +481,165 @@ static inline void lab_crl_make(const struct lab_crl *l, const char *issuer,
     if (l->none)
         return;
     c->crl[c->crls] = clo_buf_init(CLO_CRL_MAX);
-    assert_int_equal(clo_crl_make(&spec, &c->crl[c->crls++]), 0);
+    LAB_MUST(clo_crl_make(&spec, &c->crl[c->crls++]) == 0);
 }
 
-static inline void quotes_set(char *s)
+static inline void quote_marks(char *s)
 {
     for (; *s != '\0'; s++)
         if (*s == '\'')
             *s = '"';
 }
 
-static inline void lab_answer(const char *object, const char *around, const struct clo_signer *key,
-                              struct clo_buf *dst)
+static inline void quote_lab_answer(const char *object, const char *around,
+                                    const struct clo_signer *key, struct clo_buf *dst)
 {
-    char inner[LAB_TEXT], text[LAB_TEXT + 512], hex[129];
+    char inner[QUOTE_TEXT], text[QUOTE_TEXT + 512], hex[129];
     uint8_t rs[64];
     int n;
 
     (void)snprintf(inner, sizeof inner, "%s", object);
-    quotes_set(inner);
-    assert_int_equal(clo_signer_sign_p256(key, inner, strlen(inner), rs), 0);
+    quote_marks(inner);
+    LAB_MUST(clo_signer_sign_p256(key, inner, strlen(inner), rs) == 0);
     clo_hex(rs, sizeof rs, hex);
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
     n = snprintf(text, sizeof text, around, inner, hex);
 #pragma GCC diagnostic pop
-    assert_true(n > 0 && (size_t)n < sizeof text);
+    LAB_MUST(n > 0 && (size_t)n < sizeof text);
     *dst = clo_buf_init(sizeof text);
-    assert_int_equal(clo_buf_append(dst, text, (size_t)n), 0);
+    LAB_MUST(clo_buf_append(dst, text, (size_t)n) == 0);
 }
 
-static inline void lab_collateral(const struct recipe *r, struct clo_collateral *c)
+static inline void quote_lab_collateral(const struct quote_recipe *r, struct clo_collateral *c)
 {
     *c = (struct clo_collateral){0};
-    lab_crl_make(&r->root_crl, r->root_cn, c);
-    lab_crl_make(&r->pck_crl, r->ca_cn, c);
+    quote_lab_crl_make(&r->root_crl, r->root_cn, c);
+    quote_lab_crl_make(&r->pck_crl, r->ca_cn, c);
     if (!r->no_info)
-        lab_answer(r->info, r->info_answer, r->info_signer, &c->tcb_info);
+        quote_lab_answer(r->info, r->info_answer, r->info_signer, &c->tcb_info);
     if (!r->no_identity)
-        lab_answer(r->identity, "{\"enclaveIdentity\":%s,\"signature\":\"%s\"}", r->identity_signer,
-                   &c->qe_identity);
+        quote_lab_answer(r->identity, "{\"enclaveIdentity\":%s,\"signature\":\"%s\"}",
+                         r->identity_signer, &c->qe_identity);
     if (r->no_signer)
         return;
-    lab_cert(&c->collateral_chain[0],
-             &(struct clo_cert_spec){.subject_cn = r->tcb_cn,
-                                     .issuer_cn = r->root_cn,
-                                     .serial = LAB_SERIAL_TCB,
-                                     .not_before = LAB_NOW - 2 * (int64_t)LAB_YEAR,
-                                     .not_after = r->tcb_to,
-                                     .ca = r->tcb_ca,
-                                     .subject = lab.tcb,
-                                     .issuer = r->tcb_issuer});
+    quote_lab_cert(&c->collateral_chain[0],
+                   &(struct clo_cert_spec){.subject_cn = r->tcb_cn,
+                                           .issuer_cn = r->root_cn,
+                                           .serial = QUOTE_SERIAL_TCB,
+                                           .not_before = LAB_NOW - 2 * (int64_t)LAB_YEAR,
+                                           .not_after = r->tcb_to,
+                                           .ca = r->tcb_ca,
+                                           .subject = quote_lab.tcb,
+                                           .issuer = r->tcb_issuer});
     c->collateral_chain_n = 1;
 }
 
 /* ---- the quote ---- */
 
-static inline void app(struct clo_buf *b, const void *p, size_t n)
+static inline void quote_app(struct clo_buf *b, const void *p, size_t n)
 {
-    assert_int_equal(clo_buf_append(b, p, n), 0);
+    LAB_MUST(clo_buf_append(b, p, n) == 0);
 }
 
-static inline void app16(struct clo_buf *b, unsigned v)
+static inline void quote_app16(struct clo_buf *b, unsigned v)
 {
     uint8_t p[2];
 
-    put16(p, v);
-    app(b, p, sizeof p);
+    quote_put16(p, v);
+    quote_app(b, p, sizeof p);
 }
 
-static inline void app32(struct clo_buf *b, size_t v)
+static inline void quote_app32(struct clo_buf *b, size_t v)
 {
     uint8_t p[4];
 
-    put32(p, (uint32_t)v);
-    app(b, p, sizeof p);
+    quote_put32(p, (uint32_t)v);
+    quote_app(b, p, sizeof p);
 }
 
-static inline void pem_put(struct clo_buf *b, const struct clo_buf *der)
+static inline void quote_pem(struct clo_buf *b, const struct clo_buf *der)
 {
     char text[2 * CLO_CERT_MAX];
 
     clo_b64(der->p, der->len, text);
     for (char *c = text; *c != '\0'; c++)
         *c = *c == '-' ? '+' : *c == '_' ? '/' : *c;
-    app(b, "-----BEGIN CERTIFICATE-----\n", 28);
-    app(b, text, strlen(text));
-    app(b, "==", (4 - strlen(text) % 4) % 4);
-    app(b, "\n-----END CERTIFICATE-----\n", 27);
+    quote_app(b, "-----BEGIN CERTIFICATE-----\n", 28);
+    quote_app(b, text, strlen(text));
+    quote_app(b, "==", (4 - strlen(text) % 4) % 4);
+    quote_app(b, "\n-----END CERTIFICATE-----\n", 27);
 }
 
-static inline void certification_put(const struct recipe *r, const struct clo_buf chain[4],
-                                     struct clo_buf *b)
+static inline void quote_certification(const struct quote_recipe *r, const struct clo_buf chain[4],
+                                       struct clo_buf *b)
 {
     struct clo_buf data = clo_buf_init(32768);
 
     for (size_t i = 0; i < r->chain_n; i++)
-        if (r->chain == LAB_CHAIN_PEM)
-            pem_put(&data, &chain[i]);
-        else if (r->chain == LAB_CHAIN_DER)
-            app(&data, chain[r->chain_n - 1 - i].p, chain[r->chain_n - 1 - i].len);
-    if (r->chain == LAB_CHAIN_GARBAGE)
-        app(&data, "-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n", 56);
-    if (r->chain == LAB_CHAIN_BESIDE)
-        app(&data, "an identifier of the platform", 29);
-    app16(b, r->chain == LAB_CHAIN_BESIDE ? 1 : 5);
-    app32(b, data.len);
-    app(b, data.p, data.len);
+        if (r->chain == QUOTE_CHAIN_PEM)
+            quote_pem(&data, &chain[i]);
+        else if (r->chain == QUOTE_CHAIN_DER)
+            quote_app(&data, chain[r->chain_n - 1 - i].p, chain[r->chain_n - 1 - i].len);
+    if (r->chain == QUOTE_CHAIN_GARBAGE)
+        quote_app(&data, "-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n", 56);
+    if (r->chain == QUOTE_CHAIN_BESIDE)
+        quote_app(&data, "an identifier of the platform", 29);
+    quote_app16(b, r->chain == QUOTE_CHAIN_BESIDE ? 1 : 5);
+    quote_app32(b, data.len);
+    quote_app(b, data.p, data.len);
     clo_buf_clear(&data);
 }
 
 /* QE report, its signature, authentication data, certification data. */
-static inline void qe_put(const struct recipe *r, const struct clo_buf chain[4],
-                          const uint8_t key[64], struct clo_buf *b)
+static inline void quote_qe(const struct quote_recipe *r, const struct clo_buf chain[4],
+                            const uint8_t key[64], struct clo_buf *b)
 {
     const struct clo_slice bound[] = {{key, 64}, {r->auth, r->auth_n}};
     uint8_t qe[CLO_SGX_REPORT_LEN], rs[64];
 
     memcpy(qe, r->qe, sizeof qe);
-    assert_int_equal(clo_hash(CLO_SHA256, bound, 2, qe + SGX_DATA), 0);
+    LAB_MUST(clo_hash(CLO_SHA256, bound, 2, qe + SGX_DATA) == 0);
     qe[SGX_DATA + 63] = r->binding_wrong;
-    assert_int_equal(clo_signer_sign_p256(r->qe_signer, qe, sizeof qe, rs), 0);
-    app(b, qe, sizeof qe);
-    app(b, rs, sizeof rs);
-    app16(b, (unsigned)r->auth_n);
-    app(b, r->auth, r->auth_n);
-    certification_put(r, chain, b);
+    LAB_MUST(clo_signer_sign_p256(r->qe_signer, qe, sizeof qe, rs) == 0);
+    quote_app(b, qe, sizeof qe);
+    quote_app(b, rs, sizeof rs);
+    quote_app16(b, (unsigned)r->auth_n);
+    quote_app(b, r->auth, r->auth_n);
+    quote_certification(r, chain, b);
 }
 
-static inline void lab_quote(const struct recipe *r, const struct clo_buf chain[4],
-                             struct clo_buf *q)
+static inline void quote_lab_quote(const struct quote_recipe *r, const struct clo_buf chain[4],
+                                   struct clo_buf *q)
 {
     struct clo_buf sig = clo_buf_init(65536), qe = clo_buf_init(65536);
     uint8_t header[48] = {0}, key[64], rs[64];
 
-    put16(header, r->version);
-    put16(header + 2, r->key_type);
-    put32(header + 4, r->tee_type);
+    quote_put16(header, r->version);
+    quote_put16(header + 2, r->key_type);
+    quote_put32(header + 4, r->tee_type);
     memcpy(header + 12, r->vendor, 16);
     *q = clo_buf_init(131072);
-    app(q, header, sizeof header);
+    quote_app(q, header, sizeof header);
     if (r->version == 5) {
-        app16(q, r->body_type);
-        app32(q, r->body_size);
+        quote_app16(q, r->body_type);
+        quote_app32(q, r->body_size);
     }
-    app(q, r->body, r->body_n);
-    assert_int_equal(clo_signer_sign_p256(r->quote_signer, q->p, q->len, rs), 0);
-    assert_int_equal(clo_signer_point(r->ak, key, key + 32), 0);
-    app(&sig, rs, sizeof rs);
-    app(&sig, key, sizeof key);
-    qe_put(r, chain, key, &qe);
+    quote_app(q, r->body, r->body_n);
+    LAB_MUST(clo_signer_sign_p256(r->quote_signer, q->p, q->len, rs) == 0);
+    LAB_MUST(clo_signer_point(r->ak, key, key + 32) == 0);
+    quote_app(&sig, rs, sizeof rs);
+    quote_app(&sig, key, sizeof key);
+    quote_qe(r, chain, key, &qe);
     if (r->version != 3) {
-        app16(&sig, 6);
-        app32(&sig, qe.len);
+        quote_app16(&sig, 6);
+        quote_app32(&sig, qe.len);
     }
-    app(&sig, qe.p, qe.len);
-    app32(q, sig.len);
-    app(q, sig.p, sig.len);
+    quote_app(&sig, qe.p, qe.len);
+    quote_app32(q, sig.len);
+    quote_app(q, sig.p, sig.len);
     for (size_t i = 0; i < r->trailing_n; i++)
-        app(q, &r->trailing, 1);
+        quote_app(q, &r->trailing, 1);
     q->len -= r->cut;
     if (r->flip >= 0)
         q->p[r->flip / 8] ^= (uint8_t)(1u << (r->flip % 8));
@@ -651,22 +649,22 @@ static inline void lab_quote(const struct recipe *r, const struct clo_buf chain[
 
 /* ---- all of it ---- */
 
-static inline struct cloister_policy *lab_policy(const struct recipe *r)
+static inline struct cloister_policy *quote_lab_policy(const struct quote_recipe *r)
 {
     struct cloister_policy *p = NULL;
-    char s[LAB_TEXT], why[200];
+    char s[QUOTE_TEXT], why[200];
 
     if (r->no_policy)
         return NULL;
     memcpy(s, r->policy, sizeof s);
-    quotes_set(s);
+    quote_marks(s);
     if (cloister_policy_check(s, strlen(s), why, sizeof why) != 0)
-        fail_msg("%s", why);
-    assert_int_equal(cloister_policy_parse(s, strlen(s), &p), 0);
+        lab_cannot(__FILE__, __LINE__, why);
+    LAB_MUST(cloister_policy_parse(s, strlen(s), &p) == 0);
     return p;
 }
 
-struct evidence {
+struct quote_evidence {
     struct clo_buf quote, chain[4];
     struct clo_collateral collateral;
     struct cloister_policy *policy;
@@ -674,19 +672,19 @@ struct evidence {
     struct clo_quote_input in;
 };
 
-static inline void lab_make(const struct recipe *r, struct evidence *e)
+static inline void quote_lab_make(const struct quote_recipe *r, struct quote_evidence *e)
 {
     struct clo_buf root;
 
-    *e = (struct evidence){0};
-    lab_chain(r, e->chain);
-    lab_quote(r, e->chain, &e->quote);
-    lab_collateral(r, &e->collateral);
-    e->policy = lab_policy(r);
-    assert_int_equal(cloister_roots_new(&e->roots), 0);
+    *e = (struct quote_evidence){0};
+    quote_lab_chain(r, e->chain);
+    quote_lab_quote(r, e->chain, &e->quote);
+    quote_lab_collateral(r, &e->collateral);
+    e->policy = quote_lab_policy(r);
+    LAB_MUST(cloister_roots_new(&e->roots) == 0);
     if (!r->no_root) {
-        lab_root(r, r->root, LAB_SERIAL_ROOT, &root);
-        assert_int_equal(cloister_roots_add_intel(e->roots, root.p, root.len), 0);
+        quote_lab_root(r, r->root, QUOTE_SERIAL_ROOT, &root);
+        LAB_MUST(cloister_roots_add_intel(e->roots, root.p, root.len) == 0);
         clo_buf_clear(&root);
     }
     e->in = (struct clo_quote_input){
@@ -694,17 +692,17 @@ static inline void lab_make(const struct recipe *r, struct evidence *e)
         .quote = e->quote.p,
         .quote_n = e->quote.len,
         .chain = e->chain,
-        .chain_n = r->chain == LAB_CHAIN_BESIDE ? r->chain_n : 0,
+        .chain_n = r->chain == QUOTE_CHAIN_BESIDE ? r->chain_n : 0,
         .collateral = &e->collateral,
         .event_log = r->event_log,
         .event_log_n = r->event_log_n,
         .data_check = CLOISTER_CHECK_BINDING_REPORT_DATA,
-        .report_data = r->data == LAB_DATA ? r->report_data : NULL,
-        .any_report_data = r->data == LAB_DATA_ANY,
+        .report_data = r->data == QUOTE_DATA ? r->report_data : NULL,
+        .any_report_data = r->data == QUOTE_DATA_ANY,
     };
 }
 
-static inline void lab_clear(struct evidence *e)
+static inline void quote_lab_clear(struct quote_evidence *e)
 {
     clo_buf_clear(&e->quote);
     for (size_t i = 0; i < CLO_ARRAY_LEN(e->chain); i++)

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Writing event logs, right ones and wrong ones. Include after <cmocka.h>. */
-#ifndef CLO_TEST_EVENT_LAB_H
-#define CLO_TEST_EVENT_LAB_H
+/* Writing event logs, right ones and wrong ones. */
+#ifndef CLO_LAB_EVENT_H
+#define CLO_LAB_EVENT_H
 
 #include <string.h>
 
 #include "attest/tpm.h"
+#include "lab/lab.h"
 
 #define EL_MAX  262144
 #define EL_SHA1 0x04
@@ -24,7 +25,7 @@ static inline size_t el_len(uint16_t alg)
 
 static inline void el_put(struct event_lab *l, const void *p, size_t n)
 {
-    assert_true(n <= sizeof l->p - l->n);
+    LAB_MUST(n <= sizeof l->p - l->n);
     if (n != 0)
         memcpy(l->p + l->n, p, n);
     l->n += n;
@@ -89,7 +90,7 @@ static inline void el_extend(uint8_t *value, size_t len, uint8_t fill)
     const struct clo_slice in[] = {{value, len}, {digest, len}};
 
     memset(digest, fill, sizeof digest);
-    assert_int_equal(clo_hash(len == 32 ? CLO_SHA256 : CLO_SHA384, in, 2, value), 0);
+    LAB_MUST(clo_hash(len == 32 ? CLO_SHA256 : CLO_SHA384, in, 2, value) == 0);
 }
 
 #endif

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A laboratory for TPM quotes: attestation keys, certificates by PKCS #1 authorities, and quotes that tss2-mu marshals, so that a test can
- * make exactly one thing wrong. Include after <cmocka.h>.
+ * A laboratory for TPM quotes: attestation keys, certificates by PKCS #1 authorities, and quotes that tss2-mu marshals, so that a case or a
+ * test can make exactly one thing wrong.
  */
-#ifndef CLO_TEST_TPM_LAB_H
-#define CLO_TEST_TPM_LAB_H
+#ifndef CLO_LAB_TPM_H
+#define CLO_LAB_TPM_H
 
 #include <openssl/ecdsa.h>
 #include <openssl/evp.h>
@@ -17,9 +17,8 @@
 
 #include "attest/tpm.h"
 #include "attest/tpm_quote.h"
+#include "lab/lab.h"
 
-#define TL_NOW 1795000000 /* 2026-11-18 */
-#define TL_DAY 86400
 #define TL_RESTRICTED                                                                   \
     (TPMA_OBJECT_FIXEDTPM | TPMA_OBJECT_FIXEDPARENT | TPMA_OBJECT_SENSITIVEDATAORIGIN | \
      TPMA_OBJECT_USERWITHAUTH | TPMA_OBJECT_RESTRICTED | TPMA_OBJECT_SIGN_ENCRYPT)
@@ -62,8 +61,8 @@ static inline struct clo_key *tl_key(EVP_PKEY *pkey)
     uint8_t *der = NULL;
     const int n = i2d_PUBKEY(pkey, &der);
 
-    assert_true(n > 0);
-    assert_int_equal(clo_key_of_spki(der, (size_t)n, &key), 0);
+    LAB_MUST(n > 0);
+    LAB_MUST(clo_key_of_spki(der, (size_t)n, &key) == 0);
     OPENSSL_free(der);
     return key;
 }
@@ -73,8 +72,8 @@ static inline void tl_number(EVP_PKEY *pkey, const char *name, uint8_t *dst, siz
 {
     BIGNUM *b = NULL;
 
-    assert_int_equal(EVP_PKEY_get_bn_param(pkey, name, &b), 1);
-    assert_int_equal(BN_bn2binpad(b, dst, (int)n), (int)n);
+    LAB_MUST(EVP_PKEY_get_bn_param(pkey, name, &b) == 1);
+    LAB_MUST(BN_bn2binpad(b, dst, (int)n) == (int)n);
     BN_free(b);
 }
 
@@ -160,26 +159,26 @@ static inline void tl_sign(const struct tl_recipe *r, struct tl_quote *q)
     uint8_t sig[1024];
     size_t n = sizeof sig, at = 0;
 
-    assert_int_equal(EVP_DigestSignInit(ctx, &pctx, tl_md(r->hash), NULL, r->signer), 1);
+    LAB_MUST(EVP_DigestSignInit(ctx, &pctx, tl_md(r->hash), NULL, r->signer) == 1);
     if (r->scheme == TPM2_ALG_RSAPSS) {
-        assert_int_equal(EVP_PKEY_CTX_set_rsa_padding(pctx, RSA_PKCS1_PSS_PADDING), 1);
-        assert_int_equal(EVP_PKEY_CTX_set_rsa_pss_saltlen(pctx, RSA_PSS_SALTLEN_DIGEST), 1);
+        LAB_MUST(EVP_PKEY_CTX_set_rsa_padding(pctx, RSA_PKCS1_PSS_PADDING) == 1);
+        LAB_MUST(EVP_PKEY_CTX_set_rsa_pss_saltlen(pctx, RSA_PSS_SALTLEN_DIGEST) == 1);
     }
-    assert_int_equal(EVP_DigestSign(ctx, sig, &n, q->quote, q->quote_n), 1);
+    LAB_MUST(EVP_DigestSign(ctx, sig, &n, q->quote, q->quote_n) == 1);
     EVP_MD_CTX_free(ctx);
     if (r->scheme == TPM2_ALG_ECDSA) {
         const uint8_t *p = sig;
         ECDSA_SIG *es = d2i_ECDSA_SIG(NULL, &p, (long)n);
         const int len = (EVP_PKEY_get_bits(r->signer) + 7) / 8;
 
-        assert_non_null(es);
+        LAB_MUST(es != NULL);
         t.signature.ecdsa.hash = r->hash;
         t.signature.ecdsa.signatureR.size = (uint16_t)len;
         t.signature.ecdsa.signatureS.size = (uint16_t)len;
-        assert_int_equal(
-            BN_bn2binpad(ECDSA_SIG_get0_r(es), t.signature.ecdsa.signatureR.buffer, len), len);
-        assert_int_equal(
-            BN_bn2binpad(ECDSA_SIG_get0_s(es), t.signature.ecdsa.signatureS.buffer, len), len);
+        LAB_MUST(BN_bn2binpad(ECDSA_SIG_get0_r(es), t.signature.ecdsa.signatureR.buffer, len) ==
+                 len);
+        LAB_MUST(BN_bn2binpad(ECDSA_SIG_get0_s(es), t.signature.ecdsa.signatureS.buffer, len) ==
+                 len);
         ECDSA_SIG_free(es);
     } else {
         t.signature.rsassa.hash = r->hash;
@@ -190,7 +189,7 @@ static inline void tl_sign(const struct tl_recipe *r, struct tl_quote *q)
         q->sig_n = n;
         memcpy(q->sig, sig, n);
     } else {
-        assert_int_equal(Tss2_MU_TPMT_SIGNATURE_Marshal(&t, q->sig, sizeof q->sig, &at), 0);
+        LAB_MUST(Tss2_MU_TPMT_SIGNATURE_Marshal(&t, q->sig, sizeof q->sig, &at) == 0);
         q->sig_n = at;
     }
 }
@@ -222,15 +221,15 @@ static inline void tl_make(const struct tl_recipe *r, struct tl_quote *q)
                 q->pcrs_n += len;
             }
     }
-    assert_int_equal(EVP_Digest(q->pcrs, q->pcrs_n, digest, &digest_n, tl_md(r->hash), NULL), 1);
+    LAB_MUST(EVP_Digest(q->pcrs, q->pcrs_n, digest, &digest_n, tl_md(r->hash), NULL) == 1);
     tl_flip(digest, r->digest_flip);
     a.attested.quote.pcrDigest.size = (uint16_t)digest_n;
     memcpy(a.attested.quote.pcrDigest.buffer, digest, digest_n);
     if (r->type == TPM2_ST_ATTEST_QUOTE) {
-        assert_int_equal(Tss2_MU_TPMS_ATTEST_Marshal(&a, q->quote, sizeof q->quote, &at), 0);
+        LAB_MUST(Tss2_MU_TPMS_ATTEST_Marshal(&a, q->quote, sizeof q->quote, &at) == 0);
     } else { /* the same bytes under another name */
         a.type = TPM2_ST_ATTEST_QUOTE;
-        assert_int_equal(Tss2_MU_TPMS_ATTEST_Marshal(&a, q->quote, sizeof q->quote, &at), 0);
+        LAB_MUST(Tss2_MU_TPMS_ATTEST_Marshal(&a, q->quote, sizeof q->quote, &at) == 0);
         q->quote[4] = (uint8_t)(r->type >> 8);
         q->quote[5] = (uint8_t)r->type;
     }
@@ -286,9 +285,9 @@ static inline void tl_appraise(const struct tl_recipe *r, const struct tl_quote 
 
     clo_vb_init(vb);
     clo_vb_keep_families(vb, CLO_FAMILY_TPM);
-    assert_int_equal(clo_tpm_appraise(&in, policy, vb, ret), 0);
-    assert_false(vb->twice);
-    assert_int_equal(clo_vb_count(vb, CLO_FAMILY_TPM, CLOISTER_CHECK_NONE), 0);
+    LAB_MUST(clo_tpm_appraise(&in, policy, vb, ret) == 0);
+    LAB_MUST(!vb->twice);
+    LAB_MUST(clo_vb_count(vb, CLO_FAMILY_TPM, CLOISTER_CHECK_NONE) == 0);
     clo_key_free(key);
 }
 
@@ -320,7 +319,7 @@ static inline size_t tl_public(EVP_PKEY *pkey, uint32_t attributes, uint8_t *dst
         tl_number(pkey, OSSL_PKEY_PARAM_EC_PUB_X, t.unique.ecc.x.buffer, len);
         tl_number(pkey, OSSL_PKEY_PARAM_EC_PUB_Y, t.unique.ecc.y.buffer, len);
     }
-    assert_int_equal(Tss2_MU_TPMT_PUBLIC_Marshal(&t, dst, cap, &at), 0);
+    LAB_MUST(Tss2_MU_TPMT_PUBLIC_Marshal(&t, dst, cap, &at) == 0);
     return at;
 }
 
@@ -336,17 +335,16 @@ static inline void tl_ext(X509 *x, int nid, const char *value)
 {
     X509_EXTENSION *e = X509V3_EXT_conf_nid(NULL, NULL, nid, value);
 
-    assert_non_null(e);
-    assert_int_equal(X509_add_ext(x, e, -1), 1);
+    LAB_MUST(e != NULL);
+    LAB_MUST(X509_add_ext(x, e, -1) == 1);
     X509_EXTENSION_free(e);
 }
 
 static inline void tl_name(X509_NAME *name, const char *cn)
 {
     if (*cn != '\0')
-        assert_int_equal(X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC,
-                                                    (const unsigned char *)cn, -1, -1, 0),
-                         1);
+        LAB_MUST(X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, (const unsigned char *)cn, -1,
+                                            -1, 0) == 1);
 }
 
 static inline void tl_cert(const struct tl_cert *c, struct clo_buf *ret)
@@ -355,22 +353,22 @@ static inline void tl_cert(const struct tl_cert *c, struct clo_buf *ret)
     uint8_t *der = NULL;
     int n;
 
-    assert_non_null(x);
-    assert_int_equal(X509_set_version(x, X509_VERSION_3), 1);
-    assert_int_equal(ASN1_INTEGER_set(X509_get_serialNumber(x), 7), 1);
+    LAB_MUST(x != NULL);
+    LAB_MUST(X509_set_version(x, X509_VERSION_3) == 1);
+    LAB_MUST(ASN1_INTEGER_set(X509_get_serialNumber(x), 7) == 1);
     tl_name(X509_get_subject_name(x), c->subject);
     tl_name(X509_get_issuer_name(x), c->issuer);
-    assert_non_null(ASN1_TIME_set(X509_getm_notBefore(x), c->from));
-    assert_non_null(ASN1_TIME_set(X509_getm_notAfter(x), c->to));
-    assert_int_equal(X509_set_pubkey(x, c->key), 1);
+    LAB_MUST(ASN1_TIME_set(X509_getm_notBefore(x), c->from) != NULL);
+    LAB_MUST(ASN1_TIME_set(X509_getm_notAfter(x), c->to) != NULL);
+    LAB_MUST(X509_set_pubkey(x, c->key) == 1);
     if (c->constraints != NULL) {
         tl_ext(x, NID_basic_constraints, c->constraints);
         tl_ext(x, NID_key_usage, "critical,keyCertSign,cRLSign");
     }
-    assert_true(X509_sign(x, c->signer, c->md != NULL ? c->md : EVP_sha256()) > 0);
-    assert_true((n = i2d_X509(x, &der)) > 0);
+    LAB_MUST(X509_sign(x, c->signer, c->md != NULL ? c->md : EVP_sha256()) > 0);
+    LAB_MUST((n = i2d_X509(x, &der)) > 0);
     *ret = clo_buf_init(CLO_CERT_MAX);
-    assert_int_equal(clo_buf_append(ret, der, (size_t)n), 0);
+    LAB_MUST(clo_buf_append(ret, der, (size_t)n) == 0);
     OPENSSL_free(der);
     X509_free(x);
 }
