@@ -126,8 +126,8 @@ CLO_MUST_USE int clo_gathered_complete(const struct clo_gathered *g, const struc
  * cpu or devices may be NULL. CLOISTER_E_REFUSED: *ret_check is the first that doesn't hold (CLOISTER_CHECK_NO_ID if it is none of these); *ret_until: as a verdict's valid_until.
  */
 struct clo_self {
-    const struct clo_cpu_section *cpu;
-    const uint8_t *report_data; /* 64 bytes */
+    const struct clo_cpu_section *cpu; /* by its type, as everywhere here */
+    const uint8_t *report_data;        /* 64 bytes */
     const struct clo_devices *devices;
     const uint8_t *nonce; /* 32 bytes */
     const struct clo_collateral *collateral;

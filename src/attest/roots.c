@@ -233,6 +233,32 @@ int clo_known_cert(const uint8_t *der, size_t n, const struct clo_cert **ret,
     return 0;
 }
 
+int clo_known_by_cn(const char *cn, const struct clo_cert **ret, const uint8_t **ret_der,
+                    size_t *ret_n)
+{
+    for (size_t i = 0; i < CLO_KNOWN_DERS; i++) {
+        const struct clo_root_der *d = &clo_known_der[i];
+        const struct clo_cert *c = NULL;
+        struct clo_cert *owned = NULL;
+        char have[64];
+        int err;
+
+        if ((err = clo_known_cert(d->p, d->n, &c, &owned)) != 0)
+            return err;
+        if (owned != NULL) { /* read by halves, for lack of memory */
+            clo_cert_free(owned);
+            return CLOISTER_E_MEMORY;
+        }
+        if (clo_cert_cn(c, have, sizeof have) == 0 && strcmp(have, cn) == 0) {
+            *ret = c;
+            *ret_der = d->p;
+            *ret_n = d->n;
+            return 0;
+        }
+    }
+    return CLOISTER_E_NOT_FOUND;
+}
+
 /* Nothing stays in the place of a root that isn't admitted. */
 static int admit(const struct cloister_policy *policy, struct clo_root *root)
 {

@@ -30,5 +30,8 @@ CLO_MUST_USE int clo_roots_admitted(const struct cloister_roots *roots,
  */
 CLO_MUST_USE int clo_known_cert(const uint8_t *der, size_t n, const struct clo_cert **ret,
                                 struct clo_cert **ret_owned);
+/* One of these by its subject's CN, shared as well: borrowed, with its bytes. CLOISTER_E_NOT_FOUND. */
+CLO_MUST_USE int clo_known_by_cn(const char *cn, const struct clo_cert **ret,
+                                 const uint8_t **ret_der, size_t *ret_n);
 
 #endif

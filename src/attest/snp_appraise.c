@@ -132,7 +132,21 @@ static void product_find(struct appraisal *a)
                 clo_snp_tcb_decode(a->product, a->r.launch_tcb, &a->launch) == 0;
 }
 
-/* Only a pinned root stays in a->root: AMD's by product, the simulator's by digest in the policy. */
+/* The simulator's: its digest is in the policy; without one, it stands in its product's place among the explicit roots. */
+static bool simulated_pinned(const struct appraisal *a, const struct clo_root *pin,
+                             const uint8_t digest[32])
+{
+    uint8_t other[32];
+
+    if (a->policy != NULL)
+        return clo_policy_list_has(&a->policy->roots, digest);
+    if (pin->cert == NULL)
+        return false;
+    clo_cert_digest(pin->cert, other);
+    return memcmp(other, digest, sizeof other) == 0;
+}
+
+/* Only a pinned root stays in a->root: AMD's by product, the simulator's by digest. */
 static int root_find(struct appraisal *a, const struct cloister_roots *roots)
 {
     const struct clo_root *pin = &roots->amd[a->product];
@@ -150,7 +164,7 @@ static int root_find(struct appraisal *a, const struct cloister_roots *roots)
     if (a->root == NULL)
         return 0;
     clo_cert_digest(a->root, digest);
-    if (a->policy == NULL || !clo_policy_list_has(&a->policy->roots, digest) ||
+    if (!simulated_pinned(a, pin, digest) ||
         (err = clo_cert_signed_by(a->root, a->root, CLO_SIG_RSA_PSS_SHA384)) != 0)
         a->root = NULL;
     return clo_is_ours(err) ? err : 0;
@@ -271,12 +285,11 @@ static void check_chain(struct appraisal *a)
     }
     if (a->product == CLO_SNP_UNKNOWN)
         missing(a, root, "no product, no root");
-    else if (a->root == NULL && a->in->simulated && a->policy == NULL)
-        (void)no_policy(a, root, NULL);
     else if (a->root == NULL)
         fact(a, root, false, NULL, NULL,
-             a->in->simulated ? "the policy doesn't pin this root"
-                              : "no root is pinned for this product");
+             !a->in->simulated   ? "no root is pinned for this product"
+             : a->policy != NULL ? "the policy doesn't pin this root"
+                                 : "this root isn't the explicit one");
     else
         fact(a, root, a->root_ok, NULL, NULL, "the intermediate isn't signed by the pinned root");
     fact(a, chain, a->chain_ok, NULL, NULL,

@@ -700,6 +700,11 @@ int64_t clo_crl_next_update(const struct clo_crl *crl)
     return crl->next_update;
 }
 
+int clo_crl_issuer_cn(const struct clo_crl *crl, char *dst, size_t cap)
+{
+    return common_name(&crl->issuer, dst, cap);
+}
+
 bool clo_crl_names(const struct clo_crl *crl, const struct clo_cert *issuer)
 {
     return clo_der_same(&crl->issuer, &issuer->subject);

@@ -125,6 +125,8 @@ int64_t clo_crl_this_update(const struct clo_crl *crl);
 int64_t clo_crl_next_update(const struct clo_crl *crl);
 /* Is the CRL's issuer this certificate's subject, byte for byte? clo_crl_signed_by also takes names that RFC 5280 calls equal. */
 CLO_MUST_USE bool clo_crl_names(const struct clo_crl *crl, const struct clo_cert *issuer);
+/* The issuer's one CN, as clo_cert_cn. */
+CLO_MUST_USE int clo_crl_issuer_cn(const struct clo_crl *crl, char *dst, size_t cap);
 CLO_MUST_USE int clo_crl_signed_by(const struct clo_crl *crl, const struct clo_cert *issuer,
                                    enum clo_sig_profile profile);
 /* Does it say that it comes from the same issuer as `other`, and no earlier? Signatures aren't looked at. */
