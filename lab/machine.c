@@ -10,9 +10,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <openssl/pem.h>
+
 #include "base/enc.h"
 #include "codec/ohttp.h"
-#include "crypto/x509_make.h"
+#include "crypto/x509_make_in.h"
 
 #define DAY         86400
 #define YEAR        (365 * (int64_t)DAY)
@@ -269,6 +271,39 @@ const struct clo_buf *synthetic_amd_root(const struct synthetic *y)
 const struct clo_buf *synthetic_nvidia_root(const struct synthetic *y)
 {
     return &y->nvidia;
+}
+
+const struct clo_buf *synthetic_amd(const struct synthetic *y, size_t i)
+{
+    return &y->amd[i];
+}
+
+static int key_pem(const struct clo_signer *key, struct clo_buf *out)
+{
+    BIO *pem = BIO_new(BIO_s_mem());
+    char *p = NULL;
+    long n;
+    int err;
+
+    if (pem == NULL ||
+        PEM_write_bio_PKCS8PrivateKey(pem, key->key, NULL, NULL, 0, NULL, NULL) != 1) {
+        BIO_free(pem);
+        return CLOISTER_E_CRYPTO;
+    }
+    n = BIO_get_mem_data(pem, &p);
+    err = clo_buf_append(out, p, (size_t)n);
+    BIO_free(pem);
+    return err;
+}
+
+int synthetic_vcek_key(const struct synthetic *y, struct clo_buf *out)
+{
+    return key_pem(y->amd_key[0], out);
+}
+
+int synthetic_gpu_key(const struct synthetic *y, size_t i, struct clo_buf *out)
+{
+    return i < SYNTHETIC_GPUS ? key_pem(y->device[i].leaf_key, out) : CLOISTER_E_ARGUMENT;
 }
 
 int synthetic_roots(const struct synthetic *y, struct cloister_roots **ret)
@@ -615,8 +650,8 @@ static void put_le(uint8_t *p, uint64_t v, size_t n)
         p[i] = (uint8_t)(v >> (8 * i));
 }
 
-static int cpu_report(const struct synthetic *y, const uint8_t data[64],
-                      uint8_t p[CLO_SNP_REPORT_LEN])
+int synthetic_report(const struct synthetic *y, const uint8_t data[64],
+                     uint8_t p[CLO_SNP_REPORT_LEN])
 {
     static const size_t tcb_at[] = {0x038, 0x180, 0x1e0, 0x1f0};
     uint8_t r[48], s[48];
@@ -677,7 +712,7 @@ int synthetic_bind(const struct synthetic *y, struct synthetic_scene *s)
         (err = clo_batch_section_write(&batch, &s->sec[CLO_SEC_BATCH])) != 0 ||
         (err = clo_bind_cpu(batch.root, digest[CLO_SEC_KEYS], digest[CLO_SEC_MANIFEST],
                             digest[CLO_SEC_DEVICES], data)) != 0 ||
-        (err = cpu_report(y, data, cpu.report)) != 0 ||
+        (err = synthetic_report(y, data, cpu.report)) != 0 ||
         (err = copy(&y->amd[0], &cpu.chain[0])) != 0 ||
         (err = copy(&y->amd[1], &cpu.chain[1])) != 0 ||
         (err = clo_cpu_section_write(&cpu, &s->sec[CLO_SEC_CPU])) != 0)

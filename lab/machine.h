@@ -76,6 +76,15 @@ CLO_MUST_USE int synthetic_roots(const struct synthetic *y, struct cloister_root
 /* Their bytes, borrowed. */
 const struct clo_buf *synthetic_amd_root(const struct synthetic *y);
 const struct clo_buf *synthetic_nvidia_root(const struct synthetic *y);
+/* AMD's certificates, DER, borrowed: 0 the VCEK's, 1 ASK, 2 ARK. */
+const struct clo_buf *synthetic_amd(const struct synthetic *y, size_t i);
+/* What a machine's own hardware does: a report over these data, signed by its VCEK. */
+CLO_MUST_USE int synthetic_report(const struct synthetic *y, const uint8_t data[64],
+                                  uint8_t ret[CLO_SNP_REPORT_LEN]);
+/* The VCEK's private key, for hardware that is imitated by another process: PKCS #8 in PEM, appended to out. */
+CLO_MUST_USE int synthetic_vcek_key(const struct synthetic *y, struct clo_buf *out);
+/* And GPU i's, that signs its reports. */
+CLO_MUST_USE int synthetic_gpu_key(const struct synthetic *y, size_t i, struct clo_buf *out);
 
 /* A sound machine with so many GPUs and switches, at the laboratory's time. */
 void synthetic_good(const struct synthetic *y, size_t gpus, size_t switches,

@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Reports through /dev/sev-guest (Linux, Documentation/virt/coco/sev-guest.rst and linux/sev-guest.h; the report's message is
+ * MSG_REPORT_RSP in AMD document 56860). Kernels from 6.7 on have configfs-tsm too, which comes first.
+ *
+ * A report is asked for with the certificates that the host has, and without them where the host has more than the driver can carry. The driver
+ * sends its requests one after another, over a counter that the firmware checks; a report can't be another request's, and is compared all the same.
+ *
+ * The report says VMPL 0, the level of a guest without a paravisor. The firmware refuses that to a driver that holds another level's key.
+ */
+#include "platform/maker_in.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/sev-guest.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "attest/snp_certs.h"
+
+#define DEVICE          "/dev/sev-guest"
+#define MESSAGE_VERSION 1
+#define PAGE            4096
+#define FIRST_TABLE     16384 /* what the driver has carried since it exists (SEV_FW_BLOB_MAX_SIZE) */
+
+struct sev_guest {
+    struct clo_maker base;
+    int fd;
+};
+
+/* What one call leaves behind. */
+struct answer {
+    struct snp_report_resp resp;
+    uint8_t *table; /* heap */
+    uint32_t table_n;
+};
+
+/* MSG_REPORT_RSP: status, size, reserved, report. */
+static int report_of(const struct snp_report_resp *resp, const uint8_t **ret)
+{
+    struct clo_rd rd = clo_rd_init(resp->data, sizeof resp->data);
+    uint32_t status = 0, size = 0;
+    int err;
+
+    if ((err = clo_rd_u32le(&rd, &status)) != 0 || (err = clo_rd_u32le(&rd, &size)) != 0 ||
+        (err = clo_rd_skip(&rd, 24)) != 0)
+        return err;
+    if (status != 0)
+        return CLOISTER_E_IO; /* the firmware refused */
+    if (size != CLO_SNP_REPORT_LEN)
+        return CLOISTER_E_MALFORMED;
+    return clo_rd_view(&rd, size, ret);
+}
+
+/* The errno that a request ends with, 0 for none; *vmm is what the host said. */
+static int request(int fd, unsigned long what, void *req, struct snp_report_resp *resp,
+                   uint32_t *vmm)
+{
+    struct snp_guest_request_ioctl io = {0};
+    int rc;
+
+    do {
+        io = (struct snp_guest_request_ioctl){
+            .msg_version = MESSAGE_VERSION,
+            .req_data = (uintptr_t)req,
+            .resp_data = (uintptr_t)resp,
+        };
+        memset(resp, 0, sizeof *resp);
+        rc = ioctl(fd, what, &io);
+    } while (rc < 0 && errno == EINTR);
+    *vmm = io.vmm_error;
+    if (rc == 0)
+        return 0;
+    return io.vmm_error == SNP_GUEST_VMM_ERR_BUSY ? EBUSY : errno;
+}
+
+static int plain(int fd, const uint8_t data[64], struct answer *a)
+{
+    struct snp_report_req req = {.vmpl = 0};
+    uint32_t vmm = 0;
+    int failed;
+
+    a->table_n = 0;
+    memcpy(req.user_data, data, sizeof req.user_data);
+    failed = request(fd, SNP_GET_REPORT, &req, &a->resp, &vmm);
+    return failed != 0 ? clo_maker_errno(failed) : 0;
+}
+
+/* *ret_want: so many bytes are needed for the certificates; 0: they can't be had this way. Either comes with CLOISTER_E_LIMIT. */
+static int extended(int fd, const uint8_t data[64], uint32_t room, struct answer *a,
+                    uint32_t *ret_want)
+{
+    struct snp_ext_report_req req = {.data.vmpl = 0, .certs_len = room};
+    uint32_t vmm = 0;
+    int failed;
+
+    free(a->table);
+    a->table_n = 0;
+    if ((a->table = calloc(1, room)) == NULL)
+        return CLOISTER_E_MEMORY;
+    memcpy(req.data.user_data, data, sizeof req.data.user_data);
+    req.certs_address = (uintptr_t)a->table;
+    failed = request(fd, SNP_GET_EXT_REPORT, &req, &a->resp, &vmm);
+    if (failed == 0) {
+        a->table_n = room;
+        return 0;
+    }
+    /* The host gives no certificates, more than the driver carries, or doesn't know the request. */
+    if (vmm == SNP_GUEST_VMM_ERR_INVALID_LEN || failed == EINVAL || failed == ENOTTY) {
+        *ret_want = vmm == SNP_GUEST_VMM_ERR_INVALID_LEN ? req.certs_len : 0;
+        return CLOISTER_E_LIMIT;
+    }
+    return clo_maker_errno(failed);
+}
+
+static int ask(int fd, const uint8_t data[64], struct answer *a)
+{
+    uint32_t want = 0;
+    int err = extended(fd, data, FIRST_TABLE, a, &want);
+
+    if (err == CLOISTER_E_LIMIT && want > FIRST_TABLE && want <= CLO_SNP_CERT_TABLE_MAX &&
+        want % PAGE == 0)
+        err = extended(fd, data, want, a, &want);
+    return err == CLOISTER_E_LIMIT ? plain(fd, data, a) : err;
+}
+
+static int sev_guest_report(struct clo_maker *m, const uint8_t report_data[64],
+                            struct clo_cpu_section *ret)
+{
+    const struct sev_guest *s = (const struct sev_guest *)m;
+    const uint8_t *report = NULL;
+    struct answer a = {0};
+    int err;
+
+    if ((err = ask(s->fd, report_data, &a)) == 0 && (err = report_of(&a.resp, &report)) == 0)
+        err = clo_maker_snp_section(report, CLO_SNP_REPORT_LEN, report_data, a.table, a.table_n,
+                                    ret);
+    free(a.table);
+    return err;
+}
+
+static void sev_guest_free(struct clo_maker *m)
+{
+    struct sev_guest *s = (struct sev_guest *)m;
+
+    (void)close(s->fd);
+    free(s);
+}
+
+static const struct clo_maker_ops sev_guest_ops = {
+    .type = "sev-snp", .report = sev_guest_report, .free = sev_guest_free};
+
+int clo_maker_sev_guest_new(struct clo_maker **ret)
+{
+    struct sev_guest *s = calloc(1, sizeof *s);
+    int err;
+
+    if (s == NULL)
+        return CLOISTER_E_MEMORY;
+    s->base.ops = &sev_guest_ops;
+    do
+        s->fd = open(DEVICE, O_RDWR | O_CLOEXEC);
+    while (s->fd < 0 && errno == EINTR);
+    if (s->fd < 0) {
+        err = clo_maker_errno(errno);
+        free(s);
+        return err;
+    }
+    *ret = &s->base;
+    return 0;
+}

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * `machine_maker DIR` invents an SEV-SNP machine and its vendor as of now, for tests in Python:
+ *
+ *   amd/vcek.der, amd/cert_chain.pem, amd/crl.der   what AMD's service answers (cert_chain: ASK, then ARK)
+ *   roots/ark.der                                   the root that such a machine's evidence ends in
+ *   policy.json                                     admits exactly this machine, without GPUs
+ *   tee/                                            for fake_tee.h; "table" is what a host could give with a report
+ *
+ * and says on one line of JSON how AMD's service is asked for the certificate.
+ */
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include <openssl/pem.h>
+
+#include "base/enc.h"
+#include "cert_table.h"
+#include "lab/machine.h"
+
+#define REPORTED_TCB 0x180
+#define CHIP_ID      0x1a0
+
+static const char *folder;
+
+static int save(const char *name, const void *p, size_t n)
+{
+    char path[4096];
+    FILE *f;
+    int ok;
+
+    if (snprintf(path, sizeof path, "%s/%s", folder, name) >= (int)sizeof path ||
+        (f = fopen(path, "wb")) == NULL)
+        return CLOISTER_E_IO;
+    ok = fwrite(p, 1, n, f) == n;
+    return fclose(f) == 0 && ok ? 0 : CLOISTER_E_IO;
+}
+
+static int make_folder(const char *name)
+{
+    char path[4096];
+
+    if (snprintf(path, sizeof path, "%s/%s", folder, name) >= (int)sizeof path)
+        return CLOISTER_E_IO;
+    return mkdir(path, 0700) == 0 ? 0 : CLOISTER_E_IO;
+}
+
+/* ASK, then ARK. */
+static int save_chain(const struct synthetic *y)
+{
+    char path[4096];
+    FILE *f;
+    int ok = 1;
+
+    if (snprintf(path, sizeof path, "%s/amd/cert_chain.pem", folder) >= (int)sizeof path ||
+        (f = fopen(path, "wb")) == NULL)
+        return CLOISTER_E_IO;
+    for (size_t i = 1; i < 3; i++) {
+        const struct clo_buf *der = synthetic_amd(y, i);
+
+        ok &= PEM_write(f, "CERTIFICATE", "", der->p, (long)der->len) > 0;
+    }
+    return fclose(f) == 0 && ok ? 0 : CLOISTER_E_IO;
+}
+
+static int save_vendor(const struct synthetic *y)
+{
+    static struct synthetic_scene s;
+    int err;
+
+    synthetic_good(y, 0, 0, &s);
+    if ((err = synthetic_make(y, &s)) != 0 || (err = make_folder("amd")) != 0 ||
+        (err = make_folder("roots")) != 0 || (err = save_chain(y)) != 0 ||
+        (err = save("amd/vcek.der", synthetic_amd(y, 0)->p, synthetic_amd(y, 0)->len)) != 0 ||
+        (err = save("amd/crl.der", s.collateral.crl[0].p, s.collateral.crl[0].len)) != 0 ||
+        (err = save("roots/ark.der", synthetic_amd(y, 2)->p, synthetic_amd(y, 2)->len)) != 0)
+        goto out;
+    err = save("policy.json", s.policy.p, s.policy.len);
+out:
+    synthetic_clear(&s);
+    return err;
+}
+
+static int save_hardware(const struct synthetic *y, uint8_t report[CLO_SNP_REPORT_LEN])
+{
+    const struct cert_table_entry e[] = {
+        {CERT_TABLE_VCEK, synthetic_amd(y, 0)->p, synthetic_amd(y, 0)->len},
+        {CERT_TABLE_ASK, synthetic_amd(y, 1)->p, synthetic_amd(y, 1)->len},
+        {CERT_TABLE_ARK, synthetic_amd(y, 2)->p, synthetic_amd(y, 2)->len},
+    };
+    static const char words[] = "tsm 1\nsev_guest 1\nprovider sev_guest\n";
+    struct clo_buf key = clo_buf_init(4096), table = clo_buf_init(65536);
+    static const uint8_t data[64];
+    int err;
+
+    if ((err = synthetic_report(y, data, report)) != 0 ||
+        (err = synthetic_vcek_key(y, &key)) != 0 ||
+        (err = cert_table_make(e, CLO_ARRAY_LEN(e), &table)) != 0 ||
+        (err = make_folder("tee")) != 0 ||
+        (err = save("tee/template", report, CLO_SNP_REPORT_LEN)) != 0 ||
+        (err = save("tee/vcek.key", key.p, key.len)) != 0 ||
+        (err = save("tee/table", table.p, table.len)) != 0)
+        goto out;
+    err = save("tee/tee", words, sizeof words - 1);
+out:
+    clo_buf_clear(&key);
+    clo_buf_clear(&table);
+    return err;
+}
+
+int main(int argc, char **argv)
+{
+    uint8_t report[CLO_SNP_REPORT_LEN];
+    struct synthetic *y = NULL;
+    char chip[129];
+    int err;
+
+    if (argc != 2) {
+        (void)fputs("usage: machine_maker DIR\n", stderr);
+        return 1;
+    }
+    folder = argv[1];
+    if ((err = clo_crypto_init()) != 0 || (err = synthetic_new(time(NULL), &y)) != 0 ||
+        (err = save_vendor(y)) != 0 || (err = save_hardware(y, report)) != 0)
+        goto out;
+    clo_hex(report + CHIP_ID, 64, chip);
+    if (printf("{\"product\": \"Genoa\", \"chip_id\": \"%s\", \"tcb\": {\"bl\": %u, \"tee\": %u, "
+               "\"snp\": %u, \"ucode\": %u}}\n",
+               chip, report[REPORTED_TCB], report[REPORTED_TCB + 1], report[REPORTED_TCB + 6],
+               report[REPORTED_TCB + 7]) < 0 ||
+        fflush(stdout) != 0)
+        err = CLOISTER_E_IO;
+out:
+    if (err != 0)
+        (void)fprintf(stderr, "machine_maker: %s\n", cloister_strerror(err));
+    synthetic_free(y);
+    return err == 0 ? 0 : 1;
+}
