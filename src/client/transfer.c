@@ -6,12 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/socket.h>
 
 #include "codec/json.h"
+#include "platform/curl_narrow.h"
 
 enum {
-    CONNECT_S = 10,
     GET_S = 30,
     STALL_S = 300,
     PROBLEM_MAX = 4096,
@@ -157,31 +156,13 @@ static int on_connected(void *ctx, char *to, char *from, int to_port, int from_p
     return CURL_PREREQFUNC_OK;
 }
 
-/* A program that is started meanwhile has no business on our connections. */
-static curl_socket_t on_open(void *ctx, curlsocktype why, struct curl_sockaddr *a)
-{
-    (void)ctx;
-    (void)why;
-    return socket(a->family, a->socktype | SOCK_CLOEXEC, a->protocol);
-}
-
 static bool set_common(CURL *easy, const struct clo_transport *t, const char *url,
                        struct clo_transfer *x)
 {
 #define SET(option, value) (curl_easy_setopt(easy, (option), (value)) == CURLE_OK)
-    return SET(CURLOPT_URL, url) &&
-#if LIBCURL_VERSION_NUM >= 0x075500
-           SET(CURLOPT_PROTOCOLS_STR, "http,https") &&
-#else
-           SET(CURLOPT_PROTOCOLS, CURLPROTO_HTTP | CURLPROTO_HTTPS) &&
-#endif
-           SET(CURLOPT_FOLLOWLOCATION, 0L) && SET(CURLOPT_NOSIGNAL, 1L) &&
-           SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1) &&
-           SET(CURLOPT_NETRC, (long)CURL_NETRC_IGNORED) && SET(CURLOPT_FRESH_CONNECT, 1L) &&
-           SET(CURLOPT_FORBID_REUSE, 1L) && SET(CURLOPT_CONNECTTIMEOUT, (long)CONNECT_S) &&
-           SET(CURLOPT_TCP_KEEPALIVE, 1L) && SET(CURLOPT_WRITEFUNCTION, on_body) &&
-           SET(CURLOPT_WRITEDATA, x) && SET(CURLOPT_PREREQFUNCTION, on_connected) &&
-           SET(CURLOPT_PREREQDATA, x) && SET(CURLOPT_OPENSOCKETFUNCTION, on_open) &&
+    return clo_curl_narrow(easy, url) && SET(CURLOPT_TCP_KEEPALIVE, 1L) &&
+           SET(CURLOPT_WRITEFUNCTION, on_body) && SET(CURLOPT_WRITEDATA, x) &&
+           SET(CURLOPT_PREREQFUNCTION, on_connected) && SET(CURLOPT_PREREQDATA, x) &&
            /* A proxy set for the outside world must not see what goes to this machine itself. */
            (!clo_transport_is_loopback(t) || SET(CURLOPT_PROXY, ""));
 }
