@@ -33,6 +33,9 @@ static const struct {
     [CLO_EV_CONFIG] = {CLO_ERROR, "config", {"error", "line"}},
     [CLO_EV_CHILD_HUNG] = {CLO_ERROR, "child-hung", {"child", "pid"}},
     [CLO_EV_RELOAD] = {CLO_INFO, "reload", {"keys"}},
+    [CLO_EV_FETCHED] = {CLO_INFO, "fetched", {"kind", "status", "bytes", "ms"}},
+    [CLO_EV_FETCH_FAIL] = {CLO_WARN, "fetch-fail", {"kind", "error", "status", "again-s"}},
+    [CLO_EV_CACHE_FAIL] = {CLO_WARN, "cache-fail", {"errno"}},
     [CLO_EV_LISTEN_FAIL] = {CLO_ERROR, "listen-fail", {"errno", "port"}},
 };
 

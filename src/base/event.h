@@ -46,6 +46,9 @@ enum clo_event {
     CLO_EV_LISTEN_FAIL,     /* errno, port */
     CLO_EV_CHILD_HUNG,      /* role, pid: gave no sign of life, and is replaced */
     CLO_EV_RELOAD,          /* SIGHUP was obeyed: API keys in the store */
+    CLO_EV_FETCHED,         /* a service answered: kind of want, status, bytes, milliseconds */
+    CLO_EV_FETCH_FAIL,      /* kind of want, error, status, seconds until it may be asked again */
+    CLO_EV_CACHE_FAIL,      /* a file of the cache can't be read or written: errno */
     CLO_EV_MAX
 };
 

@@ -394,6 +394,108 @@ static int read_part(struct clo_rd *rd, const uint8_t **ret, size_t *ret_n)
     return 0;
 }
 
+int clo_fetcher_start_write(const struct clo_fetcher_start *v, struct clo_wr *wr)
+{
+    int err;
+
+    if ((err = clo_wr_u8(wr, v->online)) != 0 ||
+        (err = write_str(wr, v->cache, sizeof v->cache)) != 0 ||
+        (err = write_str(wr, v->amd, sizeof v->amd)) != 0 ||
+        (err = write_str(wr, v->intel, sizeof v->intel)) != 0 ||
+        (err = write_str(wr, v->intel_certificates, sizeof v->intel_certificates)) != 0 ||
+        (err = write_str(wr, v->nvidia, sizeof v->nvidia)) != 0 ||
+        (err = write_str(wr, v->azure, sizeof v->azure)) != 0)
+        return err;
+    return write_str(wr, v->proxy, sizeof v->proxy);
+}
+
+static int read_url(struct clo_rd *rd, enum clo_url_use use, char ret[CLO_STR_MAX])
+{
+    int err = read_str(rd, ret, CLO_STR_MAX);
+
+    return err != 0 ? err : clo_service_url_ok(ret, use) ? 0 : CLOISTER_E_MALFORMED;
+}
+
+int clo_fetcher_start_read(const void *p, size_t n, struct clo_fetcher_start *ret)
+{
+    struct clo_rd rd = clo_rd_init(p, n);
+    struct clo_fetcher_start v = {0};
+    int err;
+
+    if ((err = read_flag(&rd, &v.online)) != 0 ||
+        (err = read_str(&rd, v.cache, sizeof v.cache)) != 0 ||
+        (err = read_url(&rd, CLO_URL_SERVICE, v.amd)) != 0 ||
+        (err = read_url(&rd, CLO_URL_SERVICE, v.intel)) != 0 ||
+        (err = read_url(&rd, CLO_URL_SERVICE, v.intel_certificates)) != 0 ||
+        (err = read_url(&rd, CLO_URL_SERVICE, v.nvidia)) != 0 ||
+        (err = read_url(&rd, CLO_URL_INSTANCE, v.azure)) != 0 ||
+        (err = read_url(&rd, CLO_URL_PROXY, v.proxy)) != 0 || (err = clo_rd_end(&rd)) != 0)
+        return err;
+    if (v.cache[0] != '\0' && v.cache[0] != '/')
+        return CLOISTER_E_MALFORMED;
+    *ret = v;
+    return 0;
+}
+
+int clo_fetch_write(const struct clo_fetch *v, struct clo_wr *wr)
+{
+    int err = clo_wr_u8(wr, v->renew);
+
+    return err != 0 ? err : clo_want_write(&v->want, wr);
+}
+
+int clo_fetch_read(const void *p, size_t n, struct clo_fetch *ret)
+{
+    struct clo_rd rd = clo_rd_init(p, n);
+    struct clo_fetch v = {0};
+    int err;
+
+    if ((err = read_flag(&rd, &v.renew)) != 0 ||
+        (err = clo_want_read(rd.p, rd.left, &v.want)) != 0)
+        return err;
+    *ret = v;
+    return 0;
+}
+
+int clo_fetched_write(const struct clo_fetched *v, struct clo_wr *wr)
+{
+    int err;
+
+    if ((err = clo_wr_u32le(wr, (uint32_t)v->error)) != 0 ||
+        (err = clo_wr_u32le(wr, v->status)) != 0 || (err = clo_wr_u32le(wr, v->again_s)) != 0 ||
+        (err = clo_wr_u8(wr, v->from_file)) != 0 || (err = clo_wr_u32le(wr, v->body_n)) != 0)
+        return err;
+    return clo_wr_u32le(wr, v->chain_n);
+}
+
+static bool is_fetch_error(int32_t error)
+{
+    return error == CLOISTER_E_NOT_FOUND || error == CLOISTER_E_BUSY ||
+           error == CLOISTER_E_NETWORK || error == CLOISTER_E_IO;
+}
+
+int clo_fetched_read(const void *p, size_t n, struct clo_fetched *ret)
+{
+    struct clo_rd rd = clo_rd_init(p, n);
+    struct clo_fetched v = {0};
+    uint32_t error = 0;
+    int err;
+
+    if ((err = clo_rd_u32le(&rd, &error)) != 0 || (err = clo_rd_u32le(&rd, &v.status)) != 0 ||
+        (err = clo_rd_u32le(&rd, &v.again_s)) != 0 || (err = read_flag(&rd, &v.from_file)) != 0 ||
+        (err = clo_rd_u32le(&rd, &v.body_n)) != 0 || (err = clo_rd_u32le(&rd, &v.chain_n)) != 0 ||
+        (err = clo_rd_end(&rd)) != 0)
+        return err;
+    v.error = (int32_t)error;
+    /* Either an answer, or a reason for none. */
+    if (v.error == 0 ? v.body_n == 0 : !is_fetch_error(v.error) || v.body_n != 0 || v.chain_n != 0)
+        return CLOISTER_E_MALFORMED;
+    if (v.body_n > CLO_ANSWER_MAX || v.chain_n > CLO_ANSWER_CHAIN_MAX)
+        return CLOISTER_E_LIMIT;
+    *ret = v;
+    return 0;
+}
+
 int clo_quoted_write(const struct clo_quoted *v, struct clo_wr *wr)
 {
     int err;

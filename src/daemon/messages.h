@@ -6,7 +6,7 @@
  *
  *   parent  -> all       PEER (a channel to another role), role-specific START, MANIFEST, ENGINE_STATE, RESET, DRAIN, PING, LOG_LEVEL
  *   all     -> parent    READY, DRAINED, PING
- *   keeper, attester -> parent   PEER_BAD
+ *   keeper, attester, fetcher -> parent   PEER_BAD
  *   keeper  -> attester  KEYS (the keys section of the epoch that new evidence shows: the gateway can't choose it)
  *   keeper  -> gateway   KEYS (the same, for discovery)
  *   gateway -> attester  QUOTE -> QUOTED; attester -> gateway BLOB (pushed)
@@ -43,7 +43,7 @@ enum clo_msg {
     CLO_MSG_READY = 4,
     CLO_MSG_PING = 5, /* parent -> child, and back: it isn't hung */
     /*
-     * keeper, attester -> parent: role u8. That peer broke the rules, and its channel is closed: the parent replaces it. (Was it
+     * keeper, attester, fetcher -> parent: role u8. That peer broke the rules, and its channel is closed: the parent replaces it. (Was it
      * replaced meanwhile, then its successor is as well, once.)
      */
     CLO_MSG_PEER_BAD = 6,
@@ -90,9 +90,11 @@ enum clo_msg {
         73, /* i32 error: 0, E_REPLAY, E_QUOTA, E_FULL, E_STATE (context unknown or expired) */
     CLO_MSG_CLOSE = 74, /* empty, no answer */
     /* attester <-> fetcher; the id names the want in all three */
-    CLO_MSG_FETCH = 80,   /* struct clo_fetch */
-    CLO_MSG_FETCHED = 81, /* struct clo_fetched; with error 0 brings a sealed memfd: body, then chain */
-    CLO_MSG_KEEP = 82, /* empty: what was FETCHED under this id was good, and is worth a file in the cache */
+    CLO_MSG_FETCH = 80, /* struct clo_fetch */
+    CLO_MSG_FETCHED =
+        81, /* struct clo_fetched; brings a sealed memfd: body, then chain; empty with an error */
+    CLO_MSG_KEEP =
+        82, /* empty: what was FETCHED under this id was good, and is worth a file in the cache */
 };
 
 #define CLO_STR_MAX         512
@@ -191,17 +193,29 @@ struct clo_credential_terms {
     uint32_t parallel;
     uint64_t tokens_day; /* prompt and answer, a UTC day */
 };
-/* Certificates and collateral: from files, and from the vendors' services. */
+/*
+ * Certificates and collateral: from files, and from the vendors' services. The reader refuses URLs that clo_service_url_ok refuses, and a
+ * folder that isn't an absolute path.
+ */
 struct clo_fetcher_start {
-    uint8_t online; /* 0: files alone */
-    char cache[CLO_STR_MAX];
+    uint8_t online;          /* 0: files alone */
+    char cache[CLO_STR_MAX]; /* a folder; "": none */
     char amd[CLO_STR_MAX], intel[CLO_STR_MAX], intel_certificates[CLO_STR_MAX],
         nvidia[CLO_STR_MAX]; /* base URLs; "": the vendor's own */
     char azure[CLO_STR_MAX]; /* of the instance service */
     char proxy[CLO_STR_MAX]; /* "": none */
 };
+enum clo_url_use {
+    CLO_URL_SERVICE,  /* https, or http on this machine itself (loopback) */
+    CLO_URL_INSTANCE, /* that, or http to the link-local address of a cloud's instance service */
+    CLO_URL_PROXY     /* http or https to any host, without a path */
+};
+/* A scheme, a host, perhaps a port and a path; no user, query, fragment or escapes. "" is none, and fine. */
+CLO_MUST_USE bool clo_service_url_ok(const char *url, enum clo_url_use use);
+/* Is it this machine itself, or the instance service beside it? Such are not reached through a proxy. */
+CLO_MUST_USE bool clo_service_url_is_near(const char *url);
 struct clo_fetch {
-    uint8_t renew; /* the file in the cache isn't good (any more): ask the service */
+    uint8_t renew; /* the file in the cache isn't good (any more): ask the service, if it may be */
     struct clo_want want;
 };
 /*
