@@ -1,0 +1,89 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""dcap-qvl 0.7.0 (Rust, under Python) and @phala/dcap-qvl 0.3.9 (JavaScript): quotes of TDX and SGX with Intel's collateral."""
+import base64
+import json
+import os
+import re
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import differential as d  # noqa: E402
+
+test = d.harness.Tap()
+# Format, chains, revocation, signatures, collateral and TCB levels; no policy, and nothing that a TD or enclave says of itself but that it isn't debugged.
+SCOPE = ("quote.*", "tdx.module", "tdx.module_tcb", "tdx.debug", "sgx.debug")
+# ... but for what only a policy can ask for.
+POLICY = ("quote.collateral_number", "quote.advisories")
+
+
+def pem(ders):
+    return "".join("-----BEGIN CERTIFICATE-----\n%s-----END CERTIFICATE-----\n" % base64.encodebytes(x).decode() for x in ders)
+
+
+def answer(data, member):
+    """The signed text, verbatim, and its signature."""
+    m = re.fullmatch(rb'\s*\{\s*"%s"\s*:\s*(.*?)\s*,\s*"signature"\s*:\s*"([0-9a-fA-F]*)"\s*\}\s*' % member, data, re.S)
+    return (m[1].decode(errors="replace"), m[2].decode()) if m else ("", "")
+
+
+def by_issuer(case, crls):
+    """The root's list and the PCK authority's, told apart by who signed: the root's name stands in the list."""
+    root = [c for c in crls if b"Intel SGX Root CA" in c]
+    other = [c for c in crls if b"Intel SGX Root CA" not in c]
+    return (root[0] if root else b"").hex(), (other[0] if other else b"").hex()
+
+
+def job(case):
+    if case.type not in ("tdx", "sgx"):
+        return None
+    info, info_sig = answer(case.item("tcb-info") or b"", b"tcbInfo")
+    identity, identity_sig = answer(case.item("qe-identity") or b"", b"enclaveIdentity")
+    crls = [x for data in case.items("crl") for x in (d.recorded.unpem(data, "X509 CRL") if b"-----BEGIN" in data else [data])]
+    root_crl, pck_crl = by_issuer(case, crls)
+    chain = case.certificates("collateral-chain")
+    root = case.root("intel")
+    if chain and len(chain) < 2:  # it wants the root in the chain
+        chain.append(root or ROOT)
+    return {
+        "quote": case.item("report").hex(), "now": case.now, "root": d.hexed(root),
+        "collateral": {
+            "pck_crl_issuer_chain": pem(chain), "root_ca_crl": root_crl, "pck_crl": pck_crl,
+            "tcb_info_issuer_chain": pem(chain), "tcb_info": info, "tcb_info_signature": info_sig,
+            "qe_identity_issuer_chain": pem(chain), "qe_identity": identity, "qe_identity_signature": identity_sig,
+            **({"pck_certificate_chain": pem(case.certificates())} if case.certificates() else {}),
+        },
+    }
+
+
+def scope(case):
+    return [c for c in case.status if any(d.fnmatch.fnmatchcase(c, p) for p in SCOPE) and c not in POLICY]
+
+
+def builtin_root():
+    """Intel's root, out of the chain of a recorded quote."""
+    for case in d.cases():
+        if case.recorded and case.type == "tdx" and not case.roots:
+            for der in d.recorded.unpem(case.item("report")):
+                if b"Intel SGX Root CA" in der and der.count(b"Intel SGX Root CA") == 2:
+                    return der
+    return b""
+
+
+ROOT = builtin_root()
+
+
+@test
+def dcap_qvl_in_rust_agrees_but_for_what_is_known():
+    d.compare("dcap-qvl", [sys.executable, "-B", os.path.join(d.PEERS, "dcap_qvl_peer.py")], job, scope, {"PYTHONPATH": d.wheels("dcap-qvl")})
+
+
+@test
+def dcap_qvl_in_javascript_agrees_but_for_what_is_known():
+    at = d.npm()
+    with open(os.path.join(d.PEERS, "npm", "dcap_qvl_peer.cjs"), encoding="utf-8") as f:
+        d.compare("@phala/dcap-qvl", ["node", "--eval", f.read()], job, scope, {"NODE_PATH": os.path.join(at, "node_modules")})
+
+
+if __name__ == "__main__":
+    test.run()
