@@ -10,7 +10,8 @@
 
 #include "codec/ohttp.h"
 #include "fuzz.h"
-#include "platform/maker.h"
+#include "tests/support/simulated.h"
+#include "tests/support/cert_table.h"
 #include "lab/machine.h"
 
 enum {
@@ -81,7 +82,7 @@ static void make_sections(struct clo_maker *maker, struct clo_cpu_section *cpu,
         FUZZ_CHECK(clo_sha256(sec[i].p, sec[i].len, digest[i]) == 0);
     FUZZ_CHECK(clo_bind_cpu(batch.root, digest[0], digest[1], digest[2], data) == 0);
     FUZZ_CHECK(maker->ops->report(maker, data, cpu) == 0);
-    FUZZ_CHECK(maker->ops->collateral(maker, crls) == 0);
+    FUZZ_CHECK(simulated_collateral(maker, cpu, NOW, crls) == 0);
     FUZZ_CHECK(clo_cpu_section_write(cpu, &sec[CLO_SEC_CPU]) == 0);
     FUZZ_CHECK(clo_collateral_write(crls, &sec[CLO_SEC_COLLATERAL]) == 0);
 }
@@ -182,6 +183,39 @@ static void save_raw_snp(const struct synthetic *y, const struct synthetic_scene
     clo_cpu_section_clear(&cpu);
 }
 
+/* What a host may give beside a report. */
+static void save_tables(const struct synthetic *y)
+{
+    const struct clo_buf *vcek = synthetic_amd(y, 0), *ask = synthetic_amd(y, 1),
+                         *ark = synthetic_amd(y, 2);
+    const struct cert_table_entry e[] = {
+        {CERT_TABLE_ARK, ark->p, ark->len},
+        {CERT_TABLE_ASK, ask->p, ask->len},
+        {CERT_TABLE_VCEK, vcek->p, vcek->len},
+        {CERT_TABLE_CRL, "list", 4},
+        {CERT_TABLE_VLEK, vcek->p, vcek->len},
+        {CERT_TABLE_VLEK, ask->p, ask->len},
+        {CERT_TABLE_VCEK, "-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n", 60},
+    };
+    static const struct {
+        const char *name;
+        size_t from, count;
+    } table[] = {{"whole", 0, 5}, {"vcek", 2, 1}, {"vlek", 3, 2},
+                 {"twice", 4, 2}, {"pem", 6, 1},  {"no-leaf", 0, 2}};
+
+    for (size_t i = 0; i < CLO_ARRAY_LEN(table); i++) {
+        struct clo_buf t = clo_buf_init(1 << 16);
+
+        FUZZ_CHECK(cert_table_make(e + table[i].from, table[i].count, &t) == 0);
+        save("snp_certs", table[i].name, -1, t.p, t.len);
+        if (i == 1) {
+            memset(t.p + 16, 0xff, 4); /* the sum with the length wraps */
+            save("snp_certs", "wraps", -1, t.p, t.len);
+        }
+        clo_buf_clear(&t);
+    }
+}
+
 static void save_machines(void)
 {
     static const struct {
@@ -196,6 +230,7 @@ static void save_machines(void)
     struct synthetic *y = NULL;
 
     FUZZ_CHECK(synthetic_new(NOW, &y) == 0);
+    save_tables(y);
     for (size_t i = 0; i < CLO_ARRAY_LEN(machine); i++) {
         static struct synthetic_scene s;
 
