@@ -24,7 +24,8 @@ struct clo_maker_ops {
      * Take one report over report_data; fills a cleared section: the report, and the certificates that came with it. A report that isn't over exactly this data, or isn't whole, is
      * an error and never a result.
      * CLOISTER_E_BUSY: somebody else uses the interface, or the host throttles; try again later. CLOISTER_E_PERMISSION, CLOISTER_E_NOT_FOUND
-     * (the interface has gone), CLOISTER_E_IO, CLOISTER_E_MALFORMED (what came is no report).
+     * (the interface has gone), CLOISTER_E_DEVICE (it has failed), CLOISTER_E_IO, CLOISTER_E_MALFORMED (what came is no report), CLOISTER_E_UNSUPPORTED (one of
+     * another kind).
      */
     int (*report)(struct clo_maker *m, const uint8_t report_data[64], struct clo_cpu_section *ret);
     /* CRLs and the like, as they are now. (The simulator's; goes when `answer` takes its place.) */
