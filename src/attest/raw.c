@@ -385,8 +385,8 @@ static int snp_chain(struct work *w, size_t *ret_n)
     if ((err = bag_fill(r, bag)) != 0 || (err = issuer_find(bag, r->chain_n, &issuer)) != 0)
         return err;
     for (size_t i = 0; i < r->chain_n; i++)
-        if (!bag->out[i] &&
-            (issuer == 0 || i == issuer || bag->c[i] == NULL || !clo_cert_is_ca(bag->c[i]))) {
+        if (!bag->out[i] && (issuer == 0 || i == 0 || i == issuer || bag->c[i] == NULL ||
+                             !clo_cert_is_ca(bag->c[i]))) {
             w->chain[n] = r->chain[i];
             w->parsed[n++] = bag->c[i];
         }

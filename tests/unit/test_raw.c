@@ -521,6 +521,23 @@ static void a_certificate_that_has_no_place_in_the_chain_is_one_too_many(void **
     }
 }
 
+/* The first one is the leaf, whatever it says of itself: an authority's isn't taken for one that came along. */
+static void a_leaf_that_is_an_authority_is_refused(void **state)
+{
+    struct snp_recipe recipe = snp_lab_good();
+    struct cloister_raw *r = NULL;
+    struct cloister_verdict v;
+
+    (void)state;
+    recipe.leaf_ca = true;
+    r = raw_of(&recipe);
+    cloister_raw_expect_any(r);
+    assert_int_equal(judge(&recipe, r, true, &v), CLOISTER_E_REFUSED);
+    assert_int_equal(status_of(&v, CLOISTER_CHECK_SNP_CHAIN_PRESENT), CLOISTER_CHECK_PASS);
+    assert_int_equal(status_of(&v, CLOISTER_CHECK_SNP_CHAIN), CLOISTER_CHECK_FAIL);
+    cloister_raw_free(r);
+}
+
 static void a_root_does_not_stand_in_for_the_intermediate(void **state)
 {
     static const enum file_cert files[][4] = {
@@ -712,6 +729,7 @@ int main(void)
         cmocka_unit_test(a_policy_of_another_kind_refuses_it),
         cmocka_unit_test(amds_own_files_are_taken_as_they_are),
         cmocka_unit_test(a_certificate_that_has_no_place_in_the_chain_is_one_too_many),
+        cmocka_unit_test(a_leaf_that_is_an_authority_is_refused),
         cmocka_unit_test(a_root_does_not_stand_in_for_the_intermediate),
         cmocka_unit_test(a_chain_to_its_own_root_is_refused),
         cmocka_unit_test(a_policy_may_admit_fewer_roots),
