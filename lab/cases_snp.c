@@ -145,10 +145,10 @@ static void emit(struct lab *l, const struct snp_recipe *r, const struct says *s
 /* What the report says, and only its signature vouches for. */
 #define LEVELS      "snp.tcb_order snp.tcb_provisional snp.tcb_min snp.tcb_launch "
 #define NEEDS_FLOOR "snp.tcb_min snp.tcb_launch snp.firmware_min"
-#define GUEST                                                                         \
-    "snp.mitigation snp.policy_abi snp.debug snp.migration snp.smt snp.guest_policy " \
-    "snp.platform snp.vmpl snp.measurement snp.host_data snp.id_key snp.author_key "  \
-    "snp.guest_svn "
+#define GUEST_                                                                      \
+    "snp.policy_abi snp.debug snp.migration snp.smt snp.guest_policy snp.platform " \
+    "snp.vmpl snp.measurement snp.host_data snp.id_key snp.author_key snp.guest_svn "
+#define GUEST      "snp.mitigation " GUEST_
 #define STATEMENTS LEVELS "snp.firmware_min " GUEST "binding.report_data"
 /* What compares report and certificates. */
 #define TIES       "snp.product snp.signing_key snp.chip snp.cert_tcb "
@@ -757,18 +757,23 @@ static void chain_present(struct lab *l)
               REPORT "CPUID fields since version 3",
               .missing =
                   "snp.chain_present snp.root snp.chain snp.chain_dates snp.signature " REVOCATION
-                      TIES STATEMENTS));
+                      TIES LEVELS "snp.firmware_min " GUEST_ "binding.report_data"));
     r = snp_lab_good();
     r.chain_garbage = true;
     emit(l, &r,
-         SAYS("snp-chain-garbage", "The intermediate can't be decoded", "X.690: DER",
-              .fail = "snp.chain_present", .missing = unread));
+         SAYS("snp-chain-no-der", "What came as the intermediate begins like no certificate",
+              "X.690: DER", .outcome = "malformed"));
     r = snp_lab_good();
     m = make(&r);
     m.chain[0].len--;
     emit_made(l, &m,
               SAYS("snp-chain-leaf-cut", "The report key's certificate lacks its last byte",
-                   "X.690: DER", .fail = "snp.chain_present", .missing = unread));
+                   "X.690: DER", .outcome = "malformed"));
+    m = make(&r);
+    m.chain[1].p[4] ^= 1; /* the tag of what is signed */
+    emit_made(l, &m,
+              SAYS("snp-chain-garbage", "The intermediate is DER, and no certificate",
+                   "RFC 5280 section 4.1", .fail = "snp.chain_present", .missing = unread));
     m = make(&r);
     LAB_MUST(clo_buf_append(&m.chain[0], "", 1) == 0);
     emit_made(l, &m,
