@@ -651,13 +651,12 @@ static void put_le(uint8_t *p, uint64_t v, size_t n)
 }
 
 int synthetic_report(const struct synthetic *y, const uint8_t data[64],
-                     uint8_t p[CLO_SNP_REPORT_LEN])
+                     uint8_t ret[CLO_SNP_REPORT_LEN])
 {
     static const size_t tcb_at[] = {0x038, 0x180, 0x1e0, 0x1f0};
-    uint8_t r[48], s[48];
+    uint8_t p[CLO_SNP_REPORT_LEN] = {0}, r[48], s[48];
     int err;
 
-    memset(p, 0, CLO_SNP_REPORT_LEN);
     put_le(p, 5, 4);
     put_le(p + 0x008, 0x3001f, 8);
     put_le(p + 0x034, 1, 4);
@@ -675,6 +674,7 @@ int synthetic_report(const struct synthetic *y, const uint8_t data[64],
         p[0x2a0 + i] = r[47 - i];
         p[0x2e8 + i] = s[47 - i];
     }
+    memcpy(ret, p, sizeof p);
     return 0;
 }
 
