@@ -84,6 +84,22 @@ void clo_entry_limit(struct clo_entry *e, const struct clo_cert *c)
         e->until = clo_cert_not_after(c);
 }
 
+int clo_entry_crl(struct clo_entry *e, const struct clo_answer *a, char *issuer, size_t cap)
+{
+    struct clo_crl *c = NULL;
+    int err;
+
+    if ((err = clo_crl_parse(a->body, a->body_n, &c)) != 0 ||
+        (err = clo_crl_issuer_cn(c, issuer, cap)) != 0)
+        goto out;
+    e->made = clo_crl_this_update(c);
+    e->until = clo_crl_next_update(c);
+    err = clo_buf_copy(&e->body, a->body, a->body_n, CLO_CRL_MAX);
+out:
+    clo_crl_free(c);
+    return err;
+}
+
 static void entry_free(struct clo_entry *e)
 {
     if (e == NULL)

@@ -346,22 +346,10 @@ static int chain_take(const struct clo_answer *a, struct clo_entry *e)
 
 static int crl_take(const struct clo_answer *a, struct clo_entry *e)
 {
-    struct clo_crl *c = NULL;
     char cn[CN_LEN];
-    int err;
+    int err = clo_entry_crl(e, a, cn, sizeof cn);
 
-    if ((err = clo_crl_parse(a->body, a->body_n, &c)) != 0)
-        return err;
-    if (clo_crl_issuer_cn(c, cn, sizeof cn) != 0 || !named(cn, "ARK-", &e->want)) {
-        err = CLOISTER_E_MALFORMED;
-        goto out;
-    }
-    e->made = clo_crl_this_update(c);
-    e->until = clo_crl_next_update(c);
-    err = clo_buf_copy(&e->body, a->body, a->body_n, CLO_CRL_MAX);
-out:
-    clo_crl_free(c);
-    return err;
+    return err == 0 && !named(cn, "ARK-", &e->want) ? CLOISTER_E_MALFORMED : err;
 }
 
 int clo_amd_take(const struct clo_answer *a, struct clo_entry *e)

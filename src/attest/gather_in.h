@@ -29,6 +29,9 @@ CLO_MUST_USE int clo_wants_add(struct clo_wants *l, const struct clo_want *w);
 CLO_MUST_USE int clo_buf_copy(struct clo_buf *dst, const void *p, size_t n, size_t max);
 /* Keep what a certificate limits. */
 void clo_entry_limit(struct clo_entry *e, const struct clo_cert *c);
+/* Keep a revocation list; whose it says that it is. */
+CLO_MUST_USE int clo_entry_crl(struct clo_entry *e, const struct clo_answer *a, char *issuer,
+                               size_t cap);
 
 /*
  * Read an answer into *e, whose want is set and whose made and until are unlimited: is it what was wanted? Any error that isn't

@@ -687,7 +687,8 @@ static void test_the_simulator_goes_the_same_way(void **state)
 {
     struct clo_maker *maker = NULL;
     struct clo_cpu_section cpu = {0};
-    struct clo_collateral lists = {0}, made = {0};
+    struct clo_collateral made = {0};
+    struct clo_buf list = {0}, none = {0};
     struct clo_gathered *g = NULL;
     struct clo_wants l = {0};
     struct cloister_roots *roots = NULL;
@@ -700,7 +701,6 @@ static void test_the_simulator_goes_the_same_way(void **state)
     (void)state;
     assert_int_equal(clo_maker_simulated_new(clo_rng_system(), LAB_NOW, &maker), 0);
     assert_int_equal(maker->ops->report(maker, data, &cpu), 0);
-    assert_int_equal(maker->ops->collateral(maker, &lists), 0);
     for (size_t i = 0; i < 3; i++)
         copy_into(&chain[i], &cpu.chain[i]);
     pem_append(&pem, &chain[1]);
@@ -714,9 +714,10 @@ static void test_the_simulator_goes_the_same_way(void **state)
 
     assert_int_equal(clo_wants_of(&cpu, NULL, &l), 0);
     assert_wants(&l, all_three, 3);
+    assert_int_equal(maker->ops->answer(maker, &l.want[2], &list, &none), 0);
     assert_int_equal(put(g, &l.want[0], &chain[0], LAB_NOW), 0);
     assert_int_equal(put(g, &l.want[1], &pem, LAB_NOW), 0);
-    assert_int_equal(put(g, &l.want[2], &lists.crl[0], LAB_NOW), 0);
+    assert_int_equal(put(g, &l.want[2], &list, LAB_NOW), 0);
     assert_int_equal(clo_gathered_complete(g, &l, LAB_NOW, &cpu, &made, NULL), 0);
     assert_int_equal(cpu.chain_n, 3);
     for (size_t i = 0; i < 3; i++)
@@ -741,7 +742,8 @@ static void test_the_simulator_goes_the_same_way(void **state)
     clo_gathered_free(g);
     cloister_roots_free(roots);
     clo_cpu_section_clear(&cpu);
-    clo_collateral_clear(&lists);
+    clo_buf_clear(&list);
+    clo_buf_clear(&none);
     clo_collateral_clear(&made);
     clo_maker_free(maker);
 }
