@@ -509,23 +509,36 @@ static size_t le(const uint8_t *p, size_t n)
     return v;
 }
 
-/* Behind the other fields of the opaque data, which is what the report ends with: counters that a reset makes higher. */
+/* The field's place, in the opaque data at p; n if there is none. */
+static size_t find_counters(const uint8_t *p, size_t at, size_t n)
+{
+    while (at + 4 <= n && le(p + at, 2) != MSRSCNT)
+        at += 4 + le(p + at + 2, 2);
+    return at + 4 + MSRSCNT_LEN <= n ? at : n;
+}
+
+/* Counters that each reset makes higher, in the opaque data, which is what a report ends with before its signature; they are added if it has none. */
 static size_t count_resets(uint8_t *p, size_t n, unsigned resets)
 {
     const size_t opaque = BLOCKS_AT + le(p + BLOCKS_AT - 3, 3) + 32;
-    const size_t len = le(p + opaque, 2) + 4 + MSRSCNT_LEN;
+    size_t at, len;
 
-    if (opaque + 2 + le(p + opaque, 2) != n)
+    if (opaque + 2 > n || opaque + 2 + le(p + opaque, 2) != n)
         cannot("template", "its end isn't where it should be");
-    p[opaque] = (uint8_t)len;
-    p[opaque + 1] = (uint8_t)(len >> 8);
-    memset(p + n, 0, 4 + MSRSCNT_LEN);
-    p[n] = MSRSCNT;
-    p[n + 2] = (uint8_t)MSRSCNT_LEN;
-    p[n + 3] = (uint8_t)(MSRSCNT_LEN >> 8);
+    at = find_counters(p, opaque + 2, n);
+    if (at == n) {
+        memset(p + n, 0, 4 + MSRSCNT_LEN);
+        n += 4 + MSRSCNT_LEN;
+        len = n - opaque - 2;
+        p[opaque] = (uint8_t)len;
+        p[opaque + 1] = (uint8_t)(len >> 8);
+        p[at] = MSRSCNT;
+        p[at + 2] = (uint8_t)MSRSCNT_LEN;
+        p[at + 3] = (uint8_t)(MSRSCNT_LEN >> 8);
+    }
     for (size_t i = 0; i < MSRSCNT_LEN; i += 4)
-        p[n + 4 + i] = (uint8_t)(1 + resets);
-    return n + 4 + MSRSCNT_LEN;
+        p[at + 4 + i] = (uint8_t)(p[at + 4 + i] + resets);
+    return n;
 }
 
 static void sign(const struct nvml_device_st *d, const uint8_t *p, size_t n, uint8_t sig[SIGNATURE])
