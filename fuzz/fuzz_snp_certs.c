@@ -23,7 +23,7 @@ static void check(const uint8_t *data, size_t size, bool vlek)
     if (err != 0) {
         FUZZ_CHECK(err == CLOISTER_E_TRUNCATED || err == CLOISTER_E_MALFORMED ||
                    err == CLOISTER_E_DUPLICATE || err == CLOISTER_E_LIMIT ||
-                   err == CLOISTER_E_TRAILING);
+                   err == CLOISTER_E_TRAILING || err == CLOISTER_E_UNSUPPORTED);
         FUZZ_CHECK(n == CLO_CHAIN_MAX + 1);
         n = 0;
     }
