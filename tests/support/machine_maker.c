@@ -1,23 +1,32 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * `machine_maker DIR` invents an SEV-SNP machine and its vendor as of now, for tests in Python:
+ * `machine_maker DIR [GPUS]` invents an SEV-SNP machine with so many GPUs (none) and its vendors as of now, for tests in Python:
  *
  *   amd/vcek.der, amd/cert_chain.pem, amd/crl.der   what AMD's service answers (cert_chain: ASK, then ARK)
  *   roots/ark.der                                   the root that such a machine's evidence ends in
- *   policy.json                                     admits exactly this machine, without GPUs
+ *   policy.json                                     admits exactly this machine, with its GPUs
  *   tee/                                            for fake_tee.h; "table" is what a host could give with a report
+ *
+ * with GPUs also
+ *
+ *   gpus/                                           for fake_nvml.h
+ *   nvidia/NAME                                     NVIDIA's answers about them, by their names in the cache (clo_want_name)
+ *   roots/nvidia.der                                the root that their chains end in
  *
  * and says on one line of JSON how AMD's service is asked for the certificate.
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
 
 #include <openssl/pem.h>
 
+#include "attest/gather.h"
 #include "base/enc.h"
 #include "cert_table.h"
+#include "fake_nvml.h"
 #include "lab/machine.h"
 
 #define REPORTED_TCB 0x180
@@ -65,17 +74,62 @@ static int save_chain(const struct synthetic *y)
     return fclose(f) == 0 && ok ? 0 : CLOISTER_E_IO;
 }
 
-static int save_vendor(const struct synthetic *y)
+/* The one of the answers that is about what is wanted. */
+static int save_answer(const struct synthetic_scene *s, const struct clo_want *w,
+                       struct clo_gathered *g)
+{
+    char name[CLO_WANT_NAME_MAX], path[CLO_WANT_NAME_MAX + 8];
+
+    clo_want_name(w, name);
+    (void)snprintf(path, sizeof path, "nvidia/%s", name);
+    for (size_t i = 0; i < s->collateral.ocsps; i++) {
+        const struct clo_buf *b = &s->collateral.ocsp[i];
+        const struct clo_answer a = {.body = b->p, .body_n = b->len};
+        int64_t until, renew;
+
+        if (clo_gathered_put(g, w, &a, s->now, &until, &renew) == 0)
+            return save(path, b->p, b->len);
+    }
+    return CLOISTER_E_NOT_FOUND;
+}
+
+static int save_gpus(const struct synthetic *y, const struct synthetic_scene *s)
+{
+    const struct clo_buf *root = synthetic_nvidia_root(y);
+    struct clo_gathered *g = NULL;
+    struct clo_wants wants = {0};
+    char path[4096];
+    int err;
+
+    if (s->gpus == 0)
+        return 0;
+    if (snprintf(path, sizeof path, "%s/gpus", folder) >= (int)sizeof path)
+        return CLOISTER_E_IO;
+    if ((err = make_folder("gpus")) != 0 || (err = make_folder("nvidia")) != 0 ||
+        (err = fake_gpus_write(y, s, path)) != 0 ||
+        (err = save("roots/nvidia.der", root->p, root->len)) != 0 ||
+        (err = clo_wants_of(NULL, &s->devices, &wants)) != 0 || (err = clo_gathered_new(&g)) != 0)
+        goto out;
+    for (size_t i = 0; i < wants.count && err == 0; i++)
+        err = save_answer(s, &wants.want[i], g);
+out:
+    clo_gathered_free(g);
+    clo_wants_clear(&wants);
+    return err;
+}
+
+static int save_vendor(const struct synthetic *y, size_t gpus)
 {
     static struct synthetic_scene s;
     int err;
 
-    synthetic_good(y, 0, 0, &s);
+    synthetic_good(y, gpus, 0, &s);
     if ((err = synthetic_make(y, &s)) != 0 || (err = make_folder("amd")) != 0 ||
         (err = make_folder("roots")) != 0 || (err = save_chain(y)) != 0 ||
         (err = save("amd/vcek.der", synthetic_amd(y, 0)->p, synthetic_amd(y, 0)->len)) != 0 ||
         (err = save("amd/crl.der", s.collateral.crl[0].p, s.collateral.crl[0].len)) != 0 ||
-        (err = save("roots/ark.der", synthetic_amd(y, 2)->p, synthetic_amd(y, 2)->len)) != 0)
+        (err = save("roots/ark.der", synthetic_amd(y, 2)->p, synthetic_amd(y, 2)->len)) != 0 ||
+        (err = save_gpus(y, &s)) != 0)
         goto out;
     err = save("policy.json", s.policy.p, s.policy.len);
 out:
@@ -114,16 +168,17 @@ int main(int argc, char **argv)
 {
     uint8_t report[CLO_SNP_REPORT_LEN];
     struct synthetic *y = NULL;
+    const size_t gpus = argc == 3 ? strtoul(argv[2], NULL, 10) : 0;
     char chip[129];
     int err;
 
-    if (argc != 2) {
-        (void)fputs("usage: machine_maker DIR\n", stderr);
+    if (argc < 2 || argc > 3) {
+        (void)fputs("usage: machine_maker DIR [GPUS]\n", stderr);
         return 1;
     }
     folder = argv[1];
     if ((err = clo_crypto_init()) != 0 || (err = synthetic_new(time(NULL), &y)) != 0 ||
-        (err = save_vendor(y)) != 0 || (err = save_hardware(y, report)) != 0)
+        (err = save_vendor(y, gpus)) != 0 || (err = save_hardware(y, report)) != 0)
         goto out;
     clo_hex(report + CHIP_ID, 64, chip);
     if (printf("{\"product\": \"Genoa\", \"chip_id\": \"%s\", \"tcb\": {\"bl\": %u, \"tee\": %u, "
