@@ -88,6 +88,8 @@ struct tl_recipe {
     uint16_t type;
     uint8_t nonce[66];
     size_t nonce_n;
+    uint64_t clock, firmware;
+    bool unsafe; /* the clock isn't safe */
     struct clo_tpm_bank bank[2];
     size_t banks;
     uint8_t value[24][48];               /* of the first bank */
@@ -206,7 +208,9 @@ static inline void tl_make(const struct tl_recipe *r, struct tl_quote *q)
     a.qualifiedSigner.size = 34;
     a.extraData.size = (uint16_t)r->nonce_n;
     memcpy(a.extraData.buffer, r->nonce, r->nonce_n);
-    a.clockInfo.safe = 1;
+    a.clockInfo.clock = r->clock;
+    a.clockInfo.safe = !r->unsafe;
+    a.firmwareVersion = r->firmware;
     sel->count = (uint32_t)r->banks;
     for (size_t b = 0; b < r->banks; b++) {
         const size_t len = clo_tpm_digest_len(r->bank[b].alg);
