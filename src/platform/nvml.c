@@ -259,7 +259,10 @@ static int ready_now(const struct clo_gpus *g, bool *ret)
     return lacks(rc) ? 0 : failure(rc);
 }
 
-/* What isn't known to be off, or to be production, isn't. In protected PCIe mode the feature of single GPUs is off, and the environment may not be told. */
+/*
+ * What isn't known to be off, or to be production, isn't. In protected PCIe mode the feature of single GPUs is off, and the
+ * environment may not be told.
+ */
 static void judge(const struct nvml_cc_settings *s, struct clo_gpus_state *ret)
 {
     const bool protected_pcie = s->multi == NVML_CC_MULTI_PROTECTED_PCIE;

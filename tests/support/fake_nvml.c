@@ -517,7 +517,10 @@ static size_t find_counters(const uint8_t *p, size_t at, size_t n)
     return at + 4 + MSRSCNT_LEN <= n ? at : n;
 }
 
-/* Counters that each reset makes higher, in the opaque data, which is what a report ends with before its signature; they are added if it has none. */
+/*
+ * Counters that each reset makes higher, in the opaque data, which is what a report ends with before its signature; they are
+ * added if it has none.
+ */
 static size_t count_resets(uint8_t *p, size_t n, unsigned resets)
 {
     const size_t opaque = BLOCKS_AT + le(p + BLOCKS_AT - 3, 3) + 32;
