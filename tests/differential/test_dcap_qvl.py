@@ -27,11 +27,21 @@ def answer(data, member):
     return (m[1].decode(errors="replace"), m[2].decode()) if m else ("", "")
 
 
-def by_issuer(case, crls):
-    """The root's list and the PCK authority's, told apart by who signed: the root's name stands in the list."""
+def pem_crls(data):
+    return d.recorded.unpem(data, "X509 CRL")
+
+
+def split_crls(case):
+    """The root's list and the PCK authority's, in hexadecimal, told apart by who signed: the root's name stands in the list."""
+    crls = [x for data in case.items("crl") for x in (pem_crls(data) if b"-----BEGIN" in data else [data])]
     root = [c for c in crls if b"Intel SGX Root CA" in c]
     other = [c for c in crls if b"Intel SGX Root CA" not in c]
     return (root[0] if root else b"").hex(), (other[0] if other else b"").hex()
+
+
+def with_root(case, chain):
+    """Both libraries want the root in the chain of the collateral's signer; ours need not be told."""
+    return [*chain, case.root("intel") or builtin_root()] if len(chain) == 1 else chain
 
 
 def job(case):
@@ -39,12 +49,9 @@ def job(case):
         return None
     info, info_sig = answer(case.item("tcb-info") or b"", b"tcbInfo")
     identity, identity_sig = answer(case.item("qe-identity") or b"", b"enclaveIdentity")
-    crls = [x for data in case.items("crl") for x in (d.recorded.unpem(data, "X509 CRL") if b"-----BEGIN" in data else [data])]
-    root_crl, pck_crl = by_issuer(case, crls)
-    chain = case.certificates("collateral-chain")
+    root_crl, pck_crl = split_crls(case)
+    chain = with_root(case, case.certificates("collateral-chain"))
     root = case.root("intel")
-    if chain and len(chain) < 2:  # it wants the root in the chain
-        chain.append(root or ROOT)
     return {
         "quote": case.item("report").hex(), "now": case.now, "root": d.hexed(root),
         "collateral": {
@@ -60,6 +67,7 @@ def scope(case):
     return [c for c in case.status if any(d.fnmatch.fnmatchcase(c, p) for p in SCOPE) and c not in POLICY]
 
 
+@d.functools.lru_cache(None)
 def builtin_root():
     """Intel's root, out of the chain of a recorded quote."""
     for case in d.cases():
@@ -68,9 +76,6 @@ def builtin_root():
                 if b"Intel SGX Root CA" in der and der.count(b"Intel SGX Root CA") == 2:
                     return der
     return b""
-
-
-ROOT = builtin_root()
 
 
 @test
