@@ -26,6 +26,7 @@
 #include "attest/gather.h"
 #include "base/enc.h"
 #include "cert_table.h"
+#include "crypto/x509.h"
 #include "fake_nvml.h"
 #include "lab/machine.h"
 
@@ -93,7 +94,21 @@ static int save_answer(const struct synthetic_scene *s, const struct clo_want *w
     return CLOISTER_E_NOT_FOUND;
 }
 
-static int save_gpus(const struct synthetic *y, const struct synthetic_scene *s)
+/* Drivers send the root along, and evidence says by it who answers for the uppermost certificate. */
+static int add_root(struct synthetic_scene *s, const struct clo_buf *root)
+{
+    int err = 0;
+
+    for (size_t i = 0; i < s->devices.count && err == 0; i++) {
+        struct clo_buf *to = &s->devices.device[i].chain[s->devices.device[i].chain_n++];
+
+        *to = clo_buf_init(CLO_CERT_MAX);
+        err = clo_buf_append(to, root->p, root->len);
+    }
+    return err;
+}
+
+static int save_gpus(const struct synthetic *y, struct synthetic_scene *s)
 {
     const struct clo_buf *root = synthetic_nvidia_root(y);
     struct clo_gathered *g = NULL;
@@ -108,7 +123,8 @@ static int save_gpus(const struct synthetic *y, const struct synthetic_scene *s)
     if ((err = make_folder("gpus")) != 0 || (err = make_folder("nvidia")) != 0 ||
         (err = fake_gpus_write(y, s, path)) != 0 ||
         (err = save("roots/nvidia.der", root->p, root->len)) != 0 ||
-        (err = clo_wants_of(NULL, &s->devices, &wants)) != 0 || (err = clo_gathered_new(&g)) != 0)
+        (err = add_root(s, root)) != 0 || (err = clo_wants_of(NULL, &s->devices, &wants)) != 0 ||
+        (err = clo_gathered_new(&g)) != 0)
         goto out;
     for (size_t i = 0; i < wants.count && err == 0; i++)
         err = save_answer(s, &wants.want[i], g);
