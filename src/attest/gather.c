@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "attest/gather_in.h"
-#include "attest/verdict.h"
 
 /* ---- wants ---- */
 

@@ -6,6 +6,7 @@
 #include "attest/gather.h"
 #include "attest/roots.h"
 #include "attest/snp_report.h"
+#include "attest/verdict.h"
 
 /* An accepted answer. */
 struct clo_entry {

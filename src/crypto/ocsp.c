@@ -79,18 +79,27 @@ static int status_read(struct clo_rd *rd, struct clo_ocsp_answer *ret)
     return 0;
 }
 
+static int id_read(struct clo_rd *rd, struct single *ret)
+{
+    struct clo_rd id;
+    int err;
+
+    if ((err = clo_der_read(rd, CLO_DER_SEQUENCE, &id)) != 0 ||
+        (err = clo_der_read(&id, CLO_DER_SEQUENCE, &ret->hash_alg)) != 0 ||
+        (err = clo_der_read(&id, CLO_DER_OCTETS, &ret->name_hash)) != 0 ||
+        (err = clo_der_read(&id, CLO_DER_OCTETS, &ret->key_hash)) != 0 ||
+        (err = clo_der_integer(&id, &ret->serial)) != 0)
+        return err;
+    return clo_rd_end(&id);
+}
+
 static int single_read(struct clo_rd *rd, struct single *ret)
 {
     struct single s = {.answer.next_update = INT64_MIN};
-    struct clo_rd body, id, next;
+    struct clo_rd body, next;
     int err;
 
-    if ((err = clo_der_read(rd, CLO_DER_SEQUENCE, &body)) != 0 ||
-        (err = clo_der_read(&body, CLO_DER_SEQUENCE, &id)) != 0 ||
-        (err = clo_der_read(&id, CLO_DER_SEQUENCE, &s.hash_alg)) != 0 ||
-        (err = clo_der_read(&id, CLO_DER_OCTETS, &s.name_hash)) != 0 ||
-        (err = clo_der_read(&id, CLO_DER_OCTETS, &s.key_hash)) != 0 ||
-        (err = clo_der_integer(&id, &s.serial)) != 0 || (err = clo_rd_end(&id)) != 0 ||
+    if ((err = clo_der_read(rd, CLO_DER_SEQUENCE, &body)) != 0 || (err = id_read(&body, &s)) != 0 ||
         (err = status_read(&body, &s.answer)) != 0 ||
         (err = clo_der_generalized_time(&body, &s.answer.this_update)) != 0)
         return err;
@@ -443,4 +452,118 @@ int64_t clo_ocsp_end(const struct clo_ocsp *o)
         if (o->single[i].answer.next_update < end)
             end = o->single[i].answer.next_update;
     return end;
+}
+
+/* ---- asking ---- */
+
+#define REQUEST_MAX    1024
+#define REQUEST_LEVELS 4 /* around a CertID: Request, requestList, TBSRequest, OCSPRequest */
+
+static int der_put(struct clo_wr *wr, uint8_t tag, const void *p, size_t n)
+{
+    int err;
+
+    if (n > UINT16_MAX)
+        return CLOISTER_E_LIMIT;
+    if ((err = clo_wr_u8(wr, tag)) != 0)
+        return err;
+    if (n < 0x80)
+        err = clo_wr_u8(wr, (uint8_t)n);
+    else if (n <= UINT8_MAX)
+        err = clo_wr_u16be(wr, (uint16_t)(0x8100 | n));
+    else if ((err = clo_wr_u8(wr, 0x82)) == 0)
+        err = clo_wr_u16be(wr, (uint16_t)n);
+    return err != 0 ? err : clo_wr_bytes(wr, p, n);
+}
+
+int clo_ocsp_request_make(const struct clo_cert *c, const struct clo_cert *issuer,
+                          struct clo_wr *wr)
+{
+    static const uint8_t sha384[] = {0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65,
+                                     0x03, 0x04, 0x02, 0x02, 0x05, 0x00};
+    const struct clo_rd alg = clo_rd_init(sha384, sizeof sha384);
+    uint8_t buf[2][REQUEST_MAX], name[CLO_SHA384_LEN], key[CLO_SHA384_LEN];
+    struct clo_wr in = clo_wr_init(buf[0], REQUEST_MAX);
+    size_t n = 0;
+    int err;
+
+    if ((err = id_hash(&alg, &c->issuer, name, &n)) != 0 ||
+        (err = id_hash(&alg, &issuer->key_bits, key, &n)) != 0 ||
+        (err = der_put(&in, CLO_DER_SEQUENCE, sha384, sizeof sha384)) != 0 ||
+        (err = der_put(&in, CLO_DER_OCTETS, name, n)) != 0 ||
+        (err = der_put(&in, CLO_DER_OCTETS, key, n)) != 0 ||
+        (err = der_put(&in, CLO_DER_INTEGER, c->serial.p, c->serial.left)) != 0)
+        return err;
+    for (size_t i = 1; i <= REQUEST_LEVELS; i++) {
+        struct clo_wr out = clo_wr_init(buf[i % 2], REQUEST_MAX);
+
+        if ((err = der_put(&out, CLO_DER_SEQUENCE, in.p, in.len)) != 0)
+            return err;
+        in = out;
+    }
+    return der_put(wr, CLO_DER_SEQUENCE, in.p, in.len);
+}
+
+/* Exactly what clo_ocsp_request_make makes, of any hash. */
+static int request_read(struct clo_rd rd, struct single *ret)
+{
+    struct clo_rd body;
+    int err;
+
+    for (size_t i = 0; i < REQUEST_LEVELS; i++) {
+        if ((err = clo_der_read(&rd, CLO_DER_SEQUENCE, &body)) != 0 || (err = clo_rd_end(&rd)) != 0)
+            return err;
+        rd = body;
+    }
+    if ((err = id_read(&rd, ret)) != 0)
+        return err;
+    return clo_rd_end(&rd);
+}
+
+/* Is it about the certificate that is asked for, as far as one can tell who has none at hand? */
+static bool is_asked_for(const struct single *s, const struct single *want)
+{
+    struct clo_rd a = s->hash_alg, b = want->hash_alg, x, y;
+
+    if (!clo_der_same(&s->serial, &want->serial) || clo_der_read(&a, CLO_DER_OID, &x) != 0 ||
+        clo_der_read(&b, CLO_DER_OID, &y) != 0)
+        return false;
+    return !clo_der_same(&x, &y) || (clo_der_same(&s->name_hash, &want->name_hash) &&
+                                     clo_der_same(&s->key_hash, &want->key_hash));
+}
+
+int clo_ocsp_of_request(const struct clo_ocsp *o, const void *request, size_t n,
+                        struct clo_ocsp_answer *ret, int64_t *ret_until)
+{
+    const struct single *found = NULL;
+    struct single want;
+    int64_t until;
+
+    if (request_read(clo_rd_init(request, n), &want) != 0)
+        return CLOISTER_E_MALFORMED;
+    for (size_t i = 0; i < o->singles; i++) {
+        const struct single *s = &o->single[i];
+
+        if (!is_asked_for(s, &want))
+            continue;
+        if (found != NULL)
+            return CLOISTER_E_DUPLICATE;
+        found = s;
+    }
+    if (found == NULL)
+        return CLOISTER_E_NOT_FOUND;
+    until = found->answer.next_update;
+    for (size_t i = 0; i < o->certs; i++) {
+        struct clo_cert *c = NULL;
+        const int err = clo_cert_parse_eku(o->cert[i].p, o->cert[i].left, &c);
+
+        if (err == CLOISTER_E_MEMORY || err == CLOISTER_E_CRYPTO)
+            return err;
+        if (err == 0 && c->not_after < until)
+            until = c->not_after;
+        clo_cert_free(c);
+    }
+    *ret = found->answer;
+    *ret_until = until;
+    return 0;
 }

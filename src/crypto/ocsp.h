@@ -45,6 +45,20 @@ struct clo_ocsp_answer {
 CLO_MUST_USE int clo_ocsp_find(const struct clo_ocsp *o, const struct clo_cert *c,
                                const struct clo_cert *issuer, struct clo_ocsp_answer *ret);
 /*
+ * An OCSPRequest about this one certificate, in DER, appended: unsigned, without a nonce, so that equal questions are equal bytes; its CertID by
+ * SHA-384, as NVIDIA's own tools ask.
+ */
+CLO_MUST_USE int clo_ocsp_request_make(const struct clo_cert *c, const struct clo_cert *issuer,
+                                       struct clo_wr *wr);
+/*
+ * What the response says of the certificate that such a request asks for, for one who has no certificate at hand: the CertID is the same; but a responder may name
+ * certificates by another hash than it was asked by, and then the serial number alone can be compared (clo_ocsp_find compares everything).
+ * *ret_until: the end of the answer, or of the first certificate that came with it. CLOISTER_E_NOT_FOUND if it says nothing, CLOISTER_E_DUPLICATE if it answers
+ * twice, CLOISTER_E_MALFORMED for a request that isn't one.
+ */
+CLO_MUST_USE int clo_ocsp_of_request(const struct clo_ocsp *o, const void *request, size_t n,
+                                     struct clo_ocsp_answer *ret, int64_t *ret_until);
+/*
  * Does it speak of every certificate that `other` speaks of, in the same words, and no earlier? Signatures aren't
  * looked at.
  */

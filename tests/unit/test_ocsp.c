@@ -785,6 +785,119 @@ static void a_response_has_limits(void **state)
     clo_buf_clear(&b);
 }
 
+/* ---- asking ---- */
+
+static size_t request_of(const struct clo_cert *c, const struct clo_cert *issuer, uint8_t dst[512])
+{
+    struct clo_wr wr = clo_wr_init(dst, 512);
+
+    assert_int_equal(clo_ocsp_request_make(c, issuer, &wr), 0);
+    return wr.len;
+}
+
+static void libcrypto_asks_the_same(void **state)
+{
+    const struct clo_cert *const asked[] = {lab.leaf, lab.other_leaf, lab.responder};
+
+    (void)state;
+    for (size_t i = 0; i < CLO_ARRAY_LEN(asked); i++) {
+        X509 *c = libcryptos(asked[i]), *issuer = libcryptos(lab.issuer);
+        OCSP_REQUEST *request = OCSP_REQUEST_new();
+        uint8_t ours[512], *theirs = NULL;
+        const size_t n = request_of(asked[i], lab.issuer, ours);
+        struct clo_wr small = clo_wr_init(ours, n - 1);
+
+        assert_non_null(request);
+        assert_non_null(OCSP_request_add0_id(request, OCSP_cert_to_id(EVP_sha384(), c, issuer)));
+        assert_int_equal(i2d_OCSP_REQUEST(request, &theirs), n);
+        assert_memory_equal(theirs, ours, n);
+        assert_int_not_equal(clo_ocsp_request_make(asked[i], lab.issuer, &small), 0);
+        OPENSSL_free(theirs);
+        OCSP_REQUEST_free(request);
+        X509_free(c);
+        X509_free(issuer);
+    }
+}
+
+static int of_request(const struct recipe *r, const struct clo_cert *issuer,
+                      struct clo_ocsp_answer *ret, int64_t *ret_until)
+{
+    struct clo_ocsp *o = ocsp_of(r);
+    uint8_t request[512];
+    const size_t n = request_of(lab.leaf, issuer, request);
+    const int err = clo_ocsp_of_request(o, request, n, ret, ret_until);
+
+    clo_ocsp_free(o);
+    return err;
+}
+
+static void a_request_finds_its_answer(void **state)
+{
+    struct clo_ocsp_answer a = {0};
+    struct recipe r;
+    int64_t until = 0;
+
+    (void)state;
+    for (unsigned same = 0; same < 2; same++) { /* asked by SHA-384, named by that or SHA-1 */
+        good(&r);
+        r.spec.answers = 3;
+        r.answer[0].cert = lab.other_leaf;
+        r.answer[1].status = CLO_OCSP_REVOKED;
+        r.answer[2].cert = lab.responder;
+        for (size_t i = 0; i < 3; i++)
+            r.answer[i].id_hash = same == 1 ? CLO_MAKE_SHA384 : CLO_MAKE_DEFAULT;
+        assert_int_equal(of_request(&r, lab.issuer, &a, &until), 0);
+        assert_int_equal(a.status, CLO_OCSP_REVOKED);
+        assert_true(until == NOW + DAY);
+        /* the same serial number of another issuer: only equal hashes can tell */
+        assert_int_equal(of_request(&r, lab.stranger, &a, &until),
+                         same == 1 ? CLOISTER_E_NOT_FOUND : 0);
+        r.answer[0].cert = lab.leaf;
+        assert_int_equal(of_request(&r, lab.issuer, &a, &until), CLOISTER_E_DUPLICATE);
+        r.answer[0].cert = r.answer[1].cert = lab.other_leaf;
+        assert_int_equal(of_request(&r, lab.issuer, &a, &until), CLOISTER_E_NOT_FOUND);
+    }
+}
+
+static void an_answer_ends_with_its_certificates(void **state)
+{
+    struct clo_ocsp_answer a = {0};
+    struct recipe r;
+    int64_t until = 0;
+
+    (void)state;
+    delegated(&r, lab.responder, lab.responder_key);
+    assert_int_equal(of_request(&r, lab.issuer, &a, &until), 0);
+    assert_true(until == NOW + DAY);
+    r.answer[0].next_update = NOW + YEAR;
+    assert_int_equal(of_request(&r, lab.issuer, &a, &until), 0);
+    assert_true(until == NOW + 30 * DAY);
+    r.answer[0].next_update = INT64_MIN;
+    assert_int_equal(of_request(&r, lab.issuer, &a, &until), 0);
+    assert_true(until == INT64_MIN);
+}
+
+static void what_is_no_request_finds_nothing(void **state)
+{
+    struct clo_ocsp_answer a = {0};
+    struct clo_ocsp *o = NULL;
+    uint8_t request[512];
+    struct recipe r;
+    int64_t until = 0;
+    size_t n;
+
+    (void)state;
+    good(&r);
+    o = ocsp_of(&r);
+    n = request_of(lab.leaf, lab.issuer, request);
+    assert_int_equal(clo_ocsp_of_request(o, request, n, &a, &until), 0);
+    for (size_t i = 0; i < n; i++)
+        assert_int_equal(clo_ocsp_of_request(o, request, i, &a, &until), CLOISTER_E_MALFORMED);
+    request[n] = 0;
+    assert_int_equal(clo_ocsp_of_request(o, request, n + 1, &a, &until), CLOISTER_E_MALFORMED);
+    clo_ocsp_free(o);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -816,6 +929,10 @@ int main(void)
         cmocka_unit_test(statuses_are_one_of_three),
         cmocka_unit_test(a_response_ends_where_its_bytes_end),
         cmocka_unit_test(a_response_has_limits),
+        cmocka_unit_test(libcrypto_asks_the_same),
+        cmocka_unit_test(a_request_finds_its_answer),
+        cmocka_unit_test(an_answer_ends_with_its_certificates),
+        cmocka_unit_test(what_is_no_request_finds_nothing),
     };
 
     return cmocka_run_group_tests(tests, lab_open, lab_close);
