@@ -59,6 +59,8 @@ READ_AND_WRITE(engine_state)
 READ_AND_WRITE(gateway_start)
 READ_AND_WRITE(gateway_limits)
 READ_AND_WRITE(quoted)
+READ_AND_WRITE(found)
+READ_AND_WRITE(waiting)
 
 static void credentials_again(const uint8_t *p, size_t n)
 {
@@ -87,6 +89,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         quoted_again,
         gateway_limits_again,
         credentials_again,
+        found_again,
+        waiting_again,
     };
 
     if (size < 1 || size > CLO_IPC_MAX)

@@ -36,6 +36,9 @@ static const struct {
     [CLO_EV_FETCHED] = {CLO_INFO, "fetched", {"kind", "status", "bytes", "ms"}},
     [CLO_EV_FETCH_FAIL] = {CLO_WARN, "fetch-fail", {"kind", "error", "status", "again-s"}},
     [CLO_EV_CACHE_FAIL] = {CLO_WARN, "cache-fail", {"errno"}},
+    [CLO_EV_SELF_REFUSED] = {CLO_ERROR, "self-refused", {"check"}},
+    [CLO_EV_DEVICES_LOST] = {CLO_ERROR, "devices-lost", {"reason"}},
+    [CLO_EV_WORKER_HUNG] = {CLO_ERROR, "worker-hung", {"question"}},
     [CLO_EV_LISTEN_FAIL] = {CLO_ERROR, "listen-fail", {"errno", "port"}},
 };
 

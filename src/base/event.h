@@ -49,6 +49,9 @@ enum clo_event {
     CLO_EV_FETCHED,         /* a service answered: kind of want, status, bytes, milliseconds */
     CLO_EV_FETCH_FAIL,      /* kind of want, error, status, seconds until it may be asked again */
     CLO_EV_CACHE_FAIL,      /* a file of the cache can't be read or written: errno */
+    CLO_EV_SELF_REFUSED,    /* our own evidence fails a check: its number */
+    CLO_EV_DEVICES_LOST,    /* keys were retired because of the GPUs: enum clo_devices_fault */
+    CLO_EV_WORKER_HUNG,     /* the attester's worker was too slow, and is replaced: the message's type */
     CLO_EV_MAX
 };
 

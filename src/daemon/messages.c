@@ -11,8 +11,8 @@
 
 const char *clo_role_name(enum clo_role r)
 {
-    static const char *const name[CLO_ROLE_COUNT] = {"parent", "gateway", "keeper", "attester",
-                                                     "engine"};
+    static const char *const name[CLO_ROLE_COUNT] = {"parent",   "gateway", "keeper",
+                                                     "attester", "engine",  "fetcher"};
 
     return r < CLO_ROLE_COUNT ? name[r] : "unknown";
 }
@@ -93,9 +93,27 @@ int clo_keeper_start_read(const void *p, size_t n, struct clo_keeper_start *ret)
     return 0;
 }
 
+const char *clo_tee_name(uint8_t tee)
+{
+    static const char *const name[] = {
+        [CLO_TEE_SIMULATED] = "simulated",
+        [CLO_TEE_SEV_SNP] = "sev-snp",
+        [CLO_TEE_TDX] = "tdx",
+        [CLO_TEE_SEV_SNP_AZURE] = "sev-snp-azure",
+        [CLO_TEE_TDX_AZURE] = "tdx-azure",
+        [CLO_TEE_AUTO] = "auto",
+    };
+
+    return tee < CLO_ARRAY_LEN(name) ? name[tee] : NULL;
+}
+
 int clo_attester_start_write(const struct clo_attester_start *v, struct clo_wr *wr)
 {
-    return clo_wr_u8(wr, v->tee);
+    int err;
+
+    if ((err = clo_wr_u8(wr, v->tee)) != 0 || (err = clo_wr_u8(wr, v->gpus)) != 0)
+        return err;
+    return clo_wr_u32le(wr, v->pcrs);
 }
 
 int clo_attester_start_read(const void *p, size_t n, struct clo_attester_start *ret)
@@ -104,10 +122,91 @@ int clo_attester_start_read(const void *p, size_t n, struct clo_attester_start *
     struct clo_attester_start v = {0};
     int err;
 
-    if ((err = clo_rd_u8(&rd, &v.tee)) != 0 || (err = clo_rd_end(&rd)) != 0)
+    if ((err = clo_rd_u8(&rd, &v.tee)) != 0 || (err = read_flag(&rd, &v.gpus)) != 0 ||
+        (err = clo_rd_u32le(&rd, &v.pcrs)) != 0 || (err = clo_rd_end(&rd)) != 0)
         return err;
-    if (v.tee != CLO_TEE_SIMULATED && v.tee != CLO_TEE_SEV_SNP)
+    if (clo_tee_name(v.tee) == NULL)
         return CLOISTER_E_UNKNOWN;
+    if ((v.pcrs & ~CLO_TPM_PCRS_ALL) != 0)
+        return CLOISTER_E_MALFORMED;
+    *ret = v;
+    return 0;
+}
+
+/* An error, or 1 for "not tried". */
+static int read_error(struct clo_rd *rd, int32_t max, int32_t *ret)
+{
+    uint32_t v = 0;
+    int err;
+
+    if ((err = clo_rd_u32le(rd, &v)) != 0)
+        return err;
+    *ret = (int32_t)v;
+    return *ret > max ? CLOISTER_E_MALFORMED : 0;
+}
+
+int clo_found_write(const struct clo_found *v, struct clo_wr *wr)
+{
+    int err;
+
+    if ((err = clo_wr_u32le(wr, (uint32_t)v->error)) != 0 || (err = clo_wr_u8(wr, v->tee)) != 0 ||
+        (err = clo_wr_u8(wr, v->source)) != 0)
+        return err;
+    for (size_t i = 0; i < CLO_SOURCES; i++)
+        if ((err = clo_wr_u32le(wr, (uint32_t)v->tried[i])) != 0)
+            return err;
+    if ((err = clo_wr_u32le(wr, (uint32_t)v->gpus_error)) != 0)
+        return err;
+    return clo_wr_u32le(wr, v->gpus);
+}
+
+int clo_found_read(const void *p, size_t n, struct clo_found *ret)
+{
+    struct clo_rd rd = clo_rd_init(p, n);
+    struct clo_found v = {0};
+    int err;
+
+    if ((err = read_error(&rd, 0, &v.error)) != 0 || (err = clo_rd_u8(&rd, &v.tee)) != 0 ||
+        (err = clo_rd_u8(&rd, &v.source)) != 0)
+        return err;
+    for (size_t i = 0; i < CLO_SOURCES; i++)
+        if ((err = read_error(&rd, 1, &v.tried[i])) != 0)
+            return err;
+    if ((err = read_error(&rd, 1, &v.gpus_error)) != 0 || (err = clo_rd_u32le(&rd, &v.gpus)) != 0 ||
+        (err = clo_rd_end(&rd)) != 0)
+        return err;
+    if (v.source >= CLO_SOURCES || v.gpus > CLO_DEVICES_MAX ||
+        (v.error == 0 && (clo_tee_name(v.tee) == NULL || v.tee == CLO_TEE_AUTO)))
+        return CLOISTER_E_MALFORMED;
+    *ret = v;
+    return 0;
+}
+
+int clo_waiting_write(const struct clo_waiting *v, struct clo_wr *wr)
+{
+    int err;
+
+    if ((err = clo_wr_u8(wr, v->what)) != 0 || (err = clo_wr_u32le(wr, (uint32_t)v->error)) != 0 ||
+        (err = clo_wr_u32le(wr, v->detail)) != 0 || (err = clo_wr_u32le(wr, v->again_s)) != 0)
+        return err;
+    return write_str(wr, v->name, sizeof v->name);
+}
+
+int clo_waiting_read(const void *p, size_t n, struct clo_waiting *ret)
+{
+    static const char letters[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-";
+    struct clo_rd rd = clo_rd_init(p, n);
+    struct clo_waiting v = {0};
+    int err;
+
+    if ((err = clo_rd_u8(&rd, &v.what)) != 0 || (err = read_error(&rd, 0, &v.error)) != 0 ||
+        (err = clo_rd_u32le(&rd, &v.detail)) != 0 || (err = clo_rd_u32le(&rd, &v.again_s)) != 0 ||
+        (err = read_str(&rd, v.name, sizeof v.name)) != 0 || (err = clo_rd_end(&rd)) != 0)
+        return err;
+    /* It is said to people. */
+    if (v.what == 0 || v.what >= CLO_WAITS || v.name[strspn(v.name, letters)] != 0)
+        return CLOISTER_E_MALFORMED;
     *ret = v;
     return 0;
 }
@@ -502,11 +601,11 @@ int clo_quoted_write(const struct clo_quoted *v, struct clo_wr *wr)
 
     if ((err = clo_wr_u32le(wr, (uint32_t)v->error)) != 0 || v->error != 0)
         return err;
-    if ((err = clo_wr_bytes(wr, v->manifest, sizeof v->manifest)) != 0 ||
+    if ((err = clo_wr_bytes(wr, v->cpu, sizeof v->cpu)) != 0 ||
+        (err = clo_wr_bytes(wr, v->manifest, sizeof v->manifest)) != 0 ||
         (err = clo_wr_bytes(wr, v->devices, sizeof v->devices)) != 0 ||
         (err = clo_wr_bytes(wr, v->collateral, sizeof v->collateral)) != 0 ||
-        (err = write_part(wr, v->keys, v->keys_n)) != 0 ||
-        (err = write_part(wr, v->cpu, v->cpu_n)) != 0)
+        (err = write_part(wr, v->keys, v->keys_n)) != 0)
         return err;
     return write_part(wr, v->batch, v->batch_n);
 }
@@ -523,11 +622,11 @@ int clo_quoted_read(const void *p, size_t n, struct clo_quoted *ret)
     v.error = (int32_t)error;
     if (v.error > 0)
         return CLOISTER_E_MALFORMED;
-    if (v.error == 0 && ((err = clo_rd_bytes(&rd, v.manifest, sizeof v.manifest)) != 0 ||
+    if (v.error == 0 && ((err = clo_rd_bytes(&rd, v.cpu, sizeof v.cpu)) != 0 ||
+                         (err = clo_rd_bytes(&rd, v.manifest, sizeof v.manifest)) != 0 ||
                          (err = clo_rd_bytes(&rd, v.devices, sizeof v.devices)) != 0 ||
                          (err = clo_rd_bytes(&rd, v.collateral, sizeof v.collateral)) != 0 ||
                          (err = read_part(&rd, &v.keys, &v.keys_n)) != 0 ||
-                         (err = read_part(&rd, &v.cpu, &v.cpu_n)) != 0 ||
                          (err = read_part(&rd, &v.batch, &v.batch_n)) != 0))
         return err;
     if ((err = clo_rd_end(&rd)) != 0)

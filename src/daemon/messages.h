@@ -7,12 +7,14 @@
  *   parent  -> all       PEER (a channel to another role), role-specific START, MANIFEST, ENGINE_STATE, RESET, DRAIN, PING, LOG_LEVEL
  *   all     -> parent    READY, DRAINED, PING
  *   keeper, attester, fetcher -> parent   PEER_BAD
+ *   attester -> parent   FOUND, WAITING, DEVICES_LOST; SIMULATED
  *   keeper  -> attester  KEYS (the keys section of the epoch that new evidence shows: the gateway can't choose it)
  *   keeper  -> gateway   KEYS (the same, for discovery)
  *   gateway -> attester  QUOTE -> QUOTED; attester -> gateway BLOB (pushed)
  *   gateway -> keeper    OPEN -> OPENED, COMMIT -> COMMITTED, CLOSE
  *   engine  -> parent    ENGINE_UP, ENGINE_DOWN
  *   attester -> fetcher  FETCH -> FETCHED, KEEP
+ *   attester -> its worker   OPEN_TEE, REPORT, LOOK, DEVICES, ACCEPT, ANSWER, each with its answer (attester/worker.h)
  */
 #ifndef CLO_DAEMON_MESSAGES_H
 #define CLO_DAEMON_MESSAGES_H
@@ -27,6 +29,7 @@ enum clo_role {
     CLO_ROLE_KEEPER,
     CLO_ROLE_ATTESTER,
     CLO_ROLE_ENGINE,
+    CLO_ROLE_FETCHER, /* with hardware only: the simulator is its own vendor */
     CLO_ROLE_COUNT
 };
 const char *clo_role_name(enum clo_role r);
@@ -76,12 +79,22 @@ enum clo_msg {
     CLO_MSG_ENGINE_DOWN = 31, /* empty */
     /* attester -> parent, `simulated` only: what a demo's policy pins */
     CLO_MSG_SIMULATED = 40, /* root 32, measurement 48 */
+    /* attester -> parent, before READY: struct clo_found. With an error it ends then */
+    CLO_MSG_FOUND = 41,
+    /* attester -> parent: no evidence can be made now; struct clo_waiting says why, in public words and numbers */
+    CLO_MSG_WAITING = 42,
+    /*
+     * attester -> parent: enum clo_devices_fault u8. The GPUs that it vouched for can't be vouched for any more: it has forgotten the
+     * keys, and ends. The parent has the keeper destroy them and the engine started again.
+     */
+    CLO_MSG_DEVICES_LOST = 43,
     /* keeper -> attester, gateway */
     CLO_MSG_KEYS = 50, /* the keys section's bytes */
     /* gateway <-> attester */
     CLO_MSG_QUOTE = 60,  /* nonce 32 */
     CLO_MSG_QUOTED = 61, /* struct clo_quoted; id as in QUOTE */
-    CLO_MSG_BLOB = 62,   /* section u8, digest 32, keep-until i64; brings a sealed memfd */
+    /* section u8, digest 32, keep-until i64; brings a sealed memfd. A cpu section belongs to the QUOTED that follow, until the next one */
+    CLO_MSG_BLOB = 62,
     /* gateway <-> keeper; the request's id names its context in all of them */
     CLO_MSG_OPEN = 70,   /* header 7, chunked u8, enc */
     CLO_MSG_OPENED = 71, /* i32 error; with 0: key 32, base nonce 12, response secret 32 */
@@ -91,10 +104,28 @@ enum clo_msg {
     CLO_MSG_CLOSE = 74, /* empty, no answer */
     /* attester <-> fetcher; the id names the want in all three */
     CLO_MSG_FETCH = 80, /* struct clo_fetch */
-    CLO_MSG_FETCHED =
-        81, /* struct clo_fetched; brings a sealed memfd: body, then chain; empty with an error */
-    CLO_MSG_KEEP =
-        82, /* empty: what was FETCHED under this id was good, and is worth a file in the cache */
+    /* struct clo_fetched; brings a sealed memfd: body, then chain; empty with an error */
+    CLO_MSG_FETCHED = 81,
+    /* empty: what was FETCHED under this id was good, and is worth a file in the cache */
+    CLO_MSG_KEEP = 82,
+    /* attester <-> its worker: one question at a time; its answer, or FAILED, has the same id (attester/worker.h) */
+    CLO_MSG_WORK_OPEN = 90, /* struct clo_attester_start */
+    /* root 32, measurement 48 (zero unless simulated), struct clo_found */
+    CLO_MSG_WORK_OPENED = 91,
+    CLO_MSG_WORK_REPORT = 92, /* report data 64 */
+    /* empty; brings a sealed memfd (clo_cpu_raw_write) */
+    CLO_MSG_WORK_REPORTED = 93,
+    CLO_MSG_WORK_LOOK = 94,    /* empty */
+    CLO_MSG_WORK_LOOKED = 95,  /* struct clo_gpus_state */
+    CLO_MSG_WORK_DEVICES = 96, /* nonce 32 */
+    /* empty; brings a sealed memfd: the devices section */
+    CLO_MSG_WORK_DEVICED = 97,
+    CLO_MSG_WORK_ACCEPT = 98,   /* flag u8 */
+    CLO_MSG_WORK_ACCEPTED = 99, /* empty */
+    CLO_MSG_WORK_ANSWER = 100,  /* clo_want_write */
+    /* u32 length of the body; brings a sealed memfd: body, then chain */
+    CLO_MSG_WORK_ANSWERED = 101,
+    CLO_MSG_WORK_FAILED = 102, /* i32 error */
 };
 
 #define CLO_STR_MAX         512
@@ -103,9 +134,11 @@ enum clo_msg {
 
 /* How a child ends when starting it again would be of no use. argv[1] of every child is the log level (enum clo_level) in one digit. */
 enum clo_child_exit {
-    CLO_EXIT_UNSUPPORTED = 20, /* no evidence maker for this TEE */
+    CLO_EXIT_UNSUPPORTED = 20, /* this machine has no such TEE */
     CLO_EXIT_LOCK = 21,        /* memory for keys can't be locked */
     CLO_EXIT_ENGINE = 22,      /* llama-server can't be started, or ended before it was ready */
+    CLO_EXIT_PERMISSION = 23,  /* the report interface is there, and not for us */
+    CLO_EXIT_DEVICES = 24,     /* after DEVICES_LOST: starting again is of use */
 };
 
 struct clo_keeper_start {
@@ -125,11 +158,62 @@ static inline int64_t clo_epoch_ahead(int64_t lifetime_s)
     return lifetime_s * 3 / 10 < 300 ? lifetime_s * 3 / 10 : 300;
 }
 struct clo_attester_start {
-    uint8_t tee; /* enum clo_tee */
+    uint8_t tee;   /* enum clo_tee */
+    uint8_t gpus;  /* flag: this machine's GPUs belong to the evidence, if it has any */
+    uint32_t pcrs; /* bit i: a vTPM quotes PCR i */
 };
 enum clo_tee {
     CLO_TEE_SIMULATED = 1,
-    CLO_TEE_SEV_SNP = 2
+    CLO_TEE_SEV_SNP = 2,
+    CLO_TEE_TDX = 3,
+    CLO_TEE_SEV_SNP_AZURE = 4,
+    CLO_TEE_TDX_AZURE = 5,
+    CLO_TEE_AUTO = 6 /* what is there; never the simulator */
+};
+#define CLO_TPM_PCRS_ALL 0xffffffu
+/* Its name, as the cpu section's "type" has it; "auto". NULL: none of these. */
+const char *clo_tee_name(uint8_t tee);
+
+/* Where reports can come from, in the order in which they are tried. */
+enum clo_source {
+    CLO_SOURCE_TSM,
+    CLO_SOURCE_SEV_GUEST,
+    CLO_SOURCE_VTPM,
+    CLO_SOURCE_SIMULATOR,
+    CLO_SOURCES
+};
+struct clo_found {
+    int32_t error; /* 0; E_NOT_FOUND, E_PERMISSION, or what opening it met with */
+    uint8_t tee;   /* with error 0: enum clo_tee, not AUTO */
+    uint8_t source;
+    int32_t tried[CLO_SOURCES]; /* what each met with; 1: it wasn't tried */
+    int32_t gpus_error;         /* 0, or E_NOT_FOUND: none; 1: they weren't looked for */
+    uint32_t gpus;
+};
+/* Numbers are never reused. */
+enum clo_wait {
+    CLO_WAIT_COLLATERAL =
+        1, /* `name`: the file in the cache, `error` and `detail`: as in struct clo_fetched (status) */
+    CLO_WAIT_REPORT = 2,  /* `error`: the report interface gives none */
+    CLO_WAIT_DEVICES = 3, /* `detail`: enum clo_devices_fault */
+    CLO_WAIT_CHECK = 4,   /* `detail`: our own evidence fails this check (enum cloister_check_id) */
+    CLO_WAITS
+};
+struct clo_waiting {
+    uint8_t what; /* enum clo_wait */
+    int32_t error;
+    uint32_t detail, again_s;
+    char name[CLO_WANT_NAME_MAX];
+};
+enum clo_devices_fault {
+    CLO_DEVICES_GONE = 1,      /* lost, fell off the bus, or needs a reset */
+    CLO_DEVICES_RESET = 2,     /* no longer ready for work, though we said so */
+    CLO_DEVICES_OTHER = 3,     /* other ones, or another number of them */
+    CLO_DEVICES_CC_OFF = 4,    /* confidential computing is off */
+    CLO_DEVICES_DEVTOOLS = 5,  /* developer tools are on */
+    CLO_DEVICES_SIMULATED = 6, /* not a production environment */
+    CLO_DEVICES_SILENT = 7,    /* the driver gives no answer */
+    CLO_DEVICES_FAULTS
 };
 struct clo_engine_start {
     uint8_t managed;
@@ -231,9 +315,10 @@ struct clo_fetched {
 };
 struct clo_quoted {
     int32_t error; /* 0, or E_FULL, E_STATE (no keys or manifest yet), E_IO: then nothing follows */
-    uint8_t manifest[32], devices[32], collateral[32];
-    const uint8_t *keys, *cpu, *batch; /* borrowed from the message */
-    size_t keys_n, cpu_n, batch_n;
+    uint8_t cpu[32], manifest[32], devices[32],
+        collateral[32];          /* digests: their bytes came as BLOB */
+    const uint8_t *keys, *batch; /* borrowed from the message */
+    size_t keys_n, batch_n;
 };
 
 /* Writers and readers of the payloads above (messages.c). Readers refuse trailing bytes and unterminated or over-long strings. */
@@ -241,6 +326,10 @@ CLO_MUST_USE int clo_keeper_start_write(const struct clo_keeper_start *v, struct
 CLO_MUST_USE int clo_keeper_start_read(const void *p, size_t n, struct clo_keeper_start *ret);
 CLO_MUST_USE int clo_attester_start_write(const struct clo_attester_start *v, struct clo_wr *wr);
 CLO_MUST_USE int clo_attester_start_read(const void *p, size_t n, struct clo_attester_start *ret);
+CLO_MUST_USE int clo_found_write(const struct clo_found *v, struct clo_wr *wr);
+CLO_MUST_USE int clo_found_read(const void *p, size_t n, struct clo_found *ret);
+CLO_MUST_USE int clo_waiting_write(const struct clo_waiting *v, struct clo_wr *wr);
+CLO_MUST_USE int clo_waiting_read(const void *p, size_t n, struct clo_waiting *ret);
 CLO_MUST_USE int clo_engine_start_write(const struct clo_engine_start *v, struct clo_wr *wr);
 CLO_MUST_USE int clo_engine_start_read(const void *p, size_t n, struct clo_engine_start *ret);
 CLO_MUST_USE int clo_engine_up_write(const struct clo_engine_up *v, struct clo_wr *wr);

@@ -28,8 +28,6 @@ struct clo_maker_ops {
      * another kind).
      */
     int (*report)(struct clo_maker *m, const uint8_t report_data[64], struct clo_cpu_section *ret);
-    /* CRLs and the like, as they are now. (The simulator's; goes when `answer` takes its place.) */
-    int (*collateral)(struct clo_maker *m, struct clo_collateral *ret);
     /* The simulator is its own vendor, and answers what gather.h wants; NULL: ask elsewhere. Both bytes of an answer as gather.h says. */
     int (*answer)(struct clo_maker *m, const struct clo_want *w, struct clo_buf *body,
                   struct clo_buf *chain);

@@ -132,17 +132,17 @@ out:
     return err;
 }
 
-static int simulated_collateral(struct clo_maker *m, struct clo_collateral *ret)
+/* There is one thing to want: the list of revoked issuers. Its certificates come with each report. */
+static int simulated_answer(struct clo_maker *m, const struct clo_want *w, struct clo_buf *body,
+                            struct clo_buf *chain)
 {
     const struct simulator *s = (const struct simulator *)m;
-    struct clo_collateral c = {0};
-    int err;
 
-    if ((err = copy(&s->crl, CLO_CRL_MAX, &c.crl[0])) == 0) {
-        c.crls = 1;
-        *ret = c;
-    }
-    return err;
+    clo_buf_clear(chain);
+    if (w->kind != CLO_WANT_AMD_CRL)
+        return CLOISTER_E_NOT_FOUND;
+    clo_buf_clear(body);
+    return copy(&s->crl, CLO_CRL_MAX, body);
 }
 
 static void simulated_free(struct clo_maker *m)
@@ -159,7 +159,7 @@ static void simulated_free(struct clo_maker *m)
 static const struct clo_maker_ops simulated_ops = {
     .type = "simulated",
     .report = simulated_report,
-    .collateral = simulated_collateral,
+    .answer = simulated_answer,
     .free = simulated_free,
 };
 

@@ -325,8 +325,9 @@ def processes_killed_together_come_back_and_leave_no_descriptor():
             with contextlib.suppress(OSError):
                 return {r: len(os.listdir(f"/proc/{pids.get(r)}/fd")) for r in ("parent", "keeper", "attester", "engine")}
 
-        # the standard streams, control channels, channels to one another; the parent's lock, listener, signals and ready line
-        want = {"parent": 11, "keeper": 6, "attester": 6, "engine": 4}
+        # the standard streams, control channels, channels to one another; the parent's lock, listener, signals and ready line; the attester's
+        # channel to its worker, and what tells that it ended
+        want = {"parent": 11, "keeper": 6, "attester": 8, "engine": 4}
         until(lambda: descriptors() == want, f"{want}, not {descriptors()}")
         for roles in (ROLES, ("gateway", "keeper"), ("keeper", "attester"), ("attester", "engine"), ("gateway", "keeper", "engine")):
             old = until(lambda: (lambda c: c if set(c) >= set(ROLES) else None)(d.children()), "all processes")
@@ -594,7 +595,7 @@ def wrong_options_are_one_sentence_and_status_1():
         with open(keys, "w") as f:
             f.write("sixteen-letters!\n")
         os.chmod(keys, 0o644)
-        refused("choose what protects this machine", "--model", model, *good)
+        refused("or simulated, which protects nothing, not 'none'", "--tee", "none", "--model", model, *good)
         refused("either --model FILE", *sim)
         refused("no option '--frob'", *sim, "--frob")
         refused("must stay inside this machine", *sim, "--upstream", "http://example.org:80")
@@ -620,11 +621,12 @@ def wrong_options_are_one_sentence_and_status_1():
 
 
 @tap
-def hardware_that_this_build_cant_reach_is_status_20():
+def hardware_that_isnt_there_is_status_20():
     folder = tempfile.mkdtemp(prefix="cloister-smoke-")
     try:
-        refused("simulator only", "--tee", "sev-snp", "--upstream", "unix:/x", "--listen", "127.0.0.1:0", "--runtime-dir",
-                folder + "/run", "--state-dir", folder + "/state", status=20)
+        refused("this machine gives no evidence of sev-snp (looked for /sys/kernel/config/tsm/report, /dev/sev-guest)", "--tee", "sev-snp",
+                "--upstream", "unix:/x", "--listen", "127.0.0.1:0", "--runtime-dir", folder + "/run", "--state-dir", folder + "/state",
+                "--cache-dir", folder + "/cache", "--fetch", "no", status=20)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

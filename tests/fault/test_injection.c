@@ -31,7 +31,7 @@
 #include "codec/json.h"
 #include "codec/ohttp.h"
 #include "codec/sse.h"
-#include "platform/maker.h"
+#include "../support/simulated.h"
 
 enum {
     TRACE_MAX = 1 << 22,
@@ -528,7 +528,7 @@ static void make_cpu(struct scene *s, bool hardware, const uint8_t data[64],
     } else {
         assert_int_equal(clo_maker_simulated_new(clo_rng_system(), LAB_NOW, &m), 0);
         assert_int_equal(m->ops->report(m, data, cpu), 0);
-        assert_int_equal(m->ops->collateral(m, crls), 0);
+        assert_int_equal(simulated_collateral(m, cpu, LAB_NOW, crls), 0);
         clo_maker_simulated_info(m, root, measurement);
         clo_hex(root, 32, hex_root);
         clo_hex(measurement, 48, hex_measurement);

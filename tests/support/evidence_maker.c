@@ -17,7 +17,7 @@
 
 #include "base/enc.h"
 #include "codec/ohttp.h"
-#include "platform/maker.h"
+#include "simulated.h"
 
 enum {
     LIFETIME = 1800,
@@ -69,25 +69,17 @@ static int make_manifest(struct bound *b, bool x25519)
 }
 
 /* What is the same for every nonce. */
-static int make_fixed(struct bound *b, struct clo_maker *maker, const char *gateway,
-                      const char *keys)
+static int make_fixed(struct bound *b, const char *gateway, const char *keys)
 {
-    struct clo_collateral crls = {0};
     bool x25519 = false;
     int err;
 
     if ((err = make_keys(b, gateway, keys, &x25519)) != 0 ||
         (err = make_manifest(b, x25519)) != 0 ||
         (err = clo_devices_section_write_empty(&b->sec[CLO_SEC_DEVICES])) != 0 ||
-        (err = maker->ops->collateral(maker, &crls)) != 0 ||
-        (err = clo_collateral_write(&crls, &b->sec[CLO_SEC_COLLATERAL])) != 0)
-        goto out;
-    if ((err = digest_of(b, CLO_SEC_KEYS)) != 0 || (err = digest_of(b, CLO_SEC_MANIFEST)) != 0)
-        goto out;
-    err = digest_of(b, CLO_SEC_DEVICES);
-out:
-    clo_collateral_clear(&crls);
-    return err;
+        (err = digest_of(b, CLO_SEC_KEYS)) != 0 || (err = digest_of(b, CLO_SEC_MANIFEST)) != 0)
+        return err;
+    return digest_of(b, CLO_SEC_DEVICES);
 }
 
 /* One report for one nonce; the document with every section inside is appended to out. */
@@ -96,17 +88,21 @@ static int make_document(struct bound *b, struct clo_maker *maker, uint8_t (*non
 {
     struct clo_section_ref ref[CLO_SEC_COUNT] = {0};
     struct clo_batch_section batch = {0};
+    struct clo_collateral crls = {0};
     struct clo_cpu_section cpu = {0};
     uint8_t data[64];
     int err;
 
     clo_buf_clear(&b->sec[CLO_SEC_BATCH]);
     clo_buf_clear(&b->sec[CLO_SEC_CPU]);
+    clo_buf_clear(&b->sec[CLO_SEC_COLLATERAL]);
     if ((err = clo_batch_make((const uint8_t(*)[32])nonce, 1, 0, &batch)) != 0 ||
         (err = clo_batch_section_write(&batch, &b->sec[CLO_SEC_BATCH])) != 0 ||
         (err = clo_bind_cpu(batch.root, b->digest[CLO_SEC_KEYS], b->digest[CLO_SEC_MANIFEST],
                             b->digest[CLO_SEC_DEVICES], data)) != 0 ||
         (err = maker->ops->report(maker, data, &cpu)) != 0 ||
+        (err = simulated_collateral(maker, &cpu, time(NULL), &crls)) != 0 ||
+        (err = clo_collateral_write(&crls, &b->sec[CLO_SEC_COLLATERAL])) != 0 ||
         (err = clo_cpu_section_write(&cpu, &b->sec[CLO_SEC_CPU])) != 0)
         goto out;
     for (unsigned i = 0; i < CLO_SEC_COUNT; i++)
@@ -114,6 +110,7 @@ static int make_document(struct bound *b, struct clo_maker *maker, uint8_t (*non
     err = clo_evidence_write(ref, out);
 out:
     clo_cpu_section_clear(&cpu);
+    clo_collateral_clear(&crls);
     return err;
 }
 
@@ -166,7 +163,7 @@ int main(int argc, char **argv)
     }
     if ((err = clo_crypto_init()) != 0 ||
         (err = clo_maker_simulated_new(clo_rng_system(), time(NULL), &maker)) != 0 ||
-        (err = make_fixed(&b, maker, argv[1], argv[2])) != 0)
+        (err = make_fixed(&b, argv[1], argv[2])) != 0)
         goto out;
     err = print_pins(maker);
     while (err == 0 && fgets(line, sizeof line, stdin) != NULL)

@@ -19,7 +19,7 @@
 #include "base/enc.h"
 #include "codec/bhttp.h"
 #include "codec/ohttp.h"
-#include "platform/maker.h"
+#include "../support/simulated.h"
 
 enum {
     NOW = 1800000000,
@@ -115,7 +115,7 @@ static void make_sections(struct server *s, const uint8_t nonce[1][32])
         assert_int_equal(clo_sha256(s->sec[i].p, s->sec[i].len, digest[i]), 0);
     assert_int_equal(clo_bind_cpu(batch.root, digest[0], digest[1], digest[2], data), 0);
     assert_int_equal(maker->ops->report(maker, data, &cpu), 0);
-    assert_int_equal(maker->ops->collateral(maker, &crls), 0);
+    assert_int_equal(simulated_collateral(maker, &cpu, NOW, &crls), 0);
     assert_int_equal(clo_cpu_section_write(&cpu, &s->sec[CLO_SEC_CPU]), 0);
     assert_int_equal(clo_collateral_write(&crls, &s->sec[CLO_SEC_COLLATERAL]), 0);
     clo_cpu_section_clear(&cpu);

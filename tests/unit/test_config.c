@@ -106,13 +106,55 @@ static void the_least_is_enough_and_the_rest_is_as_documented(void **state)
     assert_int_equal(config.log_level, CLO_INFO);
 }
 
-static void the_tee_is_a_choice_without_a_default(void **state)
+static void the_tee_is_what_there_is_unless_it_is_chosen(void **state)
 {
     (void)state;
-    REFUSED("choose what protects", "--model", "/m");
-    REFUSED("simulated or sev-snp", "--tee", "none", "--model", "/m");
-    assert_int_equal(READ("--tee=sev-snp", "--model=/m"), 0);
+    assert_int_equal(READ("--model=/m"), 0);
+    assert_int_equal(config.tee, CLO_TEE_AUTO);
+    assert_true(config.gpus);
+    assert_int_equal(config.tpm_pcrs, 0xffffff);
+    REFUSED("or simulated, which protects nothing, not 'none'", "--tee", "none", "--model", "/m");
+    assert_int_equal(READ("--tee=sev-snp", "--model=/m", "--gpus", "none"), 0);
     assert_int_equal(config.tee, CLO_TEE_SEV_SNP);
+    assert_false(config.gpus);
+    assert_int_equal(READ("--tee=tdx-azure", "--model=/m"), 0);
+    assert_int_equal(config.tee, CLO_TEE_TDX_AZURE);
+    REFUSED("--gpus wants auto or none", "--gpus", "2", "--model", "/m");
+}
+
+static void pcrs_are_numbers_and_ranges_of_them(void **state)
+{
+    static const char *const bad[] = {"24", "-1", "0-24", "5-4", "0,",
+                                      ",0", "0-", "0,,1", "a",   "0 1"};
+
+    (void)state;
+    assert_int_equal(READ("--model=/m", "--tpm-pcrs", "0-7,11,23"), 0);
+    assert_int_equal(config.tpm_pcrs, 0x8008ff);
+    assert_int_equal(READ("--model=/m", "--tpm-pcrs=11"), 0);
+    assert_int_equal(config.tpm_pcrs, 0x800);
+    for (size_t i = 0; i < CLO_ARRAY_LEN(bad); i++)
+        REFUSED("wants numbers from 0 to 23", "--model", "/m", "--tpm-pcrs", bad[i]);
+}
+
+static void what_is_fetched_from_where_is_told(void **state)
+{
+    (void)state;
+    assert_int_equal(READ("--model=/m"), 0);
+    assert_int_equal(config.fetch.online, 1);
+    assert_string_equal(config.fetch.amd, "");
+    assert_int_equal(READ("--model=/m", "--fetch", "no", "--cache-dir", "/c", "--amd-service",
+                          "https://kds.example", "--fetch-proxy", "http://proxy.example:3128"),
+                     0);
+    assert_int_equal(config.fetch.online, 0);
+    assert_string_equal(config.fetch.cache, "/c");
+    assert_string_equal(config.fetch.amd, "https://kds.example");
+    assert_string_equal(config.fetch.proxy, "http://proxy.example:3128");
+    REFUSED("--fetch wants yes or no", "--model", "/m", "--fetch", "maybe");
+    REFUSED("--cache-dir wants a folder's whole path", "--model", "/m", "--cache-dir", "c");
+    REFUSED("--amd-service wants https://", "--model", "/m", "--amd-service", "http://kds.example");
+    REFUSED("--nvidia-service wants https://", "--model", "/m", "--nvidia-service", "ftp://x");
+    REFUSED("--azure-service wants https://", "--model", "/m", "--azure-service", "http://x");
+    REFUSED("--fetch-proxy wants http://HOST:PORT", "--model", "/m", "--fetch-proxy", "socks5://x");
 }
 
 static void one_engine_is_chosen(void **state)
@@ -260,8 +302,7 @@ static void faults_in_a_file_are_told_with_their_line(void **state)
         {"tee simulated\n", "line 1: there is no keyword 'tee'"},
         {"ReadyFd 3\n", "line 1: there is no keyword"},
         {"Tee simulated\nUpstream http://example.org:80\n", "line 2: Upstream must stay inside"},
-        {"Tee simulated\r\n",
-         "line 1: Tee wants simulated or sev-snp, not 'simulated\xef\xbf\xbd'"},
+        {"Tee simulated\r\n", "which protects nothing, not 'simulated\xef\xbf\xbd'"},
         {"Tee \x1b[2Jsimulated\n", "not '\xef\xbf\xbd[2Jsimulated'"},
     };
 
@@ -584,7 +625,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_least_is_enough_and_the_rest_is_as_documented),
-        cmocka_unit_test(the_tee_is_a_choice_without_a_default),
+        cmocka_unit_test(the_tee_is_what_there_is_unless_it_is_chosen),
+        cmocka_unit_test(pcrs_are_numbers_and_ranges_of_them),
+        cmocka_unit_test(what_is_fetched_from_where_is_told),
         cmocka_unit_test(one_engine_is_chosen),
         cmocka_unit_test(embeddings_are_for_an_engine_of_ours),
         cmocka_unit_test(an_upstream_stays_inside_the_machine),

@@ -352,7 +352,12 @@ static void starts_come_back_as_they_were_written(void **state)
     struct clo_keeper_start k = {1800, 1, 2, 3, 4, "/r/0123456789abcdef"}, k2;
     struct clo_engine_state s = {1, 1, "unix:/x", "m", 2, 3, 1}, s2;
     struct clo_engine_up u = {"llama-server", "1", "m", {1}, {2}, 3, 4}, u2;
-    struct clo_attester_start a = {CLO_TEE_SEV_SNP}, a2;
+    struct clo_attester_start a = {CLO_TEE_SEV_SNP, 1, 0x8000ff}, a2;
+    struct clo_found f = {0, CLO_TEE_TDX, CLO_SOURCE_TSM, {0, 1, 1, 1}, CLOISTER_E_NOT_FOUND, 2},
+                     f2;
+    struct clo_waiting w = {CLO_WAIT_COLLATERAL, CLOISTER_E_BUSY, 429, 10,
+                            "amd-crl-vcek-milan.der"};
+    struct clo_waiting w2;
 
     (void)state;
     memset(&e2, 0xee, sizeof e2);
@@ -389,6 +394,24 @@ static void starts_come_back_as_they_were_written(void **state)
     assert_int_equal(clo_attester_start_write(&a, &wr), 0);
     assert_int_equal(clo_attester_start_read(raw, wr.len, &a2), 0);
     assert_int_equal(a2.tee, CLO_TEE_SEV_SNP);
+    assert_int_equal(a2.gpus, 1);
+    assert_int_equal(a2.pcrs, 0x8000ff);
+    wr.len = 0;
+    memset(&f2, 0xee, sizeof f2);
+    assert_int_equal(clo_found_write(&f, &wr), 0);
+    assert_int_equal(clo_found_read(raw, wr.len, &f2), 0);
+    assert_int_equal(f2.tee, CLO_TEE_TDX);
+    assert_memory_equal(f2.tried, f.tried, sizeof f.tried);
+    assert_int_equal(f2.gpus_error, CLOISTER_E_NOT_FOUND);
+    assert_int_equal(f2.gpus, 2);
+    wr.len = 0;
+    memset(&w2, 0xee, sizeof w2);
+    assert_int_equal(clo_waiting_write(&w, &wr), 0);
+    assert_int_equal(clo_waiting_read(raw, wr.len, &w2), 0);
+    assert_string_equal(w2.name, w.name);
+    assert_int_equal(w2.error, CLOISTER_E_BUSY);
+    assert_int_equal(w2.detail, 429);
+    assert_int_equal(w2.again_s, 10);
 }
 
 static void api_keys_come_back_with_their_terms(void **state)
@@ -439,7 +462,12 @@ static void flags_strings_and_kinds_are_checked(void **state)
     static const uint8_t flag[] = {2, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0};
     static const uint8_t zero[] = {1, 1, 3, 0, 'a', 0, 'b', 0, 0, 0, 0, 0, 0, 0, 0, 0, 0};
     static uint8_t over[2 + 2 + CLO_STR_MAX + 10] = {1, 1, CLO_STR_MAX & 0xff, CLO_STR_MAX >> 8};
-    static const uint8_t tee[] = {3};
+    static const uint8_t tee[] = {7, 0, 0, 0, 0, 0}, gpus[] = {1, 2, 0, 0, 0, 0};
+    static const uint8_t pcrs[] = {1, 0, 0, 0, 0, 1};
+    struct clo_found f = {0, CLO_TEE_AUTO, CLO_SOURCE_TSM, {0}, 0, 0};
+    struct clo_waiting w = {.what = CLO_WAIT_COLLATERAL, .name = "../x"};
+    uint8_t raw[512] = {0};
+    struct clo_wr wr = clo_wr_init(raw, sizeof raw);
     uint8_t path[] = "\x08\x07\0\0\0\1\0\0\0\1\0\0\0\1\0\0\0\x13\0/r/0123456789abcdeF";
 
     (void)state;
@@ -448,6 +476,23 @@ static void flags_strings_and_kinds_are_checked(void **state)
     assert_int_equal(clo_engine_state_read(zero, sizeof zero, &s), CLOISTER_E_MALFORMED);
     assert_int_equal(clo_engine_state_read(over, sizeof over, &s), CLOISTER_E_LIMIT);
     assert_int_equal(clo_attester_start_read(tee, sizeof tee, &a), CLOISTER_E_UNKNOWN);
+    assert_int_equal(clo_attester_start_read(gpus, sizeof gpus, &a), CLOISTER_E_MALFORMED);
+    assert_int_equal(clo_attester_start_read(pcrs, sizeof pcrs, &a), CLOISTER_E_MALFORMED);
+    assert_int_equal(clo_found_write(&f, &wr), 0); /* nobody finds "auto" */
+    assert_int_equal(clo_found_read(raw, wr.len, &f), CLOISTER_E_MALFORMED);
+    wr.len = 0;
+    f.tee = CLO_TEE_TDX;
+    f.gpus = CLO_DEVICES_MAX + 1;
+    assert_int_equal(clo_found_write(&f, &wr), 0);
+    assert_int_equal(clo_found_read(raw, wr.len, &f), CLOISTER_E_MALFORMED);
+    wr.len = 0;
+    f.gpus = 0;
+    f.error = 2; /* errors are negative */
+    assert_int_equal(clo_found_write(&f, &wr), 0);
+    assert_int_equal(clo_found_read(raw, wr.len, &f), CLOISTER_E_MALFORMED);
+    wr.len = 0;
+    assert_int_equal(clo_waiting_write(&w, &wr), 0); /* no letters for people's eyes */
+    assert_int_equal(clo_waiting_read(raw, wr.len, &w), CLOISTER_E_MALFORMED);
     assert_int_equal(clo_keeper_start_read(path, sizeof path - 1, &k), CLOISTER_E_MALFORMED);
     path[sizeof path - 2] = 'f';
     assert_int_equal(clo_keeper_start_read(path, sizeof path - 1, &k), 0);
@@ -468,13 +513,12 @@ static void a_quote_comes_back_and_a_failed_one_carries_nothing(void **state)
 {
     uint8_t raw[4096] = {0};
     struct clo_wr wr = clo_wr_init(raw, sizeof raw);
-    struct clo_quoted q = {.manifest = {1},
+    struct clo_quoted q = {.cpu = {4},
+                           .manifest = {1},
                            .devices = {2},
                            .collateral = {3},
                            .keys = (const uint8_t *)"keys",
                            .keys_n = 4,
-                           .cpu = (const uint8_t *)"cpu",
-                           .cpu_n = 3,
                            .batch = (const uint8_t *)"batch",
                            .batch_n = 5};
     struct clo_quoted r = {0};
@@ -483,6 +527,7 @@ static void a_quote_comes_back_and_a_failed_one_carries_nothing(void **state)
     assert_int_equal(clo_quoted_write(&q, &wr), 0);
     assert_int_equal(clo_quoted_read(raw, wr.len, &r), 0);
     assert_int_equal(r.collateral[0], 3);
+    assert_int_equal(r.cpu[0], 4);
     assert_int_equal(r.batch_n, 5);
     assert_memory_equal(r.batch, "batch", 5);
     for (size_t n = 0; n < wr.len; n++)

@@ -14,7 +14,7 @@
 #include "attest/roots.h"
 #include "base/enc.h"
 #include "codec/ohttp.h"
-#include "platform/maker.h"
+#include "../support/simulated.h"
 #include "lab/snp.h"
 
 #define NONCES 5
@@ -185,7 +185,7 @@ static void make(struct scene *s)
         s->roots = snp_lab_roots(&s->lab);
     } else {
         assert_int_equal(simulator->ops->report(simulator, data, &cpu), 0);
-        assert_int_equal(simulator->ops->collateral(simulator, &crls), 0);
+        assert_int_equal(simulated_collateral(simulator, &cpu, LAB_NOW, &crls), 0);
     }
     assert_int_equal(clo_cpu_section_write(&cpu, &s->sec[CLO_SEC_CPU]), 0);
     assert_int_equal(clo_collateral_write(&crls, &s->sec[CLO_SEC_COLLATERAL]), 0);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * cloisterd-attester: holds the hardware report interface. It learns the manifest from the parent and the keys from the
- * keeper, and answers the gateway's nonces with reports that bind them together.
+ * cloisterd-attester: answers the gateway's nonces with reports that bind them to the keys, of which the keeper tells it, and to the
+ * manifest, of which the parent does. The report interface itself is its worker's (worker.h), certificates and collateral are the
+ * fetcher's.
  *
  * Keys belong to the manifest under which they came: a new manifest drops the keys and the channel that brought them, and a new
  * channel drops the keys. What one report bound is answered as it was bound, even if keys change meanwhile.
@@ -10,156 +11,75 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "daemon/attester/quotes.h"
-#include "daemon/role.h"
-#include "platform/maker.h"
+#include "daemon/attester/attester.h"
 
-enum state {
-    NEW,
-    RUNNING
-};
+#define PREPARED (1U << CLO_ATTESTER_PREPARING | 1U << CLO_ATTESTER_RUNNING)
+#define ANY      (1U << CLO_ATTESTER_NEW | PREPARED | 1U << CLO_ATTESTER_LOST)
 
 static const struct clo_ipc_permit from_parent[] = {
-    {1U << NEW, CLO_MSG_ATTESTER_START, 1, 1, false},
-    {1U << RUNNING, CLO_MSG_PEER, 1, 1, true},
-    {1U << RUNNING, CLO_MSG_MANIFEST, 1, CLO_IPC_PAYLOAD_MAX, false},
-    {1U << NEW | 1U << RUNNING, CLO_MSG_DRAIN, 0, 0, false},
-    {1U << NEW | 1U << RUNNING, CLO_MSG_PING, 0, 0, false},
-    {1U << NEW | 1U << RUNNING, CLO_MSG_LOG_LEVEL, 1, 1, false},
+    {1U << CLO_ATTESTER_NEW, CLO_MSG_ATTESTER_START, 1, 64, false},
+    {PREPARED | 1U << CLO_ATTESTER_LOST, CLO_MSG_PEER, 1, 1, true},
+    {1U << CLO_ATTESTER_RUNNING | 1U << CLO_ATTESTER_LOST, CLO_MSG_MANIFEST, 1, CLO_IPC_PAYLOAD_MAX,
+     false},
+    {ANY, CLO_MSG_DRAIN, 0, 0, false},
+    {ANY, CLO_MSG_PING, 0, 0, false},
+    {ANY, CLO_MSG_LOG_LEVEL, 1, 1, false},
 };
 static const struct clo_ipc_permit from_keeper[] = {
-    {1U << RUNNING, CLO_MSG_KEYS, 1, CLO_IPC_PAYLOAD_MAX, false},
+    {1U << CLO_ATTESTER_RUNNING, CLO_MSG_KEYS, 1, CLO_IPC_PAYLOAD_MAX, false},
 };
 static const struct clo_ipc_permit from_gateway[] = {
-    {1U << RUNNING, CLO_MSG_QUOTE, 32, 32, false},
+    {1U << CLO_ATTESTER_RUNNING, CLO_MSG_QUOTE, 32, 32, false},
+};
+static const struct clo_ipc_permit from_fetcher[] = {
+    {PREPARED, CLO_MSG_FETCHED, 1, 64, true},
 };
 
-/* A section and its digest. */
-struct part {
-    struct clo_buf bytes;
-    uint8_t digest[32];
-};
-
-/* What one report bound together, until all of its batch are answered. */
-struct bound {
-    int error; /* then there is no report */
-    struct clo_buf keys, cpu;
-    uint8_t manifest[32], devices[32], collateral[32];
-};
-
-struct attester {
-    enum state state;
-    struct clo_maker *maker;
-    struct clo_quotes *quotes;
-    struct part part[CLO_SEC_COUNT]; /* keys, manifest, devices and collateral are used */
-    uint64_t manifest_id;            /* the parent's number of the manifest */
-    bool quotable;                   /* manifest and keys are there */
-    int64_t expires;                 /* of the keys */
-    struct bound bound;
-    unsigned blobs_due; /* bit mask of sections that the gateway lacks */
-    int gateway, keeper;
-    bool ends;
-};
-
-#define BLOBS (1U << CLO_SEC_MANIFEST | 1U << CLO_SEC_DEVICES | 1U << CLO_SEC_COLLATERAL)
-
-static void log_bad(enum clo_role peer, const struct clo_ipc_msg *m, enum state state, int err)
+static void log_bad(const struct clo_attester *a, enum clo_role peer, const struct clo_ipc_msg *m,
+                    int err)
 {
-    clo_log("attester", CLO_EV_IPC_BAD, peer, m->type, state, (uint64_t) - (int64_t)err);
+    clo_log("attester", CLO_EV_IPC_BAD, peer, m->type, a->state, (uint64_t) - (int64_t)err);
 }
 
-/* Takes the bytes over. */
-static int part_set(struct part *p, struct clo_buf *bytes)
-{
-    uint8_t digest[32];
-    int err = clo_sha256(bytes->p, bytes->len, digest);
+/* ---- the parent ---- */
 
-    if (err != 0)
+static int start(struct clo_attester *a, const struct clo_ipc_msg *m)
+{
+    int err;
+
+    if ((err = clo_attester_start_read(m->payload, m->n, &a->start)) != 0 ||
+        (err = clo_supply_new(clo_attester_limits.again_ms, &a->supply)) != 0)
         return err;
-    clo_buf_clear(&p->bytes);
-    p->bytes = *bytes;
-    *bytes = clo_buf_init(CLO_SECTION_MAX);
-    memcpy(p->digest, digest, sizeof digest);
+    a->state = CLO_ATTESTER_PREPARING;
     return 0;
 }
 
-static int part_copy(struct part *p, const void *bytes, size_t n)
+static int take_peer(struct clo_attester *a, struct clo_ipc_msg *m)
 {
-    struct clo_buf b = clo_buf_init(CLO_SECTION_MAX);
-    int err;
-
-    if ((err = clo_buf_append(&b, bytes, n)) == 0)
-        err = part_set(p, &b);
-    clo_buf_clear(&b);
-    return err;
-}
-
-static void forget_keys(struct attester *a)
-{
-    clo_buf_clear(&a->part[CLO_SEC_KEYS].bytes);
-    a->quotable = false;
-}
-
-static int refresh_collateral(struct attester *a)
-{
-    struct clo_collateral c = {0};
-    struct clo_buf b = clo_buf_init(CLO_SECTION_MAX);
-    int err;
-
-    if ((err = a->maker->ops->collateral(a->maker, &c)) == 0 &&
-        (err = clo_collateral_write(&c, &b)) == 0)
-        err = part_set(&a->part[CLO_SEC_COLLATERAL], &b);
-    clo_buf_clear(&b);
-    clo_collateral_clear(&c);
-    return err;
-}
-
-static int start(struct attester *a, const struct clo_ipc_msg *m)
-{
-    struct clo_attester_start s = {0};
-    struct clo_buf devices = clo_buf_init(CLO_SECTION_MAX);
-    uint8_t info[32 + 48];
-    int err;
-
-    if ((err = clo_attester_start_read(m->payload, m->n, &s)) != 0)
-        return err;
-    if (s.tee != CLO_TEE_SIMULATED)
-        return CLOISTER_E_UNSUPPORTED;
-    if ((err = clo_quotes_new(&a->quotes)) != 0 ||
-        (err = clo_maker_simulated_new(clo_rng_system(), clo_clock_now(), &a->maker)) != 0 ||
-        (err = clo_devices_section_write_empty(&devices)) != 0 ||
-        (err = part_set(&a->part[CLO_SEC_DEVICES], &devices)) != 0)
-        goto out;
-    clo_maker_simulated_info(a->maker, info, info + 32);
-    a->state = RUNNING;
-    if ((err = clo_ipc_send(CLO_CONTROL_FD, CLO_MSG_SIMULATED, 0, info, sizeof info, -1)) == 0)
-        err = clo_ipc_send(CLO_CONTROL_FD, CLO_MSG_READY, 0, NULL, 0, -1);
-out:
-    clo_buf_clear(&devices);
-    return err;
-}
-
-static int take_peer(struct attester *a, struct clo_ipc_msg *m)
-{
-    int *place = m->payload[0] == CLO_ROLE_GATEWAY  ? &a->gateway
-                 : m->payload[0] == CLO_ROLE_KEEPER ? &a->keeper
-                                                    : NULL;
+    int *place = m->payload[0] == CLO_ROLE_GATEWAY   ? &a->gateway
+                 : m->payload[0] == CLO_ROLE_KEEPER  ? &a->keeper
+                 : m->payload[0] == CLO_ROLE_FETCHER ? &a->fetcher
+                                                     : NULL;
 
     if (place == NULL)
         return CLOISTER_E_PROTOCOL;
     clo_channel_drop(place);
+    if (a->state == CLO_ATTESTER_LOST)
+        return 0;
     *place = m->fd;
     m->fd = -1;
     if (place == &a->keeper) {
-        forget_keys(a);
+        clo_attester_forget_keys(a);
+    } else if (place == &a->fetcher) {
+        clo_supply_asked_in_vain(a->supply);
     } else {
         clo_quotes_drop(a->quotes);
-        a->blobs_due = a->quotable ? BLOBS : 0;
+        a->blobs_due = a->quotable ? CLO_ATTESTER_BLOBS : 0;
     }
     return 0;
 }
 
-static int command(struct attester *a, struct clo_ipc_msg *m)
+static int command(struct clo_attester *a, struct clo_ipc_msg *m)
 {
     switch (m->type) {
     case CLO_MSG_ATTESTER_START: return start(a, m);
@@ -167,81 +87,35 @@ static int command(struct attester *a, struct clo_ipc_msg *m)
     case CLO_MSG_PING: return clo_ipc_send(CLO_CONTROL_FD, CLO_MSG_PING, m->id, NULL, 0, -1);
     case CLO_MSG_LOG_LEVEL: return clo_role_log_level(m);
     case CLO_MSG_MANIFEST:
-        forget_keys(a);
+        clo_attester_forget_keys(a);
         clo_channel_drop(&a->keeper);
         a->manifest_id = m->id;
-        return part_copy(&a->part[CLO_SEC_MANIFEST], m->payload, m->n);
+        return clo_part_copy(&a->part[CLO_SEC_MANIFEST], m->payload, m->n);
     default: /* DRAIN: the gateway, which ends first, has no more questions */
-        a->ends = true;
+        a->end = 0;
         return clo_ipc_send(CLO_CONTROL_FD, CLO_MSG_DRAINED, m->id, NULL, 0, -1);
     }
 }
 
-static int take_keys(struct attester *a, const struct clo_ipc_msg *m)
+static int from_parent_all(struct clo_attester *a, struct clo_ipc_msg *m)
 {
-    struct clo_keys_section s = {0};
-    bool first = !a->quotable;
     int err;
 
-    if (a->part[CLO_SEC_MANIFEST].bytes.len == 0)
-        return CLOISTER_E_STATE;
-    if ((err = clo_keys_section_parse(m->payload, m->n, &s)) != 0 ||
-        (err = part_copy(&a->part[CLO_SEC_KEYS], m->payload, m->n)) != 0 ||
-        (err = refresh_collateral(a)) != 0)
-        return err;
-    a->expires = s.expires;
-    a->quotable = true;
-    a->blobs_due = BLOBS;
-    return first ? clo_ipc_send(CLO_CONTROL_FD, CLO_MSG_READY, a->manifest_id, NULL, 0, -1) : 0;
-}
-
-/* ---- reports ---- */
-
-/* Takes one report over the root and what is bound to it. */
-static int bind(struct attester *a, const uint8_t root[32])
-{
-    const struct part *p = a->part;
-    struct clo_cpu_section cpu = {0};
-    uint8_t report_data[64];
-    int err;
-
-    if (!a->quotable)
-        return CLOISTER_E_STATE;
-    if ((err = clo_bind_cpu(root, p[CLO_SEC_KEYS].digest, p[CLO_SEC_MANIFEST].digest,
-                            p[CLO_SEC_DEVICES].digest, report_data)) != 0 ||
-        (err = a->maker->ops->report(a->maker, report_data, &cpu)) != 0 ||
-        (err = clo_cpu_section_write(&cpu, &a->bound.cpu)) != 0 ||
-        (err = clo_buf_append(&a->bound.keys, p[CLO_SEC_KEYS].bytes.p,
-                              p[CLO_SEC_KEYS].bytes.len)) != 0)
-        goto out;
-    memcpy(a->bound.manifest, p[CLO_SEC_MANIFEST].digest, 32);
-    memcpy(a->bound.devices, p[CLO_SEC_DEVICES].digest, 32);
-    memcpy(a->bound.collateral, p[CLO_SEC_COLLATERAL].digest, 32);
-out:
-    clo_cpu_section_clear(&cpu);
-    return err;
-}
-
-static void begin_batch(struct attester *a)
-{
-    uint8_t root[32];
-    size_t count = 0;
-    int64_t since = clo_clock_mono_us();
-
-    if (clo_quotes_begin(a->quotes, root, &count) != 0)
-        return;
-    clo_buf_clear(&a->bound.keys);
-    clo_buf_clear(&a->bound.cpu);
-    a->bound.error = bind(a, root);
-    if (a->bound.error == 0) {
-        clo_log("attester", CLO_EV_REPORT, (uint64_t)(clo_clock_mono_us() - since), count, 0, 0);
-    } else if (a->bound.error != CLOISTER_E_STATE) {
-        clo_log("attester", CLO_EV_REPORT_FAIL, (uint64_t) - (int64_t)a->bound.error, 0, 0, 0);
-        a->bound.error = CLOISTER_E_IO;
+    while ((err = clo_ipc_recv(CLO_CONTROL_FD, a->state, from_parent, CLO_ARRAY_LEN(from_parent),
+                               m)) == 0) {
+        err = command(a, m);
+        clo_ipc_msg_clear(m);
+        if (err != 0 || a->end >= 0)
+            return err;
     }
+    if (err == CLOISTER_E_NETWORK)
+        a->end = 0;
+    return err == CLOISTER_E_NOT_FOUND || err == CLOISTER_E_NETWORK ? 0 : err;
 }
 
-static int send_quoted(struct attester *a, uint64_t id, const struct clo_batch_section *batch)
+/* ---- the gateway ---- */
+
+static int send_quoted(struct clo_attester *a, uint64_t id, const struct clo_batch_section *batch)
 {
     struct clo_quoted q = {.error = a->bound.error};
     struct clo_buf section = clo_buf_init(CLO_SECTION_MAX);
@@ -251,13 +125,12 @@ static int send_quoted(struct attester *a, uint64_t id, const struct clo_batch_s
 
     if (q.error == 0 && (err = clo_batch_section_write(batch, &section)) != 0)
         goto out;
+    memcpy(q.cpu, a->bound.cpu.digest, 32);
     memcpy(q.manifest, a->bound.manifest, 32);
     memcpy(q.devices, a->bound.devices, 32);
     memcpy(q.collateral, a->bound.collateral, 32);
     q.keys = a->bound.keys.p;
     q.keys_n = a->bound.keys.len;
-    q.cpu = a->bound.cpu.p;
-    q.cpu_n = a->bound.cpu.len;
     q.batch = section.p;
     q.batch_n = section.len;
     if ((err = clo_quoted_write(&q, &wr)) == 0)
@@ -267,9 +140,9 @@ out:
     return err;
 }
 
-static int send_blob(struct attester *a, enum clo_section s)
+static int send_blob(struct clo_attester *a, enum clo_section s)
 {
-    const struct part *p = &a->part[s];
+    const struct clo_part *p = s == CLO_SEC_CPU ? &a->bound.cpu : &a->part[s];
     uint8_t out[1 + 32 + 8];
     struct clo_wr wr = clo_wr_init(out, sizeof out);
     int fd = -1;
@@ -286,7 +159,7 @@ static int send_blob(struct attester *a, enum clo_section s)
 }
 
 /* Blobs before the answers that name them; as much as there is room for. */
-static int send_due(struct attester *a)
+static int send_due(struct clo_attester *a)
 {
     struct clo_batch_section batch = {0};
     uint64_t id = 0;
@@ -300,7 +173,7 @@ static int send_due(struct attester *a)
         if ((err = send_blob(a, (enum clo_section)s)) == 0)
             a->blobs_due &= ~(1U << s);
     }
-    while (err == 0 && clo_quotes_busy(a->quotes) && clo_ipc_writable(a->gateway)) {
+    while (err == 0 && a->made && clo_quotes_busy(a->quotes) && clo_ipc_writable(a->gateway)) {
         if ((err = clo_quotes_next(a->quotes, &id, &batch)) == 0 &&
             (err = send_quoted(a, id, &batch)) == 0)
             clo_quotes_answered(a->quotes);
@@ -308,56 +181,19 @@ static int send_due(struct attester *a)
     return err == CLOISTER_E_FULL ? 0 : err;
 }
 
-/* ---- channels ---- */
-
-static int from_parent_all(struct attester *a, struct clo_ipc_msg *m)
-{
-    int err;
-
-    while ((err = clo_ipc_recv(CLO_CONTROL_FD, a->state, from_parent, CLO_ARRAY_LEN(from_parent),
-                               m)) == 0) {
-        err = command(a, m);
-        clo_ipc_msg_clear(m);
-        if (err != 0 || a->ends)
-            return err;
-    }
-    if (err == CLOISTER_E_NETWORK)
-        a->ends = true;
-    return err == CLOISTER_E_NOT_FOUND || err == CLOISTER_E_NETWORK ? 0 : err;
-}
-
-static void from_keeper_all(struct attester *a, struct clo_ipc_msg *m)
-{
-    int err = 0;
-
-    while (err == 0 && (err = clo_ipc_recv(a->keeper, a->state, from_keeper,
-                                           CLO_ARRAY_LEN(from_keeper), m)) == 0) {
-        err = take_keys(a, m);
-        clo_ipc_msg_clear(m);
-    }
-    if (err == CLOISTER_E_NOT_FOUND)
-        return;
-    forget_keys(a); /* the keeper that held them is gone, or can't be trusted */
-    if (err == CLOISTER_E_NETWORK) {
-        clo_channel_drop(&a->keeper);
-        return;
-    }
-    log_bad(CLO_ROLE_KEEPER, m, a->state, err);
-    clo_channel_refuse(&a->keeper, CLO_ROLE_KEEPER);
-}
-
-static void gateway_lost(struct attester *a, const struct clo_ipc_msg *m, int err)
+static void gateway_lost(struct clo_attester *a, const struct clo_ipc_msg *m, int err)
 {
     clo_quotes_drop(a->quotes);
+    a->blobs_due = 0;
     if (err == CLOISTER_E_NETWORK) {
         clo_channel_drop(&a->gateway);
         return;
     }
-    log_bad(CLO_ROLE_GATEWAY, m, a->state, err);
+    log_bad(a, CLO_ROLE_GATEWAY, m, err);
     clo_channel_refuse(&a->gateway, CLO_ROLE_GATEWAY);
 }
 
-static void from_gateway_all(struct attester *a, struct clo_ipc_msg *m)
+static void from_gateway_all(struct clo_attester *a, struct clo_ipc_msg *m)
 {
     int err = 0;
 
@@ -371,52 +207,186 @@ static void from_gateway_all(struct attester *a, struct clo_ipc_msg *m)
         gateway_lost(a, m, err);
 }
 
-static int run(struct attester *a)
+/* ---- the keeper ---- */
+
+static void from_keeper_all(struct clo_attester *a, struct clo_ipc_msg *m)
+{
+    int err = 0;
+
+    while (err == 0 && (err = clo_ipc_recv(a->keeper, a->state, from_keeper,
+                                           CLO_ARRAY_LEN(from_keeper), m)) == 0) {
+        err = clo_attester_take_keys(a, m);
+        clo_ipc_msg_clear(m);
+    }
+    if (err == CLOISTER_E_NOT_FOUND)
+        return;
+    clo_attester_forget_keys(a); /* the keeper that held them is gone, or can't be trusted */
+    if (err == CLOISTER_E_NETWORK) {
+        clo_channel_drop(&a->keeper);
+        return;
+    }
+    log_bad(a, CLO_ROLE_KEEPER, m, err);
+    clo_channel_refuse(&a->keeper, CLO_ROLE_KEEPER);
+}
+
+/* ---- the fetcher ---- */
+
+static int take_fetched(struct clo_attester *a, const struct clo_ipc_msg *m)
+{
+    struct clo_buf bytes = clo_buf_init(0);
+    struct clo_answer answer = {0};
+    struct clo_fetched f = {0};
+    int err;
+
+    if ((err = clo_fetched_read(m->payload, m->n, &f)) != 0 ||
+        (err = clo_memfd_read(m->fd, CLO_ANSWER_MAX + CLO_ANSWER_CHAIN_MAX, &bytes)) != 0)
+        return err;
+    if (f.body_n > CLO_ANSWER_MAX || f.chain_n > CLO_ANSWER_CHAIN_MAX ||
+        (size_t)f.body_n + f.chain_n != bytes.len) {
+        clo_buf_clear(&bytes);
+        return CLOISTER_E_PROTOCOL;
+    }
+    answer = (struct clo_answer){.body = bytes.p, .body_n = f.body_n};
+    if (f.chain_n > 0) {
+        answer.chain = bytes.p + f.body_n;
+        answer.chain_n = f.chain_n;
+    }
+    err = clo_supply_answer(a->supply, m->id, &f, &answer, clo_attester_now());
+    clo_buf_clear(&bytes);
+    if (err == 0)
+        clo_attester_supplied(a);
+    return err;
+}
+
+static void fetcher_lost(struct clo_attester *a, const struct clo_ipc_msg *m, int err)
+{
+    clo_supply_asked_in_vain(a->supply);
+    if (err == CLOISTER_E_NETWORK) {
+        clo_channel_drop(&a->fetcher);
+        return;
+    }
+    log_bad(a, CLO_ROLE_FETCHER, m, err);
+    clo_channel_refuse(&a->fetcher, CLO_ROLE_FETCHER);
+}
+
+static void from_fetcher_all(struct clo_attester *a, struct clo_ipc_msg *m)
+{
+    int err = 0;
+
+    while (err == 0 && (err = clo_ipc_recv(a->fetcher, a->state, from_fetcher,
+                                           CLO_ARRAY_LEN(from_fetcher), m)) == 0) {
+        err = take_fetched(a, m);
+        clo_ipc_msg_clear(m);
+    }
+    if (err != CLOISTER_E_NOT_FOUND)
+        fetcher_lost(a, m, err);
+}
+
+static int ask_fetcher(struct clo_attester *a)
+{
+    static struct clo_fetch f;
+    uint8_t out[2 * CLO_WANT_REQUEST_MAX];
+    uint64_t id = 0;
+    int err;
+
+    while (clo_ipc_writable(a->fetcher) && clo_supply_keep(a->supply, &id))
+        if ((err = clo_ipc_send(a->fetcher, CLO_MSG_KEEP, id, NULL, 0, -1)) != 0)
+            return err;
+    while (clo_ipc_writable(a->fetcher) && clo_supply_ask(a->supply, clo_attester_now(), &f, &id)) {
+        struct clo_wr wr = clo_wr_init(out, sizeof out);
+
+        if ((err = clo_fetch_write(&f, &wr)) != 0 ||
+            (err = clo_ipc_send(a->fetcher, CLO_MSG_FETCH, id, out, wr.len, -1)) != 0)
+            return err;
+    }
+    return 0;
+}
+
+/* ---- all of them ---- */
+
+static int wait_ms(const struct clo_attester *a)
+{
+    const int64_t at = clo_attester_wake_us(a), now = clo_clock_mono_us();
+
+    return at <= now ? 0 : at - now > 60000000 ? 60000 : (int)((at - now + 999) / 1000);
+}
+
+static void wait_for_something(const struct clo_attester *a)
+{
+    struct pollfd p[] = {{.fd = CLO_CONTROL_FD, .events = POLLIN},
+                         {.fd = a->gateway},
+                         {.fd = a->keeper, .events = POLLIN},
+                         {.fd = a->fetcher, .events = POLLIN},
+                         {.fd = a->worker.sock, .events = POLLIN},
+                         /* A worker that lives is waited for by its channel. */
+                         {.fd = a->worker.sock < 0 ? a->worker.ended : -1, .events = POLLIN}};
+
+    p[1].events = clo_quotes_full(a->quotes) ? 0 : POLLIN;
+    if (a->blobs_due != 0 || (a->made && clo_quotes_busy(a->quotes)))
+        p[1].events |= POLLOUT;
+    (void)poll(p, CLO_ARRAY_LEN(p), wait_ms(a));
+}
+
+static int run(struct clo_attester *a)
 {
     static struct clo_ipc_msg m = {.fd = -1};
     int err;
 
-    for (;;) {
-        struct pollfd p[] = {{.fd = CLO_CONTROL_FD, .events = POLLIN},
-                             {.fd = a->gateway},
-                             {.fd = a->keeper, .events = POLLIN}};
-
-        if (a->quotes != NULL) {
-            p[1].events = clo_quotes_full(a->quotes) ? 0 : POLLIN;
-            if (a->blobs_due != 0 || clo_quotes_busy(a->quotes))
-                p[1].events |= POLLOUT;
-        }
-        (void)poll(p, CLO_ARRAY_LEN(p), -1);
-        if ((err = from_parent_all(a, &m)) != 0 || a->ends)
+    while (a->end < 0) {
+        wait_for_something(a);
+        if ((err = from_parent_all(a, &m)) != 0)
             return err;
+        if (a->end >= 0)
+            break;
         if (a->keeper >= 0)
             from_keeper_all(a, &m);
+        if (a->fetcher >= 0)
+            from_fetcher_all(a, &m);
         if (a->gateway >= 0)
             from_gateway_all(a, &m);
-        if (a->gateway < 0)
-            continue;
-        begin_batch(a);
-        if ((err = send_due(a)) != 0)
+        if ((err = clo_attester_turn(a)) != 0)
+            return err;
+        if (a->gateway >= 0 && (err = send_due(a)) != 0)
             gateway_lost(a, &m, err);
+        if (a->fetcher >= 0 && (err = ask_fetcher(a)) != 0)
+            fetcher_lost(a, &m, err);
     }
+    return 0;
+}
+
+static void clear(struct clo_attester *a)
+{
+    clo_worker_kill(&a->worker);
+    clo_attester_forget_keys(a);
+    clo_supply_free(a->supply);
+    clo_quotes_free(a->quotes);
+    cloister_roots_free(a->own_roots);
+    clo_devices_clear(&a->attested.devices);
+    clo_buf_clear(&a->attested.section);
+    for (unsigned s = 0; s < CLO_SEC_COUNT; s++)
+        clo_buf_clear(&a->part[s].bytes);
+    clo_buf_clear(&a->report.raw);
+    clo_buf_clear(&a->batch.raw);
+    clo_buf_clear(&a->bound.keys);
+    clo_buf_clear(&a->bound.cpu.bytes);
 }
 
 int main(int argc, char *argv[])
 {
-    struct attester a = {.gateway = -1, .keeper = -1};
+    static struct clo_attester a = {.gateway = -1, .keeper = -1, .fetcher = -1, .end = -1};
+    const bool is_worker = argc == 3 && strcmp(argv[2], "worker") == 0;
     int err;
 
-    if (clo_role_begin(CLO_ROLE_ATTESTER, argc, argv) != 0)
+    if (clo_role_begin(CLO_ROLE_ATTESTER, is_worker ? 2 : argc, argv) != 0)
         return 1;
-    a.bound.keys = a.bound.cpu = clo_buf_init(CLO_SECTION_MAX);
-    err = run(&a);
-    if (err != 0 && err != CLOISTER_E_UNSUPPORTED)
+    if (is_worker)
+        return clo_worker_main();
+    clo_worker_init(&a.worker);
+    a.bound.keys = clo_buf_init(CLO_SECTION_MAX);
+    if ((err = clo_quotes_new(&a.quotes)) == 0)
+        err = run(&a);
+    if (err != 0)
         clo_log("attester", CLO_EV_IPC_BAD, CLO_ROLE_PARENT, 0, a.state, (uint64_t) - (int64_t)err);
-    clo_maker_free(a.maker);
-    clo_quotes_free(a.quotes);
-    for (unsigned s = 0; s < CLO_SEC_COUNT; s++)
-        clo_buf_clear(&a.part[s].bytes);
-    clo_buf_clear(&a.bound.keys);
-    clo_buf_clear(&a.bound.cpu);
-    return err == 0 ? 0 : err == CLOISTER_E_UNSUPPORTED ? CLO_EXIT_UNSUPPORTED : 1;
+    clear(&a);
+    return err != 0 ? 1 : a.end;
 }

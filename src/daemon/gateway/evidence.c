@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Evidence for the network: each nonce becomes a QUOTE, each QUOTED a document. The other sections' exact bytes come from the
- * attester as blobs, are checked against their digest once, and are kept until their epoch ends.
+ * Evidence for the network: each nonce becomes a QUOTE, each QUOTED a document. Large sections' exact bytes come from the
+ * attester as blobs, are checked against their digest once, and are kept until their epoch ends; the cpu section, until the
+ * next batch's has come.
  */
 #include <string.h>
 #include <unistd.h>
@@ -75,7 +76,7 @@ int clo_evidence_blob(struct clo_gw *gw, struct clo_ipc_msg *m)
         return err;
     if (section >= CLO_SEC_COUNT || until > INT64_MAX)
         return CLOISTER_E_PROTOCOL;
-    if (clo_evidence_find(gw, digest) != NULL) {
+    if (section != CLO_SEC_CPU && clo_evidence_find(gw, digest) != NULL) {
         keep_longer(gw, digest, (int64_t)until);
         return 0;
     }
@@ -86,7 +87,8 @@ int clo_evidence_blob(struct clo_gw *gw, struct clo_ipc_msg *m)
         err = CLOISTER_E_PROTOCOL;
         goto out;
     }
-    place = blob_place(gw);
+    place = section == CLO_SEC_CPU ? &gw->cpu : blob_place(gw);
+    drop_blob(place);
     memcpy(place->digest, digest, sizeof(digest));
     place->keep_until = (int64_t)until;
     place->bytes = bytes;
@@ -115,13 +117,15 @@ static int write_document(struct clo_gw *gw, const struct clo_quoted *q, bool fu
 {
     struct clo_section_ref sec[CLO_SEC_COUNT] = {
         [CLO_SEC_KEYS] = {.p = q->keys, .n = q->keys_n},
-        [CLO_SEC_CPU] = {.p = q->cpu, .n = q->cpu_n},
+        [CLO_SEC_CPU] = {.p = gw->cpu.bytes.p, .n = gw->cpu.bytes.len},
         [CLO_SEC_BATCH] = {.p = q->batch, .n = q->batch_n},
         [CLO_SEC_MANIFEST] = {.digest = q->manifest},
         [CLO_SEC_DEVICES] = {.digest = q->devices},
         [CLO_SEC_COLLATERAL] = {.digest = q->collateral},
     };
 
+    if (gw->cpu.bytes.p == NULL || memcmp(gw->cpu.digest, q->cpu, sizeof q->cpu) != 0)
+        return CLOISTER_E_NOT_FOUND;
     for (size_t i = 0; full && i < CLO_SEC_COUNT; i++) {
         const struct clo_buf *bytes = NULL;
 
@@ -161,6 +165,7 @@ int clo_evidence_quoted(struct clo_gw *gw, const struct clo_ipc_msg *m)
 void clo_evidence_attester_lost(struct clo_gw *gw)
 {
     gw->quotable = false;
+    drop_blob(&gw->cpu);
     for (uint32_t i = 0; i < gw->cfg.connections_max && gw->request != NULL; i++) {
         struct clo_request *r = gw->request[i];
 

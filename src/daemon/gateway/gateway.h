@@ -184,6 +184,7 @@ struct clo_gw {
     int exit_status;
     /* evidence.c */
     struct clo_blob blob[CLO_GW_BLOBS_MAX];
+    struct clo_blob cpu; /* of the batch that is being answered; not served alone */
     uint32_t quotes;
     bool quotable; /* the attester can make evidence */
     /* outer.c */

@@ -25,6 +25,11 @@ struct clo_child *clo_child_of(struct clo_parent *p, enum clo_role r)
     return &p->child[r];
 }
 
+bool clo_role_wanted(const struct clo_config *c, enum clo_role r)
+{
+    return r != CLO_ROLE_FETCHER || c->tee != CLO_TEE_SIMULATED;
+}
+
 uint64_t clo_child_life(const struct clo_parent *p, enum clo_role r)
 {
     return p->child[r].state == CLO_CHILD_RUNNING ? p->child[r].life : 0;
@@ -135,13 +140,18 @@ static int send_start(struct clo_parent *p, enum clo_role r)
     static const uint16_t type[CLO_ROLE_COUNT] = {[CLO_ROLE_GATEWAY] = CLO_MSG_GATEWAY_START,
                                                   [CLO_ROLE_KEEPER] = CLO_MSG_KEEPER_START,
                                                   [CLO_ROLE_ATTESTER] = CLO_MSG_ATTESTER_START,
-                                                  [CLO_ROLE_ENGINE] = CLO_MSG_ENGINE_START};
-    const struct clo_attester_start attester = {.tee = (uint8_t)p->cfg.tee};
+                                                  [CLO_ROLE_ENGINE] = CLO_MSG_ENGINE_START,
+                                                  [CLO_ROLE_FETCHER] = CLO_MSG_FETCHER_START};
+    const struct clo_attester_start attester = {.tee = (uint8_t)p->cfg.tee,
+                                                .gpus = p->cfg.gpus &&
+                                                        p->cfg.tee != CLO_TEE_SIMULATED,
+                                                .pcrs = p->cfg.tpm_pcrs};
     uint8_t out[8 * CLO_STR_MAX];
     struct clo_wr wr = clo_wr_init(out, sizeof out);
     int err = r == CLO_ROLE_GATEWAY    ? write_gateway_start(p, &wr)
               : r == CLO_ROLE_KEEPER   ? write_keeper_start(p, &wr)
               : r == CLO_ROLE_ATTESTER ? clo_attester_start_write(&attester, &wr)
+              : r == CLO_ROLE_FETCHER  ? clo_fetcher_start_write(&p->cfg.fetch, &wr)
                                        : write_engine_start(p, &wr);
 
     if (err != 0)
@@ -225,15 +235,30 @@ void clo_children_ping(struct clo_parent *p)
     }
 }
 
+/* GPUs take no work before they were appraised, nor after one was lost: the engine waits for the attester. */
+bool clo_child_may_start(const struct clo_parent *p, enum clo_role r)
+{
+    return clo_role_wanted(&p->cfg, r) &&
+           (r != CLO_ROLE_ENGINE || clo_child_life(p, CLO_ROLE_ATTESTER) != 0);
+}
+
 /* Starts what is due. */
 void clo_children_start(struct clo_parent *p)
 {
+    bool started = false;
+
     for (enum clo_role r = CLO_ROLE_GATEWAY; r < CLO_ROLE_COUNT && p->phase == CLO_PHASE_SERVING;
          r++) {
         struct clo_child *c = clo_child_of(p, r);
 
-        if (c->state == CLO_CHILD_ABSENT && c->again_us <= clo_clock_mono_us() &&
-            child_start(p, r) != 0)
+        if (c->state != CLO_CHILD_ABSENT || !clo_child_may_start(p, r) ||
+            c->again_us > clo_clock_mono_us())
+            continue;
+        if (child_start(p, r) != 0)
             clo_child_schedule(p, r);
+        else
+            started = true;
     }
+    if (started)
+        clo_parent_settle(p);
 }

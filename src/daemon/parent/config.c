@@ -20,6 +20,8 @@
 enum option {
     LISTEN,
     TEE,
+    GPUS,
+    TPM_PCRS,
     MODEL,
     UPSTREAM,
     SERVER,
@@ -31,6 +33,14 @@ enum option {
     API_KEYS,
     RUNTIME_DIR,
     STATE_DIR,
+    CACHE_DIR,
+    FETCH,
+    FETCH_PROXY,
+    AMD_SERVICE,
+    INTEL_SERVICE,
+    INTEL_CERTIFICATES,
+    NVIDIA_SERVICE,
+    AZURE_SERVICE,
     KEY_LIFETIME,
     ALLOW_X25519,
     QUOTA,
@@ -68,7 +78,11 @@ static const struct {
     [LISTEN] = {"listen", "Listen", TEXT, 0, 0, 0, "ADDRESS:PORT",
                 "serve here (127.0.0.1:8080); IPv6 in brackets; port 0: any"},
     [TEE] = {"tee", "Tee", TEXT, 0, 0, 0, "KIND",
-             "simulated (protects nothing) or sev-snp; must be chosen"},
+             "what protects this machine (auto: what there is); simulated protects nothing"},
+    [GPUS] = {"gpus", "Gpus", TEXT, 0, 0, 0, "KIND",
+              "auto: this machine's NVIDIA GPUs belong to the evidence; or none"},
+    [TPM_PCRS] = {"tpm-pcrs", "TpmPcrs", TEXT, 0, 0, 0, "LIST",
+                  "what a vTPM quotes, like 0-7,11 (0-23)"},
     [MODEL] = {"model", "Model", TEXT, 0, 0, 0, "FILE", "serve this GGUF model with llama-server"},
     [UPSTREAM] = {"upstream", "Upstream", TEXT, 0, 0, 0, "URL",
                   "or use this engine: unix:/PATH, http://127.0.0.1:PORT"},
@@ -90,6 +104,21 @@ static const struct {
                      "for the engine's socket (/run/cloister)"},
     [STATE_DIR] = {"state-dir", "StateDir", TEXT, 0, 0, 0, "FOLDER",
                    "for this replica's path (/var/lib/cloister)"},
+    [CACHE_DIR] = {"cache-dir", "CacheDir", TEXT, 0, 0, 0, "FOLDER",
+                   "for vendors' certificates and collateral (/var/cache/cloister)"},
+    [FETCH] = {"fetch", "Fetch", TEXT, 0, 0, 0, "YES|NO",
+               "ask vendors' services for what isn't in the cache (yes)"},
+    [FETCH_PROXY] = {"fetch-proxy", "FetchProxy", TEXT, 0, 0, 0, "URL", "by way of this proxy"},
+    [AMD_SERVICE] = {"amd-service", "AmdService", TEXT, 0, 0, 0, "URL",
+                     "instead of AMD's key distribution service"},
+    [INTEL_SERVICE] = {"intel-service", "IntelService", TEXT, 0, 0, 0, "URL",
+                       "instead of Intel's provisioning certification service"},
+    [INTEL_CERTIFICATES] = {"intel-certificates", "IntelCertificates", TEXT, 0, 0, 0, "URL",
+                            "instead of Intel's distribution point of its root's list"},
+    [NVIDIA_SERVICE] = {"nvidia-service", "NvidiaService", TEXT, 0, 0, 0, "URL",
+                        "instead of NVIDIA's OCSP service"},
+    [AZURE_SERVICE] = {"azure-service", "AzureService", TEXT, 0, 0, 0, "URL",
+                       "instead of Azure's instance service"},
     [KEY_LIFETIME] = {"key-lifetime", "KeyLifetime", NUMBER, 10, 86400, 1800, "SECONDS",
                       "life of a private key"},
     [ALLOW_X25519] = {"allow-x25519", "AllowX25519", YES_NO, 0, 0, 0, NULL,
@@ -552,18 +581,102 @@ static int set_engine(const struct values *v, struct clo_config *c, struct clo_p
 
 static int set_tee(const struct values *v, struct clo_config *c, struct clo_problem *problem)
 {
-    static const char *const kind[] = {"simulated", "sev-snp"};
-    unsigned i = 0;
-
+    c->tee = CLO_TEE_AUTO;
     if (!v->at[TEE].given)
-        return clo_problem_set(
-            problem,
-            "choose what protects this machine: --tee sev-snp, or --tee simulated, which protects nothing");
-    if (one_of(v, TEE, kind, CLO_ARRAY_LEN(kind), &i) != 0)
-        return clo_problem_set(problem, "%s wants simulated or sev-snp, not '%.100s'",
-                               place_of(v, TEE).text, v->at[TEE].text);
-    c->tee = i == 0 ? CLO_TEE_SIMULATED : CLO_TEE_SEV_SNP;
+        return 0;
+    for (uint8_t tee = CLO_TEE_SIMULATED; tee <= CLO_TEE_AUTO; tee++) {
+        if (strcmp(v->at[TEE].text, clo_tee_name(tee)) == 0) {
+            c->tee = (enum clo_tee)tee;
+            return 0;
+        }
+    }
+    return clo_problem_set(
+        problem,
+        "%s wants auto, sev-snp, tdx, sev-snp-azure, tdx-azure, or simulated, which protects nothing, not '%.100s'",
+        place_of(v, TEE).text, v->at[TEE].text);
+}
+
+/* One number, or two with a hyphen between; the end of what was read, NULL: it isn't that. */
+static const char *read_pcrs(const char *s, uint32_t *mask)
+{
+    unsigned long first, last;
+    char *end = NULL;
+
+    if (*s < '0' || *s > '9')
+        return NULL;
+    first = last = strtoul(s, &end, 10);
+    if (*end == '-') {
+        s = end + 1;
+        if (*s < '0' || *s > '9')
+            return NULL;
+        last = strtoul(s, &end, 10);
+    }
+    if (first > last || last > 23)
+        return NULL;
+    for (unsigned long i = first; i <= last; i++)
+        *mask |= UINT32_C(1) << i;
+    return end;
+}
+
+static int set_pcrs(const struct values *v, struct clo_config *c, struct clo_problem *problem)
+{
+    const char *s = v->at[TPM_PCRS].text;
+
+    c->tpm_pcrs = v->at[TPM_PCRS].given ? 0 : CLO_TPM_PCRS_ALL;
+    for (bool more = v->at[TPM_PCRS].given; more; s++) {
+        if ((s = read_pcrs(s, &c->tpm_pcrs)) == NULL || (*s != ',' && *s != 0))
+            return clo_problem_set(problem,
+                                   "%s wants numbers from 0 to 23 like 0-7,11, not '%.100s'",
+                                   place_of(v, TPM_PCRS).text, v->at[TPM_PCRS].text);
+        more = *s == ',';
+    }
     return 0;
+}
+
+static int set_url(const struct values *v, enum option o, enum clo_url_use use,
+                   char ret[CLO_STR_MAX], struct clo_problem *problem)
+{
+    static const char *const wants[] = {
+        [CLO_URL_SERVICE] = "https://HOST/PATH, or http:// to this machine itself",
+        [CLO_URL_INSTANCE] =
+            "https://HOST/PATH, or http:// to this machine or a link-local address",
+        [CLO_URL_PROXY] = "http://HOST:PORT or https://HOST:PORT",
+    };
+
+    memcpy(ret, v->at[o].text, CLO_STR_MAX);
+    if (clo_service_url_ok(ret, use))
+        return 0;
+    return clo_problem_set(problem, "%s wants %s, without user, query or fragment, not '%.200s'",
+                           place_of(v, o).text, wants[use], ret);
+}
+
+static int set_fetch(const struct values *v, struct clo_config *c, struct clo_problem *problem)
+{
+    static const char *const gpus[] = {"auto", "none"};
+    struct clo_fetcher_start *f = &c->fetch;
+    bool fetch = false;
+    unsigned i = 0;
+    int err;
+
+    if (v->at[GPUS].given && one_of(v, GPUS, gpus, CLO_ARRAY_LEN(gpus), &i) != 0)
+        return clo_problem_set(problem, "%s wants auto or none, not '%.100s'",
+                               place_of(v, GPUS).text, v->at[GPUS].text);
+    c->gpus = i == 0;
+    if ((err = yes_no(v, FETCH, &fetch, problem)) != 0)
+        return err;
+    f->online = fetch || !v->at[FETCH].given;
+    memcpy(f->cache, v->at[CACHE_DIR].text, sizeof f->cache);
+    if (f->cache[0] != 0 && f->cache[0] != '/')
+        return clo_problem_set(problem, "%s wants a folder's whole path, not '%.200s'",
+                               place_of(v, CACHE_DIR).text, f->cache);
+    if ((err = set_url(v, AMD_SERVICE, CLO_URL_SERVICE, f->amd, problem)) != 0 ||
+        (err = set_url(v, INTEL_SERVICE, CLO_URL_SERVICE, f->intel, problem)) != 0 ||
+        (err = set_url(v, INTEL_CERTIFICATES, CLO_URL_SERVICE, f->intel_certificates, problem)) !=
+            0 ||
+        (err = set_url(v, NVIDIA_SERVICE, CLO_URL_SERVICE, f->nvidia, problem)) != 0 ||
+        (err = set_url(v, AZURE_SERVICE, CLO_URL_INSTANCE, f->azure, problem)) != 0)
+        return err;
+    return set_url(v, FETCH_PROXY, CLO_URL_PROXY, f->proxy, problem);
 }
 
 static int set_embeddings(const struct values *v, struct clo_config *c, struct clo_problem *problem)
@@ -610,7 +723,8 @@ static int interpret(const struct values *v, struct clo_config *c, struct clo_pr
     uint32_t fd = 0;
     int err;
 
-    if ((err = set_tee(v, c, problem)) != 0 || (err = set_engine(v, c, problem)) != 0 ||
+    if ((err = set_tee(v, c, problem)) != 0 || (err = set_pcrs(v, c, problem)) != 0 ||
+        (err = set_fetch(v, c, problem)) != 0 || (err = set_engine(v, c, problem)) != 0 ||
         (err = set_embeddings(v, c, problem)) != 0 || (err = set_listen(v, c, problem)) != 0 ||
         (err = set_log_level(v, c, problem)) != 0 ||
         (err = number(v, SLOTS, &c->slots, problem)) != 0 ||
@@ -690,6 +804,16 @@ int clo_config_merge(const struct clo_config *now, const struct clo_config *next
     } fixed[] = {
         FIELD(LISTEN, listen_text),
         FIELD(TEE, tee),
+        FIELD(GPUS, gpus),
+        FIELD(TPM_PCRS, tpm_pcrs),
+        FIELD(CACHE_DIR, fetch.cache),
+        FIELD(FETCH, fetch.online),
+        FIELD(FETCH_PROXY, fetch.proxy),
+        FIELD(AMD_SERVICE, fetch.amd),
+        FIELD(INTEL_SERVICE, fetch.intel),
+        FIELD(INTEL_CERTIFICATES, fetch.intel_certificates),
+        FIELD(NVIDIA_SERVICE, fetch.nvidia),
+        FIELD(AZURE_SERVICE, fetch.azure),
         FIELD(MODEL, model),
         FIELD(UPSTREAM, upstream),
         FIELD(SERVER, server),
@@ -764,7 +888,7 @@ int clo_config_key_store(const char *file, char ret[CLO_STR_MAX], struct clo_pro
 void clo_config_help(void)
 {
     printf(
-        "Usage: cloisterd --tee KIND {--model FILE | --upstream URL} [OPTION...]\n"
+        "Usage: cloisterd {--model FILE | --upstream URL} [OPTION...]\n"
         "       cloisterd check [--json] [OPTION...]\n"
         "       cloisterd key {add | list | revoke} [OPTION...]\n"
         "Serves a language model to clients that verify this machine and encrypt to it alone.\n\n");

@@ -27,6 +27,9 @@ struct clo_config {
     char listen_text[CLO_STR_MAX]; /* as given */
     bool loopback;
     enum clo_tee tee;
+    bool gpus;                      /* this machine's belong to the evidence, if it has any */
+    uint32_t tpm_pcrs;              /* bit i: a vTPM quotes PCR i */
+    struct clo_fetcher_start fetch; /* its `cache` as given; "": the default place */
     bool managed;
     char model[CLO_STR_MAX];    /* managed */
     char server[CLO_STR_MAX];   /* managed; "" to look for it */

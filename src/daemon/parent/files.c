@@ -83,6 +83,14 @@ int clo_state_dir(const char *configured, char ret[CLO_STR_MAX])
     return 0;
 }
 
+int clo_cache_dir(const char *configured, char ret[CLO_STR_MAX])
+{
+    if (configured[0] == 0)
+        return default_dir("/var/cache/cloister", "XDG_CACHE_HOME", ".cache", ret);
+    snprintf(ret, CLO_STR_MAX, "%s", configured);
+    return 0;
+}
+
 /* mkdir -p with mode 0700; tells whether the last one was made. */
 static int make_dirs(const char *dir, bool *made)
 {
@@ -377,6 +385,31 @@ int clo_gateway_path_load(const char *state_dir, const struct clo_rng *rng,
     if (err == CLOISTER_E_MALFORMED)
         return bad_path(file.text, problem);
     return err != 0 ? no_path(file.text, problem) : 0;
+}
+
+/* ---- the cache ---- */
+
+int clo_cache_open(const char *configured, char ret[CLO_STR_MAX], struct clo_problem *problem)
+{
+    char dir[CLO_STR_MAX];
+    bool made = false;
+    int err;
+
+    if (clo_cache_dir(configured, dir) != 0)
+        return clo_problem_set(
+            problem,
+            "HOME isn't set: say where vendors' certificates may be kept with --cache-dir FOLDER");
+    if ((err = private_dir("cache", dir, &made, problem)) != 0)
+        return err;
+    return take(dir, ret) == 0
+               ? 0
+               : clo_problem_set(
+                     problem, "the cache folder's name is too long: give another with --cache-dir");
+}
+
+int clo_cache_examine(const char *dir, char ret[CLO_STR_MAX], struct clo_problem *problem)
+{
+    return examine_dir("cache", dir, ret, problem);
 }
 
 /* ---- programs and the model ---- */

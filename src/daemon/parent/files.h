@@ -21,6 +21,10 @@ void clo_runtime_close(struct clo_runtime *r);
 /* The configured folder, or the default one of this user; CLOISTER_E_NOT_FOUND: there is none. */
 CLO_MUST_USE int clo_runtime_dir(const char *configured, char ret[CLO_STR_MAX]);
 CLO_MUST_USE int clo_state_dir(const char *configured, char ret[CLO_STR_MAX]);
+CLO_MUST_USE int clo_cache_dir(const char *configured, char ret[CLO_STR_MAX]);
+/* Make it, if need be, and see that nobody else can write to it. */
+CLO_MUST_USE int clo_cache_open(const char *configured, char ret[CLO_STR_MAX],
+                                struct clo_problem *problem);
 
 /*
  * What a start would say of these folders, without making or locking anything. *ret is the folder, or, where it isn't made yet, what
@@ -29,6 +33,8 @@ CLO_MUST_USE int clo_state_dir(const char *configured, char ret[CLO_STR_MAX]);
 CLO_MUST_USE int clo_runtime_examine(const char *dir, char ret[CLO_STR_MAX],
                                      struct clo_problem *problem);
 CLO_MUST_USE int clo_state_examine(const char *dir, char ret[CLO_STR_MAX],
+                                   struct clo_problem *problem);
+CLO_MUST_USE int clo_cache_examine(const char *dir, char ret[CLO_STR_MAX],
                                    struct clo_problem *problem);
 
 /*

@@ -68,7 +68,7 @@ static int prepare(struct clo_parent *p, struct clo_problem *problem)
             c->ready_fd);
     for (enum clo_role r = CLO_ROLE_GATEWAY; r < CLO_ROLE_COUNT; r++) {
         p->child[r].control = -1;
-        if ((err = clo_helper_find(r, p->child[r].path, problem)) != 0)
+        if (clo_role_wanted(c, r) && (err = clo_helper_find(r, p->child[r].path, problem)) != 0)
             return err;
     }
     if (c->managed && ((err = clo_model_check(c->model, p->model, problem)) != 0 ||
@@ -82,6 +82,8 @@ static int prepare(struct clo_parent *p, struct clo_problem *problem)
     if ((err = clo_runtime_open(c->runtime_dir, &p->runtime, problem)) != 0 ||
         (err = clo_gateway_path_load(c->state_dir, clo_rng_system(), p->gateway_path, problem)) !=
             0 ||
+        (c->tee != CLO_TEE_SIMULATED &&
+         (err = clo_cache_open(c->fetch.cache, p->cfg.fetch.cache, problem)) != 0) ||
         (err = clo_listen_open(c, &p->listener, &p->port, problem)) != 0)
         return err;
     if ((p->signals = open_signals()) < 0 || prctl(PR_SET_CHILD_SUBREAPER, 1) != 0)

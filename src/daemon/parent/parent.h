@@ -5,6 +5,7 @@
  *   main.c       the commands, and everything that can be wrong before a process runs
  *   child.c      starting a process, sending it its orders, seeing that it isn't hung
  *   settle.c     who is connected with whom, and under which manifest: the argument why no key is seen with two
+ *   evidence.c   what the attester says for people: what it found, what it waits for, that GPUs were lost
  *   supervise.c  what children say, what becomes of those that end, signals, the loop
  *   reload.c     SIGHUP
  *
@@ -62,12 +63,15 @@ struct clo_parent {
     bool engine_advised;      /* the sentence about an engine that doesn't start was said */
     uint8_t simulated[32 + 48];
     bool has_simulated;
+    struct clo_waiting waiting; /* the last one that was said */
+    bool said_found;
     /* the engine that is up, and what was said about it */
     bool up;
     struct clo_engine_state engine;
     struct clo_buf manifest;
-    uint64_t manifest_number;                        /* counts engines that came up */
-    uint64_t gateway_keeper[2], gateway_attester[2]; /* lives that are connected */
+    uint64_t manifest_number; /* counts engines that came up */
+    uint64_t gateway_keeper[2], gateway_attester[2],
+        attester_fetcher[2];  /* lives that are connected */
     uint64_t bound[3];        /* manifest and lives of keeper and attester that are bound */
     uint64_t bind_number;     /* counts bindings */
     uint64_t quotable;        /* the binding under which the attester can quote */
@@ -83,6 +87,8 @@ void clo_parent_say(const char *sentence);
 
 /* child.c */
 struct clo_child *clo_child_of(struct clo_parent *p, enum clo_role r);
+/* With this configuration: the simulator is its own vendor, and needs no fetcher. */
+bool clo_role_wanted(const struct clo_config *c, enum clo_role r);
 /* Counts starts; 0: it isn't running. */
 uint64_t clo_child_life(const struct clo_parent *p, enum clo_role r);
 /* False: it can't be told, and is killed. */
@@ -93,6 +99,7 @@ void clo_child_kill(struct clo_parent *p, enum clo_role r);
 CLO_MUST_USE int clo_parent_send_credentials(struct clo_parent *p);
 CLO_MUST_USE int clo_parent_send_limits(struct clo_parent *p);
 void clo_child_schedule(struct clo_parent *p, enum clo_role r);
+bool clo_child_may_start(const struct clo_parent *p, enum clo_role r);
 /* Starts what is due. */
 void clo_children_start(struct clo_parent *p);
 /* Replaces what hangs: a process that is stopped, or runs in circles, ends nothing and answers nothing. */
@@ -104,6 +111,11 @@ void clo_parent_settle(struct clo_parent *p);
 void clo_parent_set_ready(struct clo_parent *p, bool ready);
 /* An engine came up: step 1 of the argument in settle.c. */
 CLO_MUST_USE int clo_parent_engine_up(struct clo_parent *p, const struct clo_ipc_msg *m);
+
+/* evidence.c */
+CLO_MUST_USE int clo_parent_found(struct clo_parent *p, const struct clo_ipc_msg *m);
+CLO_MUST_USE int clo_parent_waiting(struct clo_parent *p, const struct clo_ipc_msg *m);
+CLO_MUST_USE int clo_parent_devices_lost(struct clo_parent *p, const struct clo_ipc_msg *m);
 
 /* supervise.c: until everything has ended. */
 void clo_parent_run(struct clo_parent *p);

@@ -54,6 +54,8 @@ void clo_parent_set_ready(struct clo_parent *p, bool ready)
                         ready ? "READY=1\nSTATUS=serving"
                               : "STATUS=not serving: waiting for the engine, or for evidence");
     p->ever_ready |= ready;
+    if (ready)
+        p->waiting = (struct clo_waiting){0};
     clo_log("parent", ready ? CLO_EV_READY : CLO_EV_NOT_READY, p->port, 0, 0, 0);
     if (!ready) {
         n = snprintf(line, sizeof line, "{\"v\":1,\"event\":\"not-ready\"}\n");
@@ -97,6 +99,25 @@ static void introduce(struct clo_parent *p, enum clo_role a, enum clo_role b)
     (void)clo_child_send(p, b, CLO_MSG_PEER, 0, &name_a, 1, pair[1]);
     close(pair[0]);
     close(pair[1]);
+}
+
+/* Started, if not yet ready: these two need each other for that. */
+static uint64_t begun(const struct clo_parent *p, enum clo_role r)
+{
+    return p->child[r].state != CLO_CHILD_ABSENT ? p->child[r].life : 0;
+}
+
+static void introduce_fetcher(struct clo_parent *p)
+{
+    const uint64_t attester = begun(p, CLO_ROLE_ATTESTER),
+                   fetcher = clo_child_life(p, CLO_ROLE_FETCHER);
+
+    if (attester == 0 || fetcher == 0 ||
+        (p->attester_fetcher[0] == attester && p->attester_fetcher[1] == fetcher))
+        return;
+    introduce(p, CLO_ROLE_ATTESTER, CLO_ROLE_FETCHER);
+    p->attester_fetcher[0] = attester;
+    p->attester_fetcher[1] = fetcher;
 }
 
 /* Both run, and not yet, or no longer, with each other. */
@@ -153,6 +174,7 @@ void clo_parent_settle(struct clo_parent *p)
         p->gateway_attester[0] = gateway;
         p->gateway_attester[1] = attester;
     }
+    introduce_fetcher(p);
     if (p->up && keeper != 0 && attester != 0 && !is_bound(p))
         bind_keys(p);
     can_quote = p->up && keeper != 0 && attester != 0 && is_bound(p) &&

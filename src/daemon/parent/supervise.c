@@ -28,12 +28,22 @@ static const struct clo_ipc_permit from_gateway[] = {
 };
 static const struct clo_ipc_permit from_attester[] = {
     {1U << CLO_CHILD_STARTING, CLO_MSG_SIMULATED, 80, 80, false},
+    {1U << CLO_CHILD_STARTING, CLO_MSG_FOUND, 1, 64, false},
+    {1U << CLO_CHILD_STARTING | 1U << CLO_CHILD_RUNNING, CLO_MSG_WAITING, 1, 64 + CLO_WANT_NAME_MAX,
+     false},
+    {1U << CLO_CHILD_RUNNING, CLO_MSG_DEVICES_LOST, 1, 1, false},
     {1U << CLO_CHILD_STARTING | 1U << CLO_CHILD_RUNNING, CLO_MSG_READY, 0, 0, false},
     {1U << CLO_CHILD_STARTING | 1U << CLO_CHILD_RUNNING, CLO_MSG_DRAINED, 0, 0, false},
     {1U << CLO_CHILD_STARTING | 1U << CLO_CHILD_RUNNING, CLO_MSG_PING, 0, 0, false},
     {1U << CLO_CHILD_RUNNING, CLO_MSG_PEER_BAD, 1, 1, false},
 };
 static const struct clo_ipc_permit from_keeper[] = {
+    {1U << CLO_CHILD_STARTING, CLO_MSG_READY, 0, 0, false},
+    {1U << CLO_CHILD_STARTING | 1U << CLO_CHILD_RUNNING, CLO_MSG_DRAINED, 0, 0, false},
+    {1U << CLO_CHILD_STARTING | 1U << CLO_CHILD_RUNNING, CLO_MSG_PING, 0, 0, false},
+    {1U << CLO_CHILD_RUNNING, CLO_MSG_PEER_BAD, 1, 1, false},
+};
+static const struct clo_ipc_permit from_fetcher[] = {
     {1U << CLO_CHILD_STARTING, CLO_MSG_READY, 0, 0, false},
     {1U << CLO_CHILD_STARTING | 1U << CLO_CHILD_RUNNING, CLO_MSG_DRAINED, 0, 0, false},
     {1U << CLO_CHILD_STARTING | 1U << CLO_CHILD_RUNNING, CLO_MSG_PING, 0, 0, false},
@@ -52,7 +62,8 @@ static const struct {
 } permits[CLO_ROLE_COUNT] = {[CLO_ROLE_GATEWAY] = {from_gateway, CLO_ARRAY_LEN(from_gateway)},
                              [CLO_ROLE_KEEPER] = {from_keeper, CLO_ARRAY_LEN(from_keeper)},
                              [CLO_ROLE_ATTESTER] = {from_attester, CLO_ARRAY_LEN(from_attester)},
-                             [CLO_ROLE_ENGINE] = {from_engine, CLO_ARRAY_LEN(from_engine)}};
+                             [CLO_ROLE_ENGINE] = {from_engine, CLO_ARRAY_LEN(from_engine)},
+                             [CLO_ROLE_FETCHER] = {from_fetcher, CLO_ARRAY_LEN(from_fetcher)}};
 
 static void engine_down(struct clo_parent *p)
 {
@@ -69,12 +80,15 @@ static int heard_ready(uint64_t binding, uint64_t told, uint64_t *said)
     return 0;
 }
 
-/* The keeper's or the attester's word about another. */
+/* The keeper's, the attester's or the fetcher's word about another. */
 static int heard_bad(struct clo_parent *p, enum clo_role from, uint8_t peer)
 {
-    if (peer == from ||
-        (peer != CLO_ROLE_GATEWAY && peer != CLO_ROLE_KEEPER && peer != CLO_ROLE_ATTESTER))
+    if (peer == from || (peer != CLO_ROLE_GATEWAY && peer != CLO_ROLE_KEEPER &&
+                         peer != CLO_ROLE_ATTESTER && peer != CLO_ROLE_FETCHER))
         return CLOISTER_E_PROTOCOL;
+    if ((from == CLO_ROLE_FETCHER && peer != CLO_ROLE_ATTESTER) ||
+        (peer == CLO_ROLE_FETCHER && from != CLO_ROLE_ATTESTER))
+        return CLOISTER_E_PROTOCOL; /* they have nothing to do with each other */
     clo_child_kill(p, (enum clo_role)peer);
     return 0;
 }
@@ -101,6 +115,9 @@ static int heard(struct clo_parent *p, enum clo_role r, const struct clo_ipc_msg
         memcpy(p->simulated, m->payload, sizeof p->simulated);
         p->has_simulated = true;
         return 0;
+    case CLO_MSG_FOUND: return clo_parent_found(p, m);
+    case CLO_MSG_WAITING: return clo_parent_waiting(p, m);
+    case CLO_MSG_DEVICES_LOST: return clo_parent_devices_lost(p, m);
     case CLO_MSG_ENGINE_UP: return clo_parent_engine_up(p, m);
     case CLO_MSG_ENGINE_DOWN:
         if (!p->up)
@@ -188,10 +205,10 @@ static void look_at_exit(struct clo_parent *p, enum clo_role r, int status)
         return;
     switch (WEXITSTATUS(status)) {
     case CLO_EXIT_UNSUPPORTED:
-        give_up(
-            p,
-            "this build makes evidence with the simulator only: SEV-SNP needs one with access to the hardware",
-            CLO_EXIT_UNSUPPORTED);
+    case CLO_EXIT_PERMISSION:
+        if (r != CLO_ROLE_ATTESTER)
+            return; /* what was said of it, was said in evidence.c */
+        begin_draining(p, WEXITSTATUS(status) == CLO_EXIT_UNSUPPORTED ? CLO_EXIT_UNSUPPORTED : 1);
         return;
     case CLO_EXIT_LOCK:
         snprintf(
@@ -293,7 +310,8 @@ static int wait_ms(const struct clo_parent *p)
     first = p->phase == CLO_PHASE_SERVING ? p->ping_us : p->deadline_us;
     if (p->phase == CLO_PHASE_SERVING)
         for (enum clo_role r = CLO_ROLE_GATEWAY; r < CLO_ROLE_COUNT; r++)
-            if (p->child[r].state == CLO_CHILD_ABSENT && p->child[r].again_us < first)
+            if (p->child[r].state == CLO_CHILD_ABSENT && clo_child_may_start(p, r) &&
+                p->child[r].again_us < first)
                 first = p->child[r].again_us;
     if (p->phase == CLO_PHASE_SERVING && p->reload_wanted && p->reload_us < first)
         first = p->reload_us;

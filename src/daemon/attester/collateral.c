@@ -1,0 +1,338 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Wants with their states. Their answers lie in struct clo_gathered. */
+#include "daemon/attester/collateral.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    PAUSE_MAX_MS = 300000,
+    UNWANTED_MAX = 8, /* completions that didn't want it, until it is forgotten */
+    ASKED_MAX = 4,    /* questions that are open at the same time */
+};
+
+struct item {
+    struct clo_want want;
+    char name[CLO_WANT_NAME_MAX];
+    uint64_t id; /* of the last question */
+    bool asked, answered;
+    bool bad; /* what is in the cache */
+    bool proved, new, keep;
+    unsigned unwanted;
+    uint32_t pause_ms;       /* after the next failure */
+    int64_t again_us, renew; /* not before; Unix: ask for a newer one */
+    struct clo_fetched last;
+    int error; /* of the last answer itself, if it came */
+};
+
+struct clo_supply {
+    struct clo_gathered *gathered;
+    struct item *item[CLO_WANTS_MAX];
+    size_t count;
+    size_t missing; /* count: nothing */
+    uint64_t next_id;
+    uint32_t again_ms;
+};
+
+int clo_supply_new(uint32_t again_ms, struct clo_supply **ret)
+{
+    struct clo_supply *s = calloc(1, sizeof *s);
+    int err;
+
+    if (s == NULL)
+        return CLOISTER_E_MEMORY;
+    s->again_ms = again_ms;
+    if ((err = clo_gathered_new(&s->gathered)) != 0) {
+        free(s);
+        return err;
+    }
+    *ret = s;
+    return 0;
+}
+
+void clo_supply_free(struct clo_supply *s)
+{
+    if (s == NULL)
+        return;
+    clo_gathered_free(s->gathered);
+    for (size_t i = 0; i < s->count; i++)
+        free(s->item[i]);
+    free(s);
+}
+
+/* ---- wants ---- */
+
+static bool is_same(const struct clo_want *a, const struct clo_want *b)
+{
+    return a->kind == b->kind && a->product == b->product && a->vlek == b->vlek &&
+           a->tdx == b->tdx && a->processor == b->processor && a->hwid_n == b->hwid_n &&
+           a->request_n == b->request_n && memcmp(a->hwid, b->hwid, sizeof a->hwid) == 0 &&
+           memcmp(a->tcb, b->tcb, sizeof a->tcb) == 0 &&
+           memcmp(a->fmspc, b->fmspc, sizeof a->fmspc) == 0 &&
+           memcmp(a->request, b->request, a->request_n) == 0;
+}
+
+static size_t find(const struct clo_supply *s, const struct clo_want *w)
+{
+    size_t i = 0;
+
+    while (i < s->count && !is_same(&s->item[i]->want, w))
+        i++;
+    return i;
+}
+
+static int add(struct clo_supply *s, const struct clo_want *w)
+{
+    struct item *i;
+
+    if (s->count == CLO_WANTS_MAX)
+        return CLOISTER_E_FULL;
+    if ((i = calloc(1, sizeof *i)) == NULL)
+        return CLOISTER_E_MEMORY;
+    i->want = *w;
+    i->pause_ms = s->again_ms;
+    clo_want_name(w, i->name);
+    s->item[s->count++] = i;
+    return 0;
+}
+
+/* What hasn't been wanted for a while goes, with its answer. */
+static int forget_old(struct clo_supply *s, int64_t now)
+{
+    struct clo_wants keep = {0};
+    size_t left = 0;
+
+    for (size_t i = 0; i < s->count; i++) {
+        if (s->item[i]->unwanted > UNWANTED_MAX && !s->item[i]->asked)
+            free(s->item[i]);
+        else
+            s->item[left++] = s->item[i];
+    }
+    if (left == s->count)
+        return 0;
+    s->count = left;
+    if (left > 0 && (keep.want = calloc(left, sizeof *keep.want)) == NULL)
+        return CLOISTER_E_MEMORY;
+    for (; keep.count < left; keep.count++)
+        keep.want[keep.count] = s->item[keep.count]->want;
+    clo_gathered_sweep(s->gathered, &keep, now);
+    free(keep.want);
+    return 0;
+}
+
+static int remember(struct clo_supply *s, const struct clo_wants *wants, int64_t now)
+{
+    int err;
+
+    for (size_t i = 0; i < s->count; i++)
+        s->item[i]->unwanted++;
+    for (size_t i = 0; i < wants->count; i++) {
+        size_t at = find(s, &wants->want[i]);
+
+        if (at == s->count && (err = add(s, &wants->want[i])) != 0)
+            return err;
+        s->item[at]->unwanted = 0;
+    }
+    return forget_old(s, now);
+}
+
+int clo_supply_complete(struct clo_supply *s, struct clo_cpu_section *cpu,
+                        const struct clo_devices *devices, struct clo_moment now,
+                        struct clo_collateral *ret)
+{
+    struct clo_wants wants = {0};
+    size_t missing = 0;
+    int err;
+
+    s->missing = CLO_WANTS_MAX;
+    if ((cpu != NULL && (err = clo_gathered_prepare(s->gathered, now.unix_s, cpu)) != 0) ||
+        (err = clo_wants_of(cpu, devices, &wants)) != 0)
+        return err;
+    if ((err = remember(s, &wants, now.unix_s)) != 0)
+        goto out;
+    err = clo_gathered_complete(s->gathered, &wants, now.unix_s, cpu, ret, &missing);
+    if (err == CLOISTER_E_NOT_FOUND && missing < wants.count) {
+        s->missing = find(s, &wants.want[missing]);
+        err = CLOISTER_E_INDETERMINATE;
+    }
+out:
+    clo_wants_clear(&wants);
+    return err;
+}
+
+enum clo_want_kind clo_supply_missing(const struct clo_supply *s, struct clo_waiting *ret)
+{
+    const struct item *i;
+
+    if (s->missing >= s->count)
+        return (enum clo_want_kind)0;
+    i = s->item[s->missing];
+    *ret = (struct clo_waiting){.what = i->answered ? CLO_WAIT_COLLATERAL : 0,
+                                .error = i->error != 0 ? i->error : i->last.error,
+                                .detail = i->last.status,
+                                .again_s = i->last.again_s};
+    memcpy(ret->name, i->name, sizeof ret->name);
+    return i->want.kind;
+}
+
+void clo_supply_proved(struct clo_supply *s)
+{
+    for (size_t n = 0; n < s->count; n++) {
+        struct item *i = s->item[n];
+
+        if (i->unwanted > 0)
+            continue; /* it had no part in it */
+        i->proved = true;
+        i->keep |= i->new;
+        i->new = false;
+    }
+}
+
+static void pause_item(struct item *i, uint32_t at_least_s, int64_t now_us)
+{
+    int64_t ms = i->pause_ms;
+
+    if (ms < (int64_t)at_least_s * 1000)
+        ms = (int64_t)at_least_s * 1000;
+    i->again_us = now_us + ms * 1000;
+    i->pause_ms = i->pause_ms * 2 < PAUSE_MAX_MS ? i->pause_ms * 2 : PAUSE_MAX_MS;
+}
+
+void clo_supply_distrust(struct clo_supply *s, struct clo_moment now)
+{
+    bool any = false;
+
+    for (size_t n = 0; n < s->count; n++)
+        any |= s->item[n]->unwanted == 0 && !s->item[n]->proved;
+    if (!any)
+        return;
+    clo_gathered_sweep(s->gathered, NULL, now.unix_s);
+    for (size_t n = 0; n < s->count; n++) {
+        struct item *i = s->item[n];
+
+        /* What was proved before is in the cache, and good; the rest is asked for anew. */
+        i->bad |= !i->proved;
+        i->new = i->keep = false;
+        if (!i->proved)
+            pause_item(i, 0, now.mono_us);
+    }
+}
+
+/* ---- questions and answers ---- */
+
+static bool is_due(const struct clo_supply *s, const struct item *i, struct clo_moment now)
+{
+    return !i->asked && now.mono_us >= i->again_us &&
+           (now.unix_s >= i->renew || !clo_gathered_has(s->gathered, &i->want, now.unix_s));
+}
+
+static size_t asked(const struct clo_supply *s)
+{
+    size_t count = 0;
+
+    for (size_t n = 0; n < s->count; n++)
+        count += s->item[n]->asked;
+    return count;
+}
+
+bool clo_supply_ask(struct clo_supply *s, struct clo_moment now, struct clo_fetch *ret,
+                    uint64_t *ret_id)
+{
+    const bool full = asked(s) >= ASKED_MAX;
+
+    for (size_t n = 0; n < s->count && !full; n++) {
+        struct item *i = s->item[n];
+
+        if (!is_due(s, i, now))
+            continue;
+        i->asked = true;
+        i->id = *ret_id = ++s->next_id;
+        i->keep = false;
+        *ret = (struct clo_fetch){.renew = i->bad ||
+                                           clo_gathered_has(s->gathered, &i->want, now.unix_s),
+                                  .want = i->want};
+        return true;
+    }
+    return false;
+}
+
+/* `a` came, and may be rubbish. */
+static void take(struct clo_supply *s, struct item *i, const struct clo_answer *a,
+                 struct clo_moment now)
+{
+    int64_t until = 0;
+
+    i->error = clo_gathered_put(s->gathered, &i->want, a, now.unix_s, &until, &i->renew);
+    if (i->error == 0) {
+        i->proved = i->bad = false;
+        i->new = !i->last.from_file;
+        i->pause_ms = s->again_ms;
+        i->again_us = now.mono_us + (int64_t)s->again_ms * 1000;
+    } else if (i->last.from_file && !i->bad) {
+        i->bad = true; /* at once, past the file */
+    } else {
+        pause_item(i, i->last.again_s, now.mono_us);
+    }
+}
+
+int clo_supply_answer(struct clo_supply *s, uint64_t id, const struct clo_fetched *f,
+                      const struct clo_answer *a, struct clo_moment now)
+{
+    size_t n = 0;
+
+    while (n < s->count && !(s->item[n]->asked && s->item[n]->id == id))
+        n++;
+    if (n == s->count)
+        return CLOISTER_E_PROTOCOL;
+    s->item[n]->asked = false;
+    s->item[n]->answered = true;
+    s->item[n]->last = *f;
+    s->item[n]->error = 0;
+    if (f->error == 0)
+        take(s, s->item[n], a, now);
+    else
+        pause_item(s->item[n], f->again_s, now.mono_us);
+    return 0;
+}
+
+bool clo_supply_keep(struct clo_supply *s, uint64_t *ret_id)
+{
+    for (size_t n = 0; n < s->count; n++) {
+        if (!s->item[n]->keep)
+            continue;
+        s->item[n]->keep = false;
+        *ret_id = s->item[n]->id;
+        return true;
+    }
+    return false;
+}
+
+void clo_supply_asked_in_vain(struct clo_supply *s)
+{
+    for (size_t n = 0; n < s->count; n++)
+        s->item[n]->asked = s->item[n]->keep = s->item[n]->new = false;
+}
+
+int64_t clo_supply_wake_us(const struct clo_supply *s, struct clo_moment now)
+{
+    int64_t first = INT64_MAX;
+
+    if (asked(s) >= ASKED_MAX)
+        return first; /* an answer comes before that */
+    for (size_t n = 0; n < s->count; n++) {
+        const struct item *i = s->item[n];
+        int64_t at = i->again_us;
+
+        if (i->asked)
+            continue;
+        if (clo_gathered_has(s->gathered, &i->want, now.unix_s) && now.unix_s < i->renew) {
+            /* A minute at most: the clock may be set, and an answer may end before it is renewed. */
+            int64_t s_left = i->renew - now.unix_s < 60 ? i->renew - now.unix_s : 60;
+
+            if (at < now.mono_us + s_left * 1000000)
+                at = now.mono_us + s_left * 1000000;
+        }
+        first = at < first ? at : first;
+    }
+    return first;
+}

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The attester's worker: a process of its own that alone holds the report interface and the GPUs' driver, because a call into
+ * hardware takes as long as it takes, and the driver's library is a lot of foreign code. It is this program again
+ * (argv[2] is "worker"), started with nothing but a channel to the attester, and dies with it. It judges nothing and knows nothing of keys.
+ *
+ * It answers one question at a time. One that takes longer than its limit (given.h) is ended with the worker, and another is started.
+ */
+#ifndef CLO_DAEMON_WORKER_H
+#define CLO_DAEMON_WORKER_H
+
+#include <sys/types.h>
+
+#include "daemon/messages.h"
+#include "platform/gpus.h"
+
+/* The worker, from its START to its end: the process's exit status. */
+int clo_worker_main(void);
+
+/* ---- the attester's side ---- */
+
+struct clo_worker {
+    pid_t pid;        /* 0: none */
+    int sock, ended;  /* ended: readable when it has */
+    uint16_t asked;   /* 0: it is idle */
+    uint64_t id;      /* of the question */
+    int64_t until_us; /* then it hangs */
+};
+void clo_worker_init(struct clo_worker *w);
+/* CLOISTER_E_STATE: the last one hasn't ended yet. */
+CLO_MUST_USE int clo_worker_start(struct clo_worker *w);
+/* Closes the channel and kills it; it is there until clo_worker_reap says otherwise. */
+void clo_worker_kill(struct clo_worker *w);
+/* After `ended` became readable. It may need another look; never blocks. */
+void clo_worker_reap(struct clo_worker *w);
+/* An idle one. Any error: kill it. */
+CLO_MUST_USE int clo_worker_ask(struct clo_worker *w, uint16_t type, const void *p, size_t n,
+                                uint32_t limit_s);
+/* Its answer, if it is there: CLOISTER_E_NOT_FOUND: not yet; other errors: kill it. */
+CLO_MUST_USE int clo_worker_answer(struct clo_worker *w, struct clo_ipc_msg *ret);
+
+/* ---- payloads ---- */
+
+/*
+ * A cpu section on its way from maker to attester: as the hardware gave it, with members left out that join later. Not JSON: most of it
+ * is long binary fields.
+ */
+#define CLO_CPU_RAW_MAX 262144
+CLO_MUST_USE int clo_cpu_raw_write(const struct clo_cpu_section *c, struct clo_buf *out);
+CLO_MUST_USE int clo_cpu_raw_read(const void *p, size_t n, struct clo_cpu_section *ret);
+CLO_MUST_USE int clo_gpus_state_write(const struct clo_gpus_state *v, struct clo_wr *wr);
+CLO_MUST_USE int clo_gpus_state_read(const void *p, size_t n, struct clo_gpus_state *ret);
+
+#endif
