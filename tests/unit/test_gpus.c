@@ -17,6 +17,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
+#include "attest/gather.h"
 #include "attest/nvidia.h"
 #include "attest/spdm.h"
 #include "platform/gpus.h"
@@ -298,6 +299,48 @@ static void evidence_of_eight_gpus_is_accepted(void **state)
 {
     (void)state;
     gives_evidence(EIGHT, 8);
+}
+
+/* The daemon's own way: what it lacks, what its vendor answers, and whether a client would believe the whole. */
+static void the_daemon_finds_its_own_gpus_authentic(void **state)
+{
+    static struct synthetic_scene s;
+    struct clo_collateral c = {0};
+    struct clo_gathered *gathered = NULL;
+    struct clo_devices d = {0};
+    struct clo_wants wants = {0};
+    enum cloister_check_id check = CLOISTER_CHECK_NO_ID;
+    struct clo_self self = {.devices = &d, .nonce = nonce, .collateral = &c, .roots = roots};
+    struct clo_gpus *g = opened();
+    int64_t until = 0, renew = 0;
+
+    (void)state;
+    synthetic_good(lab, 8, 0, &s);
+    assert_int_equal(synthetic_make(lab, &s), 0);
+    assert_int_equal(clo_gpus_report(g, nonce, &d), 0);
+    assert_int_equal(clo_wants_of(NULL, &d, &wants), 0);
+    assert_int_equal(wants.count, 8 + 2); /* each boot ROM, and two authorities that they share */
+    assert_int_equal(clo_gathered_new(&gathered), 0);
+    for (size_t i = 0; i < wants.count; i++)
+        for (size_t k = 0; k < s.collateral.ocsps; k++) {
+            const struct clo_buf *b = &s.collateral.ocsp[k];
+            const struct clo_answer a = {.body = b->p, .body_n = b->len};
+
+            if (clo_gathered_put(gathered, &wants.want[i], &a, SYNTHETIC_NOW, &until, &renew) == 0)
+                break;
+        }
+    assert_int_equal(clo_gathered_complete(gathered, &wants, SYNTHETIC_NOW, NULL, &c, NULL), 0);
+    assert_int_equal(clo_self_appraise(&self, SYNTHETIC_NOW, &check, &until), 0);
+    assert_true(until > SYNTHETIC_NOW);
+    self.roots = cloister_roots_builtin();
+    assert_int_equal(clo_self_appraise(&self, SYNTHETIC_NOW, &check, &until), CLOISTER_E_REFUSED);
+    assert_int_equal(check, CLOISTER_CHECK_GPU_ROOT);
+    clo_gathered_free(gathered);
+    clo_wants_clear(&wants);
+    clo_collateral_clear(&c);
+    clo_devices_clear(&d);
+    clo_gpus_free(g);
+    synthetic_clear(&s);
 }
 
 static void evidence_of_gpus_in_protected_pcie_mode_is_given(void **state)
@@ -993,6 +1036,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(evidence_of_one_gpu_is_accepted),
         TEST(evidence_of_eight_gpus_is_accepted),
+        TEST(the_daemon_finds_its_own_gpus_authentic),
         TEST(evidence_of_gpus_in_protected_pcie_mode_is_given),
         TEST(blackwell_is_named_and_others_are_unsupported),
         TEST(sound_gpus_look_sound),
