@@ -99,8 +99,6 @@ static int cert_read(const struct entry *e, struct clo_buf *der, struct clo_cert
 
     if (left == 0)
         return CLOISTER_E_MALFORMED;
-    if (left > CLO_CERT_MAX)
-        return CLOISTER_E_LIMIT;
     err = text[0] == '-' ? clo_pem_next(&text, &left, "CERTIFICATE", der)
                          : clo_buf_append(der, e->bytes.p, left);
     if (err != 0)

@@ -35,7 +35,7 @@ int clo_maker_snp_section(const void *report, size_t n, const uint8_t report_dat
     struct clo_snp_report r;
     int err;
 
-    if (n != CLO_SNP_REPORT_LEN || clo_snp_report_parse(report, n, &r) != 0 ||
+    if (clo_snp_report_parse(report, n, &r) != 0 ||
         memcmp(r.report_data, report_data, sizeof r.report_data) != 0)
         return CLOISTER_E_MALFORMED;
     memcpy(c.report, report, CLO_SNP_REPORT_LEN);

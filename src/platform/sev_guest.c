@@ -82,7 +82,6 @@ static int plain(int fd, const uint8_t data[64], struct answer *a)
     uint32_t vmm = 0;
     int failed;
 
-    a->table_n = 0;
     memcpy(req.user_data, data, sizeof req.user_data);
     failed = request(fd, SNP_GET_REPORT, &req, &a->resp, &vmm);
     return failed != 0 ? clo_maker_errno(failed) : 0;

@@ -199,8 +199,6 @@ static int blobs_read(const char *item, bool tdx, struct blobs *b)
 
     if ((err = attribute_read(item, "outblob", &b->report)) != 0)
         return err;
-    if (b->report.len == 0)
-        return CLOISTER_E_MALFORMED;
     return tdx ? 0 : certificates_read(item, &b->certificates);
 }
 

@@ -535,6 +535,24 @@ static void interruptions_change_nothing(void **state)
     }
 }
 
+static void a_short_write_is_an_error(void **state)
+{
+    (void)state;
+    EACH(i)
+    {
+        struct clo_maker *m;
+
+        if (!i->tsm)
+            continue;
+        m = open_maker(i);
+        fake_tee.taken = 63;
+        fails(i, m, CLOISTER_E_IO);
+        fake_tee.taken = 0;
+        comes(i, m, 1, 2);
+        clo_maker_free(m);
+    }
+}
+
 static void pieces_are_put_together(void **state)
 {
     static const size_t piece[] = {1, 7, 1183, 1184, 1185, 4096};
@@ -828,6 +846,48 @@ static void certificates_may_be_missing(void **state)
     }
 }
 
+static int sign_by_vlek(void *arg, const uint8_t data[64], struct clo_buf *ret)
+{
+    const int err = sign_snp(arg, data, ret);
+
+    if (err == 0)
+        ret->p[0x48] = 1 << 2; /* SIGNING_KEY; what a maker doesn't check: that it was this key */
+    return err;
+}
+
+static void the_leaf_is_that_of_the_key_that_signed(void **state)
+{
+    const struct clo_buf *one = synthetic_amd(machine, 0), *other = synthetic_amd(machine, 1);
+    const struct cert_table_entry e[] = {{CERT_TABLE_VCEK, one->p, one->len},
+                                         {CERT_TABLE_VLEK, other->p, other->len}};
+    struct clo_buf both = clo_buf_init(65536);
+
+    (void)state;
+    assert_int_equal(cert_table_make(e, 2, &both), 0);
+    EACH(i)
+    {
+        struct clo_maker *m;
+        struct clo_cpu_section c;
+
+        if (i->tdx)
+            continue;
+        m = open_maker(i);
+        fake_tee.table = both.p;
+        fake_tee.table_n = both.len;
+        assert_int_equal(ask(i, m, 1, &c), 0);
+        assert_int_equal(c.chain_n, 1);
+        assert_int_equal(c.chain[0].len, one->len);
+        clo_cpu_section_clear(&c);
+        fake_tee.sign = sign_by_vlek;
+        assert_int_equal(ask(i, m, 1, &c), 0);
+        assert_int_equal(c.chain_n, 1);
+        assert_int_equal(c.chain[0].len, other->len);
+        clo_cpu_section_clear(&c);
+        clo_maker_free(m);
+    }
+    clo_buf_clear(&both);
+}
+
 static void rubbish_for_certificates_leaves_a_good_report(void **state)
 {
     static uint8_t rubbish[70000];
@@ -869,6 +929,7 @@ int main(void)
         cmocka_unit_test(a_write_without_effect_is_noticed),
         cmocka_unit_test(a_slow_device_is_waited_for),
         cmocka_unit_test(interruptions_change_nothing),
+        cmocka_unit_test(a_short_write_is_an_error),
         cmocka_unit_test(pieces_are_put_together),
         cmocka_unit_test(a_report_of_other_data_is_refused),
         cmocka_unit_test(a_cut_or_padded_report_is_refused),
@@ -881,6 +942,7 @@ int main(void)
         cmocka_unit_test(the_firmwares_size_has_to_fit),
         cmocka_unit_test(names_that_a_crash_left_are_passed_over),
         cmocka_unit_test(certificates_may_be_missing),
+        cmocka_unit_test(the_leaf_is_that_of_the_key_that_signed),
         cmocka_unit_test(rubbish_for_certificates_leaves_a_good_report),
     };
 

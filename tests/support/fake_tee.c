@@ -290,16 +290,20 @@ static int failed(int value)
     return -1;
 }
 
+static bool interrupted(void)
+{
+    interrupted_before = fake_tee.interrupted && !interrupted_before;
+    if (interrupted_before)
+        errno = EINTR;
+    return interrupted_before;
+}
+
 /* Does this call fail before it does anything? */
 static bool stopped(void)
 {
     calls++;
-    if (fake_tee.interrupted && !interrupted_before) {
-        interrupted_before = true;
-        errno = EINTR;
+    if (interrupted())
         return true;
-    }
-    interrupted_before = false;
     if (fake_tee.fails == 0 || calls != fake_tee.fails)
         return false;
     errno = fake_tee.error != 0 ? fake_tee.error : EIO;
@@ -506,6 +510,8 @@ static ssize_t tee_write(struct file *f, const void *p, size_t n)
         return failed(EINVAL);
     if (n > INBLOB_MAX - f->data.len)
         return failed(EFBIG);
+    if (fake_tee.taken > 0 && n > fake_tee.taken)
+        n = fake_tee.taken;
     return clo_buf_append(&f->data, p, n) != 0 ? failed(ENOMEM) : (ssize_t)n;
 }
 
@@ -686,6 +692,8 @@ int __wrap_rmdir(const char *path)
 
     if (!is_tsm(path, &name))
         return __real_rmdir(path);
+    if (interrupted())
+        return -1;
     if ((it = item_find(name)) == NULL)
         return failed(ENOENT);
     item_remove(it);

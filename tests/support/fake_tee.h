@@ -44,6 +44,7 @@ struct fake_tee {
     bool other_data;       /* the report is over other data */
     size_t cut;            /* so many bytes are missing at the report's end */
     size_t longer;         /* so many bytes are more there */
+    size_t taken;          /* a write takes no more at once; configfs takes all */
     size_t piece;          /* a read gives no more at once */
     size_t error_at;       /* the report can't be read beyond */
     int error;             /* which is this errno; 0: EIO */

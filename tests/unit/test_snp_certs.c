@@ -279,6 +279,25 @@ static void a_certificate_lies_behind_the_entries_and_inside_the_table(void **st
     }
 }
 
+/* Whatever it is: nothing of the entries is a certificate's. */
+static void nothing_lies_among_the_entries(void **state)
+{
+    (void)state;
+    for (uint32_t at = 0; at <= 72; at++) {
+        struct clo_buf t = clo_buf_init(1 << 16);
+
+        assert_int_equal(cert_table_entry(CERT_TABLE_CRL, at, 1, &t), 0);
+        assert_int_equal(cert_table_entry(CERT_TABLE_VCEK, 72, (uint32_t)vcek.len, &t), 0);
+        assert_int_equal(cert_table_entry(END, 0, 0, &t), 0);
+        assert_int_equal(clo_buf_append(&t, vcek.p, vcek.len), 0);
+        if (at < 72)
+            refuses(&t, CLOISTER_E_MALFORMED);
+        else
+            gives(t.p, t.len, false, &vcek, NULL);
+        clo_buf_clear(&t);
+    }
+}
+
 static void every_cut_is_refused(void **state)
 {
     const struct cert_table_entry e[] = {ENTRY(CERT_TABLE_ASK, ask), ENTRY(CERT_TABLE_VCEK, vcek)};
@@ -371,6 +390,7 @@ int main(void)
         cmocka_unit_test(a_guid_stands_once),
         cmocka_unit_test(no_sum_wraps),
         cmocka_unit_test(a_certificate_lies_behind_the_entries_and_inside_the_table),
+        cmocka_unit_test(nothing_lies_among_the_entries),
         cmocka_unit_test(every_cut_is_refused),
         cmocka_unit_test(a_table_needs_its_end),
         cmocka_unit_test(there_are_limits),
