@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Requests to the vendors' services, and their answers' wrappings: see url.h. Limits: CLO_ANSWER_MAX and CLO_ANSWER_CHAIN_MAX, by the callers'
- * buffers and readers.
+ * Requests to the vendors' services, and their answers' wrappings: see url.h. Limits: CLO_ANSWER_MAX, and those of the callers' buffers. Fuzzed
+ * by fuzz/fuzz_fetch.c.
  */
 #include "daemon/fetcher/url.h"
 
@@ -190,10 +190,13 @@ int clo_chain_header_decode(const char *s, size_t n, struct clo_buf *out)
     int err = 0;
 
     while (err == 0 && clo_rd_u8(&rd, &c) == 0) {
-        if (c == '%' && (err = read_escape(&rd, &c)) != 0)
+        const bool escaped = c == '%';
+
+        if (escaped && (err = read_escape(&rd, &c)) != 0)
             break;
-        err = (c >= ' ' && c <= '~') || c == '\n' || c == '\r' ? clo_buf_append(out, &c, 1)
-                                                               : CLOISTER_E_MALFORMED;
+        err = (c >= ' ' && c <= '~') || (escaped && (c == '\n' || c == '\r'))
+                  ? clo_buf_append(out, &c, 1)
+                  : CLOISTER_E_MALFORMED;
     }
     if (err == CLOISTER_E_TRUNCATED || (err == 0 && out->len == before))
         err = CLOISTER_E_MALFORMED;
