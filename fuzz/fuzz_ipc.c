@@ -61,6 +61,9 @@ READ_AND_WRITE(gateway_limits)
 READ_AND_WRITE(quoted)
 READ_AND_WRITE(found)
 READ_AND_WRITE(waiting)
+READ_AND_WRITE(fetcher_start)
+READ_AND_WRITE(fetch)
+READ_AND_WRITE(fetched)
 
 static void credentials_again(const uint8_t *p, size_t n)
 {
@@ -91,6 +94,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         credentials_again,
         found_again,
         waiting_again,
+        fetcher_start_again,
+        fetch_again,
+        fetched_again,
     };
 
     if (size < 1 || size > CLO_IPC_MAX)
