@@ -173,38 +173,55 @@ out:
     return err != 0 || n < 128 || n > 255 ? CLOISTER_E_LIMIT : 0;
 }
 
-static int make_device(struct synthetic *y, size_t i)
+static void device_names(const struct device *d, size_t i, char brom[64], char leaf[64])
 {
-    struct device *d = &y->device[i];
+    (void)snprintf(brom, 64, "%s A01 GSP BROM %zu", chip_name(d->is_switch), i);
+    (void)snprintf(leaf, 64, "%s A01 GSP FMC LF %zu", chip_name(d->is_switch), i);
+}
+
+/* Of the key that signs reports. */
+static int leaf_cert(const struct synthetic *y, size_t i, int64_t until, struct clo_buf *ret)
+{
+    const struct device *d = &y->device[i];
     uint8_t id[256];
     struct clo_cert_ext_spec ext = {.oid = "2.23.133.5.4.1", .p = id};
-    char brom[64], leaf[64], ica[64];
-    struct clo_cert_spec spec = {
+    char brom[64], leaf[64];
+    const struct clo_cert_spec spec = {
         .subject_cn = leaf,
         .issuer_cn = brom,
         .serial = 1000 + i,
         .not_before = y->now - YEAR,
-        .not_after = y->now + 8 * YEAR,
+        .not_after = until,
         .ext = &ext,
         .exts = 1,
+        .subject = d->leaf_key,
+        .issuer = d->brom_key,
     };
+    int err;
+
+    device_names(d, i, brom, leaf);
+    if ((err = composite_id(d, id, &ext.n)) != 0)
+        return err;
+    return cert(&spec, ret);
+}
+
+static int make_device(struct synthetic *y, size_t i)
+{
+    struct device *d = &y->device[i];
+    char brom[64], leaf[64], ica[64];
     int err;
 
     d->is_switch = i >= SYNTHETIC_GPUS;
     memset(d->pdi, 0x80 + (int)i, sizeof d->pdi);
     d->pdi[0] = 1; /* not the same from both ends */
     (void)snprintf(ica, sizeof ica, "NVIDIA %s Provisioner ICA 1", chip_name(d->is_switch));
-    (void)snprintf(brom, sizeof brom, "%s A01 GSP BROM %zu", chip_name(d->is_switch), i);
-    (void)snprintf(leaf, sizeof leaf, "%s A01 GSP FMC LF %zu", chip_name(d->is_switch), i);
+    device_names(d, i, brom, leaf);
     if ((err = clo_signer_new_p384(&d->brom_key)) != 0 ||
         (err = clo_signer_new_p384(&d->leaf_key)) != 0 ||
         (err = ca(y, brom, d->brom_key, ica, y->family[d->is_switch].ica_key, 100 + i, &d->brom)) !=
-            0 ||
-        (err = composite_id(d, id, &ext.n)) != 0)
+            0)
         return err;
-    spec.subject = d->leaf_key;
-    spec.issuer = d->brom_key;
-    return cert(&spec, &d->leaf);
+    return leaf_cert(y, i, y->now + 8 * YEAR, &d->leaf);
 }
 
 int synthetic_new(int64_t now, struct synthetic **ret)
@@ -374,6 +391,8 @@ static int gpu_fields(const struct synthetic *y, const struct synthetic_scene *s
     for (size_t i = 0; i < s->switches; i++) /* least significant byte first */
         for (size_t k = 0; k < 8; k++)
             pdi[8 * i + k] = y->device[SYNTHETIC_GPUS + s->first_switch + i].pdi[7 - k];
+    if (bad && s->defect == SYNTHETIC_OTHER_SWITCH)
+        pdi[0] ^= 1;
     if ((err = text_write(wr, 3, bad && s->defect == SYNTHETIC_OLD_DRIVER ? OLD_DRIVER : DRIVER)) !=
             0 ||
         (err = field_write(wr, 6, vbios, sizeof vbios)) != 0 ||
@@ -393,6 +412,7 @@ static int fields(const struct synthetic *y, const struct synthetic_scene *s,
     int err;
 
     firmware_id(d->is_switch, fwid);
+    fwid[0] ^= (uint8_t)(bad && s->defect == SYNTHETIC_OTHER_FWID);
     if ((err = field_write(wr, 20, fwid, sizeof fwid)) != 0)
         return err;
     if (!d->is_switch)
@@ -476,7 +496,9 @@ static int make_list(const struct synthetic *y, struct synthetic_scene *s, const
                       : bad && s->defect == SYNTHETIC_STRANGERS_ROOT ? 5
                                                                      : 4;
         for (size_t k = 0; k < to->chain_n && err == 0; k++)
-            err = copy(chain[k], &to->chain[k]);
+            err = k == 0 && bad && s->defect == SYNTHETIC_LEAF_EXPIRED
+                      ? leaf_cert(y, device_at(s, i), y->now, &to->chain[k])
+                      : copy(chain[k], &to->chain[k]);
     }
     return err;
 }
