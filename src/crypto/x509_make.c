@@ -295,6 +295,36 @@ static bool revoke(X509_CRL *x, uint64_t serial, ASN1_TIME *when)
     return ok;
 }
 
+/*
+ * What every list has to carry (RFC 5280, sections 5.2.1 and 5.2.3): who signed it, by the SHA-1 of its key, and a number, which grows with
+ * time here.
+ */
+static bool crl_ext_set(const struct clo_crl_spec *spec, X509_CRL *x)
+{
+    AUTHORITY_KEYID *aki = AUTHORITY_KEYID_new();
+    ASN1_INTEGER *number = ASN1_INTEGER_new();
+    X509_PUBKEY *key = NULL;
+    const unsigned char *bits = NULL;
+    uint8_t id[20];
+    unsigned id_n = 0;
+    int n = 0;
+    bool ok = false;
+
+    if (aki != NULL && number != NULL && X509_PUBKEY_set(&key, spec->issuer->key) == 1 &&
+        X509_PUBKEY_get0_param(NULL, &bits, &n, NULL, key) == 1 &&
+        EVP_Digest(bits, (size_t)n, id, &id_n, EVP_sha1(), NULL) == 1 &&
+        (aki->keyid = ASN1_OCTET_STRING_new()) != NULL &&
+        ASN1_OCTET_STRING_set(aki->keyid, id, (int)id_n) == 1 &&
+        ASN1_INTEGER_set_int64(number, spec->this_update) == 1)
+        ok = X509_CRL_add1_ext_i2d(x, NID_authority_key_identifier, aki, 0, X509V3_ADD_DEFAULT) ==
+                 1 &&
+             X509_CRL_add1_ext_i2d(x, NID_crl_number, number, 0, X509V3_ADD_DEFAULT) == 1;
+    X509_PUBKEY_free(key);
+    ASN1_INTEGER_free(number);
+    AUTHORITY_KEYID_free(aki);
+    return ok;
+}
+
 int clo_crl_make(const struct clo_crl_spec *spec, struct clo_buf *out)
 {
     X509_CRL *x = X509_CRL_new();
@@ -308,7 +338,8 @@ int clo_crl_make(const struct clo_crl_spec *spec, struct clo_buf *out)
     if (x == NULL || name == NULL || this_update == NULL || next_update == NULL ||
         X509_CRL_set_version(x, X509_CRL_VERSION_2) != 1 || !name_set(name, spec->issuer_cn) ||
         X509_CRL_set_issuer_name(x, name) != 1 || X509_CRL_set1_lastUpdate(x, this_update) != 1 ||
-        (!spec->no_next_update && X509_CRL_set1_nextUpdate(x, next_update) != 1))
+        (!spec->no_next_update && X509_CRL_set1_nextUpdate(x, next_update) != 1) ||
+        !crl_ext_set(spec, x))
         goto out;
     for (size_t i = 0; i < spec->revoked_n; i++)
         if (!revoke(x, spec->revoked[i], this_update))
