@@ -60,12 +60,12 @@ static bool parse_hex(const char *s, uint64_t max, uint64_t *ret)
 
 static int say_cpus(const char *name)
 {
-    char list[512] = "";
+    char list[512];
+    size_t n = 0;
 
-    for (size_t i = 0; clo_cpu_name(i) != NULL; i++) {
-        (void)strncat(list, i > 0 ? ", " : "", sizeof list - strlen(list) - 1);
-        (void)strncat(list, clo_cpu_name(i), sizeof list - strlen(list) - 1);
-    }
+    for (size_t i = 0; clo_cpu_name(i) != NULL && n < sizeof list; i++)
+        n += (size_t)snprintf(list + n, sizeof list - n, "%s%s", i > 0 ? ", " : "",
+                              clo_cpu_name(i));
     clo_say_problem("there is no processor \"%s\": QEMU has %s; or give --vcpu-signature HEX", name,
                     list);
     return CLOISTER_E_ARGUMENT;
