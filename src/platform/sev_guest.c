@@ -154,7 +154,7 @@ static const struct clo_maker_ops sev_guest_ops = {
 int clo_maker_sev_guest_new(struct clo_maker **ret)
 {
     struct sev_guest *s = calloc(1, sizeof *s);
-    int err;
+    int err = 0;
 
     if (s == NULL)
         return CLOISTER_E_MEMORY;
@@ -164,9 +164,11 @@ int clo_maker_sev_guest_new(struct clo_maker **ret)
     while (s->fd < 0 && errno == EINTR);
     if (s->fd < 0) {
         err = clo_maker_errno(errno);
-        free(s);
-        return err;
+        goto out;
     }
     *ret = &s->base;
-    return 0;
+    s = NULL;
+out:
+    free(s);
+    return err;
 }
