@@ -61,6 +61,7 @@ static int nv_piece_max(struct clo_tpm_device *d, uint16_t *ret)
     return 0;
 }
 
+/* What is still missing. */
 static int nv_read(struct clo_tpm_device *d, ESYS_TR auth, ESYS_TR index, uint16_t piece,
                    uint16_t size, struct clo_buf *out)
 {
@@ -92,10 +93,8 @@ static int nv_read_as_allowed(struct clo_tpm_device *d, ESYS_TR index, TPMA_NV a
 
     if ((attributes & TPMA_NV_OWNERREAD) != 0)
         err = nv_read(d, ESYS_TR_RH_OWNER, index, piece, size, out);
-    if (err == CLOISTER_E_PERMISSION && (attributes & TPMA_NV_AUTHREAD) != 0) {
-        clo_buf_clear(out);
+    if (err == CLOISTER_E_PERMISSION && (attributes & TPMA_NV_AUTHREAD) != 0)
         err = nv_read(d, index, index, piece, size, out);
-    }
     return err;
 }
 
@@ -245,7 +244,7 @@ static int pcrs_read(struct clo_tpm_device *d, uint32_t pcrs, struct clo_buf *ou
 static int quote_fetch(struct clo_tpm_device *d, const uint8_t nonce[CLO_SHA256_LEN], uint32_t pcrs,
                        struct clo_cpu_section *out)
 {
-    const TPMT_SIG_SCHEME scheme = {.scheme = TPM2_ALG_RSASSA,
+    const TPMT_SIG_SCHEME rsassa = {.scheme = TPM2_ALG_RSASSA,
                                     .details.rsassa.hashAlg = TPM2_ALG_SHA256};
     TPM2B_DATA data = {.size = CLO_SHA256_LEN};
     uint8_t signature[CLO_TPM_SIG_MAX];
@@ -262,7 +261,7 @@ static int quote_fetch(struct clo_tpm_device *d, const uint8_t nonce[CLO_SHA256_
                                                               ESYS_TR_NONE, ESYS_TR_NONE, &ak))) !=
             0 ||
         (err = clo_tpm_device_result(d, Esys_Quote(d->esys, ak, ESYS_TR_PASSWORD, ESYS_TR_NONE,
-                                                   ESYS_TR_NONE, &data, &scheme, &sel, &quote,
+                                                   ESYS_TR_NONE, &data, &rsassa, &sel, &quote,
                                                    &sig))) != 0)
         goto out;
     if (Tss2_MU_TPMT_SIGNATURE_Marshal(sig, signature, sizeof signature, &n) != TSS2_RC_SUCCESS) {

@@ -198,15 +198,14 @@ static bool ask_swtpm(const uint8_t *p, size_t n, uint8_t *answer, size_t *answe
 static void extend(uint32_t pcr)
 {
     /* TPM2_PCR_Extend: the handle, an empty password, one digest by SHA-256 */
-    uint8_t command[] = {0x80, 2,    0, 0, 0, 65, 0, 0, 1, 0x82, 0, 0, 0, 0, 0, 0,   0,
-                         9,    0x40, 0, 0, 9, 0,  0, 0, 0, 0,    0, 0, 0, 1, 0, 0x0b};
-    uint8_t whole[65], answer[FAKE_TPM_MAX];
+    uint8_t command[65] = {0x80, 2, 0, 0, 0,    65, 0, 0, 1, 0x82, 0, 0, 0, (uint8_t)pcr,
+                           0,    0, 0, 9, 0x40, 0,  0, 9, 0, 0,    0, 0, 0, 0,
+                           0,    0, 1, 0, 0x0b};
+    uint8_t answer[FAKE_TPM_MAX];
     size_t n = 0;
 
-    command[13] = (uint8_t)pcr;
-    memset(whole, 0x5a, sizeof whole);
-    memcpy(whole, command, sizeof command);
-    MUST(ask_swtpm(whole, sizeof whole, answer, &n) && be32(answer + 6) == 0);
+    memset(command + 33, 0x5a, 32);
+    MUST(ask_swtpm(command, sizeof command, answer, &n) && be32(answer + 6) == 0);
 }
 
 /* ---- the index that swtpm can't hold ---- */
@@ -381,6 +380,7 @@ static void spoil(void)
 
 static ssize_t device_write(const uint8_t *p, size_t n)
 {
+    uint8_t command[FAKE_TPM_MAX];
     bool met;
 
     if (own.pending) {
@@ -401,9 +401,14 @@ static ssize_t device_write(const uint8_t *p, size_t n)
     }
     if (met && fake_tpm.fault == FAKE_TPM_DIE)
         end_swtpm();
+    memcpy(command, p, n);
+    if (met && fake_tpm.fault == FAKE_TPM_ASK) {
+        MUST(fake_tpm.arg / 8 < n);
+        command[fake_tpm.arg / 8] ^= (uint8_t)(1u << (fake_tpm.arg % 8));
+    }
     if (met && fake_tpm.fault == FAKE_TPM_CODE) {
         own.answer_n = answer_code(fake_tpm.arg, own.answer);
-    } else if (!carry_out(p, n)) {
+    } else if (!carry_out(command, n)) {
         errno = EPIPE;
         return -1;
     }

@@ -27,6 +27,7 @@ enum fake_tpm_fault {
     FAKE_TPM_MORE,      /* `arg` zeros behind it, and its header says so */
     FAKE_TPM_DIE,       /* the TPM is gone, with the command */
     FAKE_TPM_EXTEND,    /* PCR `arg` is extended when it was answered */
+    FAKE_TPM_ASK,       /* bit `arg` of the command, on its way to the TPM */
     FAKE_TPM_SWAP,      /* the envelope is the other one from then on */
     FAKE_TPM_SLOW,      /* the answer takes `arg` ms */
 };

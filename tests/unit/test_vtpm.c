@@ -645,6 +645,14 @@ static void the_index_is_read_by_whoever_may(void **state)
     assert_report(0);
     fake_tpm.attributes = TPMA_NV_PPREAD | TPMA_NV_WRITTEN;
     assert_new(CLOISTER_E_PERMISSION);
+    /* The owner may no longer, after the first piece. */
+    fake_tpm.attributes = TPMA_NV_OWNERREAD | TPMA_NV_AUTHREAD | TPMA_NV_WRITTEN;
+    assert_faulty_report((struct fake_tpm){.at = TPM2_CC_NV_Read,
+                                           .skip = 1,
+                                           .times = 1,
+                                           .fault = FAKE_TPM_CODE,
+                                           .arg = TPM2_RC_NV_AUTHORIZATION},
+                         0);
     fake_tpm_calm();
     index_make(world.small, NV_MAX, TPMA_NV_OWNERREAD | TPMA_NV_AUTHREAD);
     owner_auth("", "somebody's");
@@ -700,6 +708,24 @@ static void a_pcr_extended_meanwhile_is_quoted_anew(void **state)
         }
 }
 
+/* The TPM says that its PCRs moved, and the rest of them needn't be read. */
+static void a_moved_counter_ends_an_attempt(void **state)
+{
+    unsigned whole, spoiled_attempt;
+
+    (void)state;
+    assert_report(0);
+    whole = fake_tpm.commands;
+    fake_tpm_calm();
+    assert_faulty_report((struct fake_tpm){.at = TPM2_CC_PCR_Read,
+                                           .times = 1,
+                                           .fault = FAKE_TPM_EXTEND,
+                                           .arg = 10}, /* one that the counter counts */
+                         0);
+    spoiled_attempt = fake_tpm.commands - whole;
+    assert_int_equal(spoiled_attempt, 4); /* the key's name, a quote, two of three batches */
+}
+
 static void pcrs_that_never_hold_still_are_busy(void **state)
 {
     (void)state;
@@ -738,6 +764,57 @@ static void an_envelope_renewed_between_two_pieces_is_read_anew(void **state)
         clo_cpu_section_clear(&c);
         clo_maker_free(m);
     }
+}
+
+/* ---- what somebody else asked for ---- */
+
+/* Bits of commands as tss2 sends them, with one empty password. */
+#define QUOTED_DATA  (8 * 29)
+#define QUOTED_PCRS  (8 * 72)
+#define NV_READ_SIZE (8 * 31)
+
+static void a_genuine_quote_over_something_else_is_no_result(void **state)
+{
+    (void)state;
+    for (uint32_t i = 0; i < 8 * 32; i += 51) { /* data that an earlier report may have been over */
+        fake_tpm_calm();
+        assert_faulty_report(
+            (struct fake_tpm){
+                .at = TPM2_CC_Quote, .times = 1, .fault = FAKE_TPM_ASK, .arg = QUOTED_DATA + i},
+            CLOISTER_E_MALFORMED);
+    }
+    for (uint32_t i = 0; i < 24; i++) { /* without one of the PCRs */
+        fake_tpm_calm();
+        assert_faulty_report(
+            (struct fake_tpm){
+                .at = TPM2_CC_Quote, .times = 1, .fault = FAKE_TPM_ASK, .arg = QUOTED_PCRS + i},
+            CLOISTER_E_MALFORMED);
+    }
+}
+
+static void fewer_bytes_than_asked_for_are_no_envelope(void **state)
+{
+    (void)state;
+    for (unsigned skip = 0; skip < 2; skip++) {
+        fake_tpm_calm();
+        azures_index();
+        assert_faulty_report((struct fake_tpm){.at = TPM2_CC_NV_Read,
+                                               .skip = skip,
+                                               .times = 1000,
+                                               .fault = FAKE_TPM_ASK,
+                                               .arg = NV_READ_SIZE + 2}, /* 0x400 */
+                             CLOISTER_E_MALFORMED);
+    }
+}
+
+static void a_tpm_that_gives_pieces_of_nothing_is_rubbish(void **state)
+{
+    (void)state;
+    assert_faulty_report((struct fake_tpm){.at = TPM2_CC_GetCapability,
+                                           .times = 1000,
+                                           .fault = FAKE_TPM_FLIP,
+                                           .arg = 8 * 25 + 2}, /* 0x00000400 */
+                         CLOISTER_E_MALFORMED);
 }
 
 /* ---- what goes wrong ---- */
@@ -1028,8 +1105,12 @@ int main(void)
         cmocka_unit_test_setup(the_index_is_read_by_whoever_may, calm),
         cmocka_unit_test_setup(without_the_attestation_key_there_is_no_report, calm),
         cmocka_unit_test_setup(a_pcr_extended_meanwhile_is_quoted_anew, calm),
+        cmocka_unit_test_setup(a_moved_counter_ends_an_attempt, calm),
         cmocka_unit_test_setup(pcrs_that_never_hold_still_are_busy, calm),
         cmocka_unit_test_setup(an_envelope_renewed_between_two_pieces_is_read_anew, calm),
+        cmocka_unit_test_setup(a_genuine_quote_over_something_else_is_no_result, calm),
+        cmocka_unit_test_setup(fewer_bytes_than_asked_for_are_no_envelope, calm),
+        cmocka_unit_test_setup(a_tpm_that_gives_pieces_of_nothing_is_rubbish, calm),
         cmocka_unit_test_setup(a_tpm_that_asks_to_try_again_is_asked_again, calm),
         cmocka_unit_test_setup(response_codes_are_told_apart, calm),
         cmocka_unit_test_setup(a_tpm_that_goes_is_an_error_wherever_it_goes, calm),
