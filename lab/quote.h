@@ -91,7 +91,7 @@ struct quote_recipe {
     int64_t leaf_from, leaf_to, ca_to, root_to, tcb_to;
     bool ca_no_ca, leaf_ca, tcb_ca, no_root, root_reissued;
 
-    uint8_t component[16], cpusvn[16], fmspc[6], pceid[2];
+    uint8_t component[16], fmspc[6], pceid[2];
     unsigned pcesvn;
     unsigned tcb_drop, tcb_twice, tcb_wide; /* a member of the extension's TCB */
     unsigned ext_drop, ext_twice;           /* a member of the extension */
@@ -388,7 +388,7 @@ static inline void quote_lab_pck_tcb(const struct quote_recipe *r, struct clo_bu
     for (unsigned i = 1; i <= 18; i++)
         for (unsigned k = 0; k < (i == r->tcb_drop ? 0u : i == r->tcb_twice ? 2u : 1u); k++) {
             if (i == 18)
-                quote_member(tcb, 2, 18, 0x04, r->cpusvn, 16);
+                quote_member(tcb, 2, 18, 0x04, r->component, 16); /* CPUSVN is made of them */
             else if (i == 17)
                 quote_number(tcb, 2, 17, i == r->tcb_wide ? 0x10000 : r->pcesvn);
             else
