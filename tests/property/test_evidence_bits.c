@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <cmocka.h>
 
-#include "../unit/gpu_lab.h"
+#include "lab/gpu.h"
 #include "lab/snp.h"
 #include "lab/tpm.h"
 #include "evidence_bits.h"

@@ -10,7 +10,7 @@
 #include <cmocka.h>
 
 #include "attest/nvidia_in.h"
-#include "gpu_lab.h"
+#include "lab/gpu.h"
 
 /* Every status that a check ever had in this program. */
 static unsigned seen[CLO_CHECK_COUNT];
@@ -445,7 +445,7 @@ static void a_good_gpu_passes_every_check(void **state)
     appraise(&vb);
     names_with(&vb, CLOISTER_CHECK_NOT_APPLICABLE, got, sizeof got);
     assert_string_equal(got, "gpu.switches");
-    assert_int_equal(vb.valid_until, GPU_LAB_NOW + GPU_LAB_DAY); /* the revocation answers' end */
+    assert_int_equal(vb.valid_until, LAB_NOW + LAB_DAY); /* the revocation answers' end */
     says(CLOISTER_CHECK_GPU_MEASUREMENTS, NULL, "5 of 5", NULL);
 }
 
@@ -654,7 +654,7 @@ static void without_a_chain_nothing_is_decided(void **state)
         gpu_lab_make(&r, &devices, &collateral);
         devices.device[1].chain_n = 0;
         clo_vb_init(&vb);
-        assert_int_equal(clo_gpu_appraise(&in, &policy, roots, GPU_LAB_NOW, &vb), 0);
+        assert_int_equal(clo_gpu_appraise(&in, &policy, roots, LAB_NOW, &vb), 0);
         names_with(&vb, CLOISTER_CHECK_FAIL, got, sizeof got);
         assert_string_equal(got, "");
         names_with(&vb, CLOISTER_CHECK_PASS, got, sizeof got);
@@ -765,16 +765,16 @@ static void dates_of_every_certificate_are_checked(void **state)
 
     (void)state;
     gpu_lab_good(&r, 2, 0);
-    r.device[1].leaf_to = GPU_LAB_NOW;
+    r.device[1].leaf_to = LAB_NOW;
     fails("gpu.chain_dates");
-    r.device[1].leaf_to = GPU_LAB_NOW + 1;
+    r.device[1].leaf_to = LAB_NOW + 1;
     appraise(&vb);
     assert_int_equal(clo_vb_status(&vb, CLOISTER_CHECK_GPU_CHAIN_DATES), CLOISTER_CHECK_PASS);
-    assert_int_equal(vb.valid_until, GPU_LAB_NOW + 1);
-    r.device[1].leaf_from = r.device[1].leaf_to = GPU_LAB_NOW + GPU_LAB_YEAR;
+    assert_int_equal(vb.valid_until, LAB_NOW + 1);
+    r.device[1].leaf_from = r.device[1].leaf_to = LAB_NOW + LAB_YEAR;
     fails("gpu.chain_dates");
     gpu_lab_good(&r, 1, 0);
-    r.root_to = GPU_LAB_NOW;
+    r.root_to = LAB_NOW;
     fails("gpu.chain_dates");
 }
 
@@ -884,20 +884,20 @@ static void an_answer_of_another_day_is_refused(void **state)
     (void)state;
     gpu_lab_good(&r, 1, 0);
     r.odd = GPU_LAB_ICA;
-    r.odd_to = GPU_LAB_NOW;
+    r.odd_to = LAB_NOW;
     ends("gpu.ocsp_dates", "");
     r.revocation_if_present = true;
     ends("gpu.ocsp_dates", "");
-    r.odd_to = GPU_LAB_NOW + 1;
+    r.odd_to = LAB_NOW + 1;
     passes();
     appraise(&vb);
-    assert_int_equal(vb.valid_until, GPU_LAB_NOW + 1);
+    assert_int_equal(vb.valid_until, LAB_NOW + 1);
     r.odd_to = INT64_MIN; /* without an end, it has none to rely on */
     ends("gpu.ocsp_dates", "");
-    r.odd_from = GPU_LAB_NOW + 1;
-    r.odd_to = GPU_LAB_NOW + GPU_LAB_DAY;
+    r.odd_from = LAB_NOW + 1;
+    r.odd_to = LAB_NOW + LAB_DAY;
     ends("gpu.ocsp_dates", "");
-    r.odd_from = GPU_LAB_NOW;
+    r.odd_from = LAB_NOW;
     passes();
 }
 
@@ -931,12 +931,12 @@ static void an_issuer_may_have_a_responder(void **state)
     r.delegated = true;
     passes();
     appraise(&vb);
-    assert_int_equal(vb.valid_until, GPU_LAB_NOW + GPU_LAB_DAY / 2); /* the responder's end */
+    assert_int_equal(vb.valid_until, LAB_NOW + LAB_DAY / 2); /* the responder's end */
     r.delegate_unfit = true;
     fails("gpu.ocsp");
     gpu_lab_good(&r, 1, 0);
     r.delegated = true;
-    r.now = GPU_LAB_NOW + GPU_LAB_DAY / 2;
+    r.now = LAB_NOW + LAB_DAY / 2;
     fails("gpu.ocsp");
 }
 
@@ -1012,7 +1012,7 @@ static void every_flipped_byte_is_refused(void **state)
     for (size_t i = 0; i < report->len; i += step) {
         report->p[i] ^= (uint8_t)(1u << (i % 8));
         clo_vb_init(&vb);
-        assert_int_equal(clo_gpu_appraise(&in, &policy, roots, GPU_LAB_NOW, &vb), 0);
+        assert_int_equal(clo_gpu_appraise(&in, &policy, roots, LAB_NOW, &vb), 0);
         assert_true(clo_vb_status(&vb, CLOISTER_CHECK_GPU_FORMAT) == CLOISTER_CHECK_FAIL ||
                     clo_vb_status(&vb, CLOISTER_CHECK_GPU_SIGNATURE) == CLOISTER_CHECK_FAIL);
         assert_int_not_equal(clo_vb_status(&vb, CLOISTER_CHECK_GPU_NONCE), CLOISTER_CHECK_PASS);

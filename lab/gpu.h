@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A laboratory for NVIDIA's evidence: a root of its own, identity, provisioner, and for each device a boot ROM and a leaf, as NVIDIA's
- * chains have them; SPDM reports, revocation answers and reference values, so that a test can make exactly one thing
- * wrong. Goes together with lab/snp.h. Include after <cmocka.h>.
+ * chains have them; SPDM reports, revocation answers and reference values, so that a case or a test can make exactly one
+ * thing wrong.
  */
-#ifndef CLO_TEST_GPU_LAB_H
-#define CLO_TEST_GPU_LAB_H
+#ifndef CLO_LAB_GPU_H
+#define CLO_LAB_GPU_H
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -16,10 +16,8 @@
 #include "attest/spdm.h"
 #include "base/enc.h"
 #include "crypto/x509_make.h"
+#include "lab/lab.h"
 
-#define GPU_LAB_NOW     1795000000 /* 2026-11-18 */
-#define GPU_LAB_DAY     86400
-#define GPU_LAB_YEAR    (365 * GPU_LAB_DAY)
 #define GPU_LAB_DEVICES 12
 #define GPU_LAB_FIELDS  20
 #define GPU_LAB_REPORT  8192
@@ -143,10 +141,10 @@ static inline void gpu_lab_set(struct gpu_lab_device *d, unsigned id, const void
     struct gpu_lab_field *f = gpu_lab_field(d, id);
 
     if (f == NULL) {
-        assert_true(d->fields < GPU_LAB_FIELDS);
+        LAB_MUST(d->fields < GPU_LAB_FIELDS);
         f = &d->field[d->fields++];
     }
-    assert_true(n <= sizeof f->p);
+    LAB_MUST(n <= sizeof f->p);
     f->id = (uint16_t)id;
     f->n = (uint16_t)n;
     memcpy(f->p, p, n);
@@ -167,7 +165,7 @@ static inline void gpu_lab_drop(struct gpu_lab_device *d, unsigned id)
 {
     struct gpu_lab_field *f = gpu_lab_field(d, id);
 
-    assert_non_null(f);
+    LAB_MUST(f != NULL);
     *f = d->field[--d->fields];
 }
 
@@ -279,14 +277,14 @@ static inline void gpu_lab_references(struct gpu_recipe *r)
 /* Hopper GPUs; with switches in protected PCIe mode. The recipe must stay where it is: want.reference points into it. */
 static inline void gpu_lab_good(struct gpu_recipe *r, size_t gpus, size_t switches)
 {
-    *r = (struct gpu_recipe){.root_to = GPU_LAB_NOW + 20 * (int64_t)GPU_LAB_YEAR,
+    *r = (struct gpu_recipe){.root_to = LAB_NOW + 20 * (int64_t)LAB_YEAR,
                              .identity_issuer = gpu_lab.root,
                              .odd = -1,
                              .odd_status = CLO_OCSP_GOOD,
-                             .odd_from = GPU_LAB_NOW - GPU_LAB_DAY,
-                             .odd_to = GPU_LAB_NOW + GPU_LAB_DAY,
-                             .now = GPU_LAB_NOW};
-    assert_true(gpus + switches <= GPU_LAB_DEVICES);
+                             .odd_from = LAB_NOW - LAB_DAY,
+                             .odd_to = LAB_NOW + LAB_DAY,
+                             .now = LAB_NOW};
+    LAB_MUST(gpus + switches <= GPU_LAB_DEVICES);
     memset(r->nonce, 0xa5, sizeof r->nonce);
     for (; r->devices < gpus + switches; r->devices++) {
         struct gpu_lab_device *d = &r->device[r->devices];
@@ -301,8 +299,8 @@ static inline void gpu_lab_good(struct gpu_recipe *r, size_t gpus, size_t switch
         memcpy(d->tail, "\x11\x60\x00\x00", 4);
         memcpy(d->nonce, r->nonce, 32);
         d->flip = d->left_out = -1;
-        d->leaf_from = GPU_LAB_NOW - GPU_LAB_YEAR;
-        d->leaf_to = GPU_LAB_NOW + 10 * (int64_t)GPU_LAB_YEAR;
+        d->leaf_from = LAB_NOW - LAB_YEAR;
+        d->leaf_to = LAB_NOW + 10 * (int64_t)LAB_YEAR;
     }
     gpu_lab_references(r);
     r->want.min = r->want.max = (uint32_t)gpus;
@@ -321,7 +319,7 @@ static inline void gpu_lab_good(struct gpu_recipe *r, size_t gpus, size_t switch
 static inline void gpu_lab_put(struct clo_wr *wr, uint64_t v, size_t n)
 {
     for (size_t i = 0; i < n; i++)
-        assert_int_equal(clo_wr_u8(wr, (uint8_t)(i < 8 ? v >> (8 * i) : 0)), 0);
+        LAB_MUST(clo_wr_u8(wr, (uint8_t)(i < 8 ? v >> (8 * i) : 0)) == 0);
 }
 
 /* What is signed, and how long it is. */
@@ -330,9 +328,8 @@ static inline size_t gpu_lab_body(const struct gpu_lab_device *d, uint8_t p[GPU_
     struct clo_wr wr = clo_wr_init(p, GPU_LAB_REPORT);
     size_t fields_n = 0;
 
-    assert_int_equal(clo_wr_bytes(&wr, d->head, 4) | clo_wr_bytes(&wr, d->nonce, 32) |
-                         clo_wr_u8(&wr, d->slot) | clo_wr_bytes(&wr, d->tail, 4),
-                     0);
+    LAB_MUST((clo_wr_bytes(&wr, d->head, 4) | clo_wr_bytes(&wr, d->nonce, 32) |
+              clo_wr_u8(&wr, d->slot) | clo_wr_bytes(&wr, d->tail, 4)) == 0);
     gpu_lab_put(&wr, d->blocks, 1);
     gpu_lab_put(&wr, d->blocks * 55, 3);
     for (size_t i = 0; i < d->blocks; i++) {
@@ -341,7 +338,7 @@ static inline size_t gpu_lab_body(const struct gpu_lab_device *d, uint8_t p[GPU_
         gpu_lab_put(&wr, 51, 2);
         gpu_lab_put(&wr, 1, 1);
         gpu_lab_put(&wr, 48, 2);
-        assert_int_equal(clo_wr_bytes(&wr, d->value[i], 48), 0);
+        LAB_MUST(clo_wr_bytes(&wr, d->value[i], 48) == 0);
     }
     for (size_t i = 0; i < d->fields; i++)
         fields_n += 4u + d->field[i].n;
@@ -350,7 +347,7 @@ static inline size_t gpu_lab_body(const struct gpu_lab_device *d, uint8_t p[GPU_
     for (size_t i = 0; i < d->fields; i++) {
         gpu_lab_put(&wr, d->field[i].id, 2);
         gpu_lab_put(&wr, d->field[i].n, 2);
-        assert_int_equal(clo_wr_bytes(&wr, d->field[i].p, d->field[i].n), 0);
+        LAB_MUST(clo_wr_bytes(&wr, d->field[i].p, d->field[i].n) == 0);
     }
     return wr.len;
 }
@@ -361,12 +358,12 @@ static inline void gpu_lab_report(const struct gpu_lab_device *d, struct clo_buf
     uint8_t p[GPU_LAB_REPORT], sig[96], zero[256] = {0};
     const size_t n = gpu_lab_body(d, p);
 
-    assert_int_equal(clo_signer_sign_p384(signer, p, n, sig, sig + 48), 0);
+    LAB_MUST(clo_signer_sign_p384(signer, p, n, sig, sig + 48) == 0);
     *out = clo_buf_init(CLO_DEVICE_REPORT_MAX);
-    assert_int_equal(clo_buf_append(out, p, n), 0);
-    assert_int_equal(clo_buf_append(out, sig, sizeof sig), 0);
+    LAB_MUST(clo_buf_append(out, p, n) == 0);
+    LAB_MUST(clo_buf_append(out, sig, sizeof sig) == 0);
     if (d->padding != 0)
-        assert_int_equal(clo_buf_append(out, zero, d->padding), 0);
+        LAB_MUST(clo_buf_append(out, zero, d->padding) == 0);
     if (d->flip >= 0)
         out->p[d->flip / 8] ^= (uint8_t)(1u << (d->flip % 8));
 }
@@ -378,7 +375,7 @@ static inline void gpu_lab_wrap(struct clo_wr *wr, size_t at, uint8_t tag)
 {
     const size_t n = wr->len - at, head = n < 128 ? 2 : 3;
 
-    assert_true(n < 256 && wr->len + head <= wr->cap);
+    LAB_MUST(n < 256 && wr->len + head <= wr->cap);
     memmove(wr->p + at + head, wr->p + at, n);
     wr->p[at] = tag;
     wr->p[at + 1] = n < 128 ? (uint8_t)n : 0x81;
@@ -392,12 +389,11 @@ static inline void gpu_lab_fwid(const struct gpu_lab_device *d, struct clo_wr *w
     const size_t seq = wr->len;
     size_t at = 0;
 
-    assert_int_equal(clo_wr_bytes(wr, "\x60\x86\x48\x01\x65\x03\x04\x02", 8) |
-                         clo_wr_u8(wr, d->fwid_sha256 ? 1 : 2),
-                     0);
+    LAB_MUST((clo_wr_bytes(wr, "\x60\x86\x48\x01\x65\x03\x04\x02", 8) |
+              clo_wr_u8(wr, d->fwid_sha256 ? 1 : 2)) == 0);
     gpu_lab_wrap(wr, seq, 0x06);
     at = wr->len;
-    assert_int_equal(clo_wr_bytes(wr, d->fwid, 48), 0);
+    LAB_MUST(clo_wr_bytes(wr, d->fwid, 48) == 0);
     gpu_lab_wrap(wr, at, 0x04);
     gpu_lab_wrap(wr, seq, 0x30);
 }
@@ -408,27 +404,27 @@ static inline void gpu_lab_ext(const struct gpu_lab_device *d, struct clo_wr *wr
     struct clo_buf spki = clo_buf_init(256);
 
     if (strncmp(d->chip, "GB", 2) == 0) {
-        assert_int_equal(clo_wr_bytes(wr, "\x80\x06NVIDIA\x83\x01\x01", 11), 0);
+        LAB_MUST(clo_wr_bytes(wr, "\x80\x06NVIDIA\x83\x01\x01", 11) == 0);
         gpu_lab_fwid(d, wr);
         gpu_lab_wrap(wr, 11, 0xa6);
-        assert_int_equal(clo_wr_bytes(wr, "\x89\x01\x41", 3), 0);
+        LAB_MUST(clo_wr_bytes(wr, "\x89\x01\x41", 3) == 0);
     } else {
-        assert_int_equal(clo_wr_bytes(wr, "\2\1\1", 3), 0);
-        assert_int_equal(
-            clo_signer_spki(d->other_fwid_key ? gpu_lab.stranger : gpu_lab.brom[d->key], &spki), 0);
-        assert_int_equal(clo_wr_bytes(wr, spki.p, spki.len), 0);
+        LAB_MUST(clo_wr_bytes(wr, "\2\1\1", 3) == 0);
+        LAB_MUST(clo_signer_spki(d->other_fwid_key ? gpu_lab.stranger : gpu_lab.brom[d->key],
+                                 &spki) == 0);
+        LAB_MUST(clo_wr_bytes(wr, spki.p, spki.len) == 0);
         gpu_lab_fwid(d, wr);
     }
     gpu_lab_wrap(wr, 0, 0x30);
     if (d->fwid_garbage)
-        assert_int_equal(clo_wr_u8(wr, 0), 0);
+        LAB_MUST(clo_wr_u8(wr, 0) == 0);
     clo_buf_clear(&spki);
 }
 
 static inline void gpu_lab_cert(const struct clo_cert_spec *spec, struct clo_buf *der)
 {
     *der = clo_buf_init(CLO_CERT_MAX);
-    assert_int_equal(clo_cert_make(spec, der), 0);
+    LAB_MUST(clo_cert_make(spec, der) == 0);
 }
 
 /* An authority's: made once, because devices share the very bytes of theirs, and each signature is another one. */
@@ -450,19 +446,19 @@ static inline void gpu_lab_authority(const struct clo_cert_spec *spec, struct cl
             made[i].spec.path_len != spec->path_len || made[i].spec.subject != spec->subject ||
             made[i].spec.issuer != spec->issuer))
         i++;
-    assert_true(i < CLO_ARRAY_LEN(made));
+    LAB_MUST(i < CLO_ARRAY_LEN(made));
     if (made[i].n == 0) {
         gpu_lab_cert(spec, der);
         (void)snprintf(made[i].subject, sizeof made[i].subject, "%s", spec->subject_cn);
         (void)snprintf(made[i].issuer, sizeof made[i].issuer, "%s", spec->issuer_cn);
         made[i].spec = *spec;
         made[i].n = der->len;
-        assert_true(made[i].n <= sizeof made[i].der);
+        LAB_MUST(made[i].n <= sizeof made[i].der);
         memcpy(made[i].der, der->p, der->len);
         return;
     }
     *der = clo_buf_init(CLO_CERT_MAX);
-    assert_int_equal(clo_buf_append(der, made[i].der, made[i].n), 0);
+    LAB_MUST(clo_buf_append(der, made[i].der, made[i].n) == 0);
 }
 
 static inline void gpu_lab_root(const struct gpu_recipe *r, struct clo_buf *der)
@@ -471,7 +467,7 @@ static inline void gpu_lab_root(const struct gpu_recipe *r, struct clo_buf *der)
         .subject_cn = "NVIDIA Device Identity CA",
         .issuer_cn = "NVIDIA Device Identity CA",
         .serial = 1,
-        .not_before = GPU_LAB_NOW - 5 * (int64_t)GPU_LAB_YEAR,
+        .not_before = LAB_NOW - 5 * (int64_t)LAB_YEAR,
         .not_after = r->root_to,
         .ca = true,
         .subject = gpu_lab.root,
@@ -511,8 +507,8 @@ static inline void gpu_lab_certs(const struct gpu_recipe *r, const struct gpu_la
                                  struct clo_buf cert[GPU_LAB_ROLES])
 {
     char leaf[64], brom[64], ica[64];
-    struct clo_cert_spec spec = {.not_before = GPU_LAB_NOW - 4 * (int64_t)GPU_LAB_YEAR,
-                                 .not_after = GPU_LAB_NOW + 15 * (int64_t)GPU_LAB_YEAR};
+    struct clo_cert_spec spec = {.not_before = LAB_NOW - 4 * (int64_t)LAB_YEAR,
+                                 .not_after = LAB_NOW + 15 * (int64_t)LAB_YEAR};
 
     (void)snprintf(leaf, sizeof leaf, "%s A01 GSP FMC LF", d->chip);
     (void)snprintf(brom, sizeof brom, "%s A01 GSP BROM", d->brom_chip);
@@ -558,15 +554,14 @@ static inline void gpu_lab_answer(const struct gpu_recipe *r, const struct clo_b
     struct clo_ocsp_answer_spec a = {.status = odd ? r->odd_status : CLO_OCSP_GOOD,
                                      .has_reason = odd && r->odd_hold,
                                      .reason = 6,
-                                     .this_update = odd ? r->odd_from : GPU_LAB_NOW - GPU_LAB_DAY,
-                                     .next_update = odd ? r->odd_to : GPU_LAB_NOW + GPU_LAB_DAY};
-    struct clo_ocsp_spec spec = {
-        .answer = &a, .answers = 1, .produced_at = GPU_LAB_NOW - GPU_LAB_DAY};
+                                     .this_update = odd ? r->odd_from : LAB_NOW - LAB_DAY,
+                                     .next_update = odd ? r->odd_to : LAB_NOW + LAB_DAY};
+    struct clo_ocsp_spec spec = {.answer = &a, .answers = 1, .produced_at = LAB_NOW - LAB_DAY};
     char name[64] = "";
 
-    assert_int_equal(clo_cert_parse(der->p, der->len, &cert), 0);
-    assert_int_equal(clo_cert_parse(issuer_der->p, issuer_der->len, &issuer), 0);
-    assert_int_equal(clo_cert_cn(issuer, name, sizeof name), 0);
+    LAB_MUST(clo_cert_parse(der->p, der->len, &cert) == 0);
+    LAB_MUST(clo_cert_parse(issuer_der->p, issuer_der->len, &issuer) == 0);
+    LAB_MUST(clo_cert_cn(issuer, name, sizeof name) == 0);
     a.cert = cert;
     spec.issuer = issuer;
     spec.signer = odd && r->odd_signer != NULL ? r->odd_signer : issuer_key;
@@ -575,28 +570,28 @@ static inline void gpu_lab_answer(const struct gpu_recipe *r, const struct clo_b
             .subject_cn = "NVIDIA OCSP",
             .issuer_cn = name,
             .serial = 77,
-            .not_before = GPU_LAB_NOW - GPU_LAB_DAY,
-            .not_after = GPU_LAB_NOW + GPU_LAB_DAY / 2,
+            .not_before = LAB_NOW - LAB_DAY,
+            .not_after = LAB_NOW + LAB_DAY / 2,
             .eku = r->delegate_unfit ? NULL : CLO_EKU_OCSP_SIGNING,
             .subject = gpu_lab.stranger,
             .issuer = issuer_key,
         };
 
-        assert_int_equal(clo_cert_make(&delegate, &responder_der), 0);
-        assert_int_equal(clo_cert_parse(responder_der.p, responder_der.len, &responder), 0);
+        LAB_MUST(clo_cert_make(&delegate, &responder_der) == 0);
+        LAB_MUST(clo_cert_parse(responder_der.p, responder_der.len, &responder) == 0);
         spec.responder = responder;
         spec.signer = gpu_lab.stranger;
     }
-    assert_true(c->ocsps < CLO_OCSPS_MAX);
+    LAB_MUST(c->ocsps < CLO_OCSPS_MAX);
     *out = clo_buf_init(CLO_OCSP_MAX);
-    assert_int_equal(clo_ocsp_make(&spec, out), 0);
+    LAB_MUST(clo_ocsp_make(&spec, out) == 0);
     c->ocsps++;
     if (odd && r->second_from != 0) {
         a.status = r->second_status != 0 ? r->second_status : CLO_OCSP_GOOD;
         a.this_update = r->second_from;
-        a.next_update = GPU_LAB_NOW + GPU_LAB_DAY;
+        a.next_update = LAB_NOW + LAB_DAY;
         c->ocsp[c->ocsps] = clo_buf_init(CLO_OCSP_MAX);
-        assert_int_equal(clo_ocsp_make(&spec, &c->ocsp[c->ocsps]), 0);
+        LAB_MUST(clo_ocsp_make(&spec, &c->ocsp[c->ocsps]) == 0);
         c->ocsps++;
     }
     clo_cert_free(cert);
@@ -639,7 +634,7 @@ static inline void gpu_lab_make(const struct gpu_recipe *r, struct clo_devices *
 {
     *devices = (struct clo_devices){.count = r->devices};
     devices->device = calloc(r->devices == 0 ? 1 : r->devices, sizeof *devices->device);
-    assert_non_null(devices->device);
+    LAB_MUST(devices->device != NULL);
     for (size_t i = 0; i < r->devices; i++) {
         const struct gpu_lab_device *d = &r->device[i];
         struct clo_device *out = &devices->device[i];
@@ -675,7 +670,7 @@ static inline void gpu_lab_pin(const struct gpu_recipe *r, struct cloister_roots
     if (r->no_root)
         return;
     gpu_lab_root(r, &der);
-    assert_int_equal(cloister_roots_add_nvidia(roots, der.p, der.len), 0);
+    LAB_MUST(cloister_roots_add_nvidia(roots, der.p, der.len) == 0);
     clo_buf_clear(&der);
 }
 
@@ -691,8 +686,8 @@ __attribute__((format(printf, 2, 3))) static inline void gpu_lab_say(struct clo_
     va_start(ap, format);
     n = vsnprintf(text, sizeof text, format, ap);
     va_end(ap);
-    assert_true(n >= 0 && (size_t)n < sizeof text);
-    assert_int_equal(clo_buf_append(out, text, (size_t)n), 0);
+    LAB_MUST(n >= 0 && (size_t)n < sizeof text);
+    LAB_MUST(clo_buf_append(out, text, (size_t)n) == 0);
 }
 
 static inline void gpu_lab_reference_json(const struct clo_reference *ref, struct clo_buf *out)
