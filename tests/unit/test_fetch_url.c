@@ -265,7 +265,7 @@ static void urls_of_services_are_https_or_stay_on_this_machine(void **state)
 
     (void)state;
     for (size_t i = 0; i < CLO_ARRAY_LEN(table); i++) {
-        print_message("# %s\n", table[i].url);
+        print_message("# case %zu\n", i);
         assert_int_equal(clo_service_url_ok(table[i].url, CLO_URL_SERVICE), table[i].service);
         assert_int_equal(clo_service_url_ok(table[i].url, CLO_URL_INSTANCE), table[i].instance);
         assert_int_equal(clo_service_url_ok(table[i].url, CLO_URL_PROXY), table[i].proxy);
@@ -294,14 +294,15 @@ static void issuers_are_decoded(void **state)
 
 static void issuers_that_are_no_text_are_refused(void **state)
 {
-    static const char *const bad[] = {"",      "%",     "a%",   "a%4",  "a%4g",    "a%g4", "a%-1",
-                                      "a%00b", "a%09b", "a\tb", "a%7F", "a%c3%a4", "a\x80"};
+    static const char *const bad[] = {"",     "%",       "a%",    "a%4",   "a%4g",
+                                      "a%g4", "a%-1",    "a%00b", "a%09b", "a\tb",
+                                      "a%7F", "a%c3%a4", "a\x80", "\r",    "a\nb"};
     char over[66];
     struct clo_buf b;
 
     (void)state;
     for (size_t i = 0; i < CLO_ARRAY_LEN(bad); i++) {
-        print_message("# %s\n", bad[i]);
+        print_message("# case %zu\n", i);
         assert_int_equal(chain_of(bad[i], &b), CLOISTER_E_MALFORMED);
         clo_buf_clear(&b);
     }
@@ -362,7 +363,7 @@ static void an_answer_without_a_quote_is_refused(void **state)
 
     (void)state;
     for (size_t i = 0; i < CLO_ARRAY_LEN(bad); i++) {
-        print_message("# %s\n", bad[i]);
+        print_message("# case %zu\n", i);
         assert_int_not_equal(quote_of(bad[i], &b), 0);
         assert_int_equal(b.len, 0);
         clo_buf_clear(&b);
