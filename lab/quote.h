@@ -423,15 +423,43 @@ static inline void quote_lab_cert(struct clo_buf *dst, const struct clo_cert_spe
     LAB_MUST(clo_cert_make(spec, dst) == 0);
 }
 
+/*
+ * What Intel's PCK certificates carry besides, in this order: a place for lists (at this name nobody answers), key identifiers (nobody compares
+ * them), key usage, and that they are no authority.
+ */
+static const uint8_t quote_crl_place[] = {
+    0x30, 0x2b, 0x30, 0x29, 0xa0, 0x27, 0xa0, 0x25, 0x86, 0x23, 0x68, 0x74, 0x74, 0x70, 0x73,
+    0x3a, 0x2f, 0x2f, 0x63, 0x6f, 0x6c, 0x6c, 0x61, 0x74, 0x65, 0x72, 0x61, 0x6c, 0x2e, 0x69,
+    0x6e, 0x76, 0x61, 0x6c, 0x69, 0x64, 0x2f, 0x72, 0x6f, 0x6f, 0x74, 0x2e, 0x63, 0x72, 0x6c,
+};
+static const uint8_t quote_key_id[22] = {0x04, 20, 1};
+static const uint8_t quote_issuer_id[24] = {0x30, 22, 0x80, 20, 1};
+static const uint8_t quote_key_usage[] = {0x03, 0x02, 0x06, 0xc0};
+static const uint8_t quote_no_authority[] = {0x30, 0x00};
+#define QUOTE_EXTS                                                                                 \
+    {.oid = "2.5.29.35", .p = quote_issuer_id, .n = sizeof quote_issuer_id},                       \
+        {.oid = "2.5.29.31", .p = quote_crl_place, .n = sizeof quote_crl_place},                   \
+        {.oid = "2.5.29.14", .p = quote_key_id, .n = sizeof quote_key_id},                         \
+        {.oid = "2.5.29.15", .critical = true, .p = quote_key_usage, .n = sizeof quote_key_usage}, \
+    {                                                                                              \
+        .oid = "2.5.29.19", .critical = true, .p = quote_no_authority,                             \
+        .n = sizeof quote_no_authority                                                             \
+    }
+
 static inline void quote_lab_root(const struct quote_recipe *r, const struct clo_signer *key,
                                   uint64_t serial, struct clo_buf *dst)
 {
+    const struct clo_cert_ext_spec place = {
+        .oid = "2.5.29.31", .p = quote_crl_place, .n = sizeof quote_crl_place};
+
     quote_lab_cert(dst, &(struct clo_cert_spec){.subject_cn = r->root_cn,
                                                 .issuer_cn = r->root_cn,
                                                 .serial = serial,
                                                 .not_before = LAB_NOW - 5 * (int64_t)LAB_YEAR,
                                                 .not_after = r->root_to,
                                                 .ca = true,
+                                                .ext = &place,
+                                                .exts = 1,
                                                 .subject = key,
                                                 .issuer = key});
 }
@@ -439,21 +467,26 @@ static inline void quote_lab_root(const struct quote_recipe *r, const struct clo
 /* Leaf, intermediate, root and, in the fourth place, one too many. */
 static inline void quote_lab_chain(const struct quote_recipe *r, struct clo_buf chain[4])
 {
+    struct clo_cert_ext_spec ext[] = {QUOTE_EXTS, {.oid = "1.2.840.113741.1.13.1"}};
+    const size_t no_authority = r->leaf_ca ? 2 : 0; /* an authority has these two of another kind */
     struct clo_buf value;
-    struct clo_cert_ext_spec ext;
 
     quote_lab_pck_extension(r, &value);
-    ext = (struct clo_cert_ext_spec){.oid = "1.2.840.113741.1.13.1", .p = value.p, .n = value.len};
-    quote_lab_cert(&chain[0], &(struct clo_cert_spec){.subject_cn = r->leaf_cn,
-                                                      .issuer_cn = r->ca_cn,
-                                                      .serial = QUOTE_SERIAL_PCK,
-                                                      .not_before = r->leaf_from,
-                                                      .not_after = r->leaf_to,
-                                                      .ca = r->leaf_ca,
-                                                      .ext = &ext,
-                                                      .exts = r->ext_none ? 0 : 1,
-                                                      .subject = quote_lab.pck,
-                                                      .issuer = r->leaf_issuer});
+    ext[5].p = value.p;
+    ext[5].n = value.len;
+    if (no_authority != 0)
+        ext[3] = ext[5];
+    quote_lab_cert(&chain[0],
+                   &(struct clo_cert_spec){.subject_cn = r->leaf_cn,
+                                           .issuer_cn = r->ca_cn,
+                                           .serial = QUOTE_SERIAL_PCK,
+                                           .not_before = r->leaf_from,
+                                           .not_after = r->leaf_to,
+                                           .ca = r->leaf_ca,
+                                           .ext = ext,
+                                           .exts = CLO_ARRAY_LEN(ext) - no_authority - r->ext_none,
+                                           .subject = quote_lab.pck,
+                                           .issuer = r->leaf_issuer});
     quote_lab_cert(&chain[1], &(struct clo_cert_spec){.subject_cn = r->ca_cn,
                                                       .issuer_cn = r->root_cn,
                                                       .serial = QUOTE_SERIAL_CA,

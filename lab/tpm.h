@@ -205,7 +205,8 @@ static inline void tl_make(const struct tl_recipe *r, struct tl_quote *q)
     size_t at = 0;
 
     memset(q, 0, sizeof *q);
-    a.qualifiedSigner.size = 34;
+    a.qualifiedSigner.size = 34; /* a name: the hash's algorithm, and the hash */
+    a.qualifiedSigner.name[1] = TPM2_ALG_SHA256;
     a.extraData.size = (uint16_t)r->nonce_n;
     memcpy(a.extraData.buffer, r->nonce, r->nonce_n);
     a.clockInfo.clock = r->clock;
