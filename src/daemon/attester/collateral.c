@@ -6,7 +6,7 @@
 #include <string.h>
 
 enum {
-    PAUSE_MAX_MS = 300000,
+    PAUSES_MAX = 12,  /* times the first pause is the longest */
     UNWANTED_MAX = 8, /* completions that didn't want it, until it is forgotten */
     ASKED_MAX = 4,    /* questions that are open at the same time */
 };
@@ -188,14 +188,19 @@ void clo_supply_proved(struct clo_supply *s)
     }
 }
 
-static void pause_item(struct item *i, uint32_t at_least_s, int64_t now_us)
+/*
+ * Asking costs nobody anything while the fetcher keeps its distance to a service, and there may be a file by then: so not as long as the
+ * service would like it.
+ */
+static void pause_item(struct clo_supply *s, struct item *i, int64_t now_us)
 {
-    int64_t ms = i->pause_ms;
+    const uint32_t most = PAUSES_MAX * s->again_ms;
+    int64_t ms = (int64_t)i->last.again_s * 1000;
 
-    if (ms < (int64_t)at_least_s * 1000)
-        ms = (int64_t)at_least_s * 1000;
-    i->again_us = now_us + ms * 1000;
-    i->pause_ms = i->pause_ms * 2 < PAUSE_MAX_MS ? i->pause_ms * 2 : PAUSE_MAX_MS;
+    if (ms < i->pause_ms)
+        ms = i->pause_ms;
+    i->again_us = now_us + (ms < most ? ms : most) * 1000;
+    i->pause_ms = i->pause_ms * 2 < most ? i->pause_ms * 2 : most;
 }
 
 void clo_supply_distrust(struct clo_supply *s, struct clo_moment now)
@@ -214,7 +219,7 @@ void clo_supply_distrust(struct clo_supply *s, struct clo_moment now)
         i->bad |= !i->proved;
         i->new = i->keep = false;
         if (!i->proved)
-            pause_item(i, 0, now.mono_us);
+            pause_item(s, i, now.mono_us);
     }
 }
 
@@ -271,7 +276,7 @@ static void take(struct clo_supply *s, struct item *i, const struct clo_answer *
     } else if (i->last.from_file && !i->bad) {
         i->bad = true; /* at once, past the file */
     } else {
-        pause_item(i, i->last.again_s, now.mono_us);
+        pause_item(s, i, now.mono_us);
     }
 }
 
@@ -288,10 +293,12 @@ int clo_supply_answer(struct clo_supply *s, uint64_t id, const struct clo_fetche
     s->item[n]->answered = true;
     s->item[n]->last = *f;
     s->item[n]->error = 0;
-    if (f->error == 0)
+    if (f->error == 0) {
         take(s, s->item[n], a, now);
-    else
-        pause_item(s->item[n], f->again_s, now.mono_us);
+    } else {
+        s->item[n]->bad = false; /* what is in the cache may be another file next time */
+        pause_item(s, s->item[n], now.mono_us);
+    }
     return 0;
 }
 

@@ -710,13 +710,23 @@ static int worker_gone(struct clo_attester *a, int err)
     return a->opened && a->found.tee == CLO_TEE_SIMULATED ? CLOISTER_E_IO : 0;
 }
 
+static int read_failure(const struct clo_ipc_msg *m, int *ret)
+{
+    struct clo_rd rd = clo_rd_init(m->payload, m->n);
+    uint32_t error = 0;
+    int err;
+
+    if ((err = clo_rd_u32le(&rd, &error)) != 0)
+        return err;
+    *ret = (int)(int32_t)error;
+    return *ret < 0 ? 0 : CLOISTER_E_PROTOCOL;
+}
+
 static int hear_worker(struct clo_attester *a)
 {
     static struct clo_ipc_msg m = {.fd = -1};
     enum clo_purpose purpose = a->purpose;
-    struct clo_rd rd;
-    uint32_t error = 0;
-    int err = clo_worker_answer(&a->worker, &m);
+    int err = clo_worker_answer(&a->worker, &m), failure = 0;
 
     if (err == CLOISTER_E_NOT_FOUND) {
         if (a->worker.asked == 0 || clo_clock_mono_us() < a->worker.until_us)
@@ -726,20 +736,16 @@ static int hear_worker(struct clo_attester *a)
     }
     if (err != 0)
         return worker_gone(a, CLOISTER_E_IO);
-    a->purpose = CLO_FOR_NOTHING;
-    if (m.type == CLO_MSG_WORK_FAILED) {
-        rd = clo_rd_init(m.payload, m.n);
-        err = clo_rd_u32le(&rd, &error) != 0 || (int32_t)error >= 0 ? CLOISTER_E_PROTOCOL
-                                                                    : (int)(int32_t)error;
-    } else if ((err = answered(a, purpose, &m)) == 0 && purpose == CLO_FOR_OPENING && a->end < 0 &&
-               !a->opened) {
-        err = CLOISTER_E_IO;
-    }
-    clo_ipc_msg_clear(&m);
-    if (err == CLOISTER_E_PROTOCOL || err == CLOISTER_E_MALFORMED)
+    if (m.type == CLO_MSG_WORK_FAILED && (err = read_failure(&m, &failure)) != 0) {
+        clo_ipc_msg_clear(&m);
         return worker_gone(a, err);
-    if (err != 0)
-        failed(a, purpose, err);
+    }
+    a->purpose = CLO_FOR_NOTHING;
+    if (failure == 0)
+        failure = answered(a, purpose, &m);
+    clo_ipc_msg_clear(&m);
+    if (failure != 0)
+        failed(a, purpose, failure);
     return 0;
 }
 
