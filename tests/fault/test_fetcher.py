@@ -392,7 +392,7 @@ FAULTS = [
     ("429 without", ok(b"", status="429 Too Many"), OCSP, BUSY, 429, (10, 13)),
     ("429 that wants a week", ok(b"", "Retry-After: 604800", status="429 Too Many"), OCSP, BUSY, 429, (3600, 3600)),
     ("429 with a senseless Retry-After", ok(b"", "Retry-After: -5 parsecs", status="429 Too Many"), OCSP, BUSY, 429, (10, 13)),
-    ("503 with a Retry-After", ok(b"", "Retry-After: 5", status="503 No"), OCSP, BUSY, 503, (5, 5)),
+    ("503 with a Retry-After", ok(b"", "Retry-After: 300", status="503 No"), OCSP, BUSY, 503, (300, 300)),
     ("404", ok(b"good bytes", status="404 Not Found"), OCSP, NOT_FOUND, 404, (3600, 3600)),
     ("500", ok(b"good bytes", status="500 Oops"), OCSP, NETWORK, 500, (20, 24)),
     ("400", ok(b"good bytes", status="400 Bad"), OCSP, NETWORK, 400, (20, 24)),
@@ -439,7 +439,7 @@ def whatever_a_service_does_wrong_is_a_clear_error_and_the_file_that_was_there_i
                 old = f.ask(want)
                 assert (old.error, old.from_file, old.body) == (0, 1, b"from before"), old
                 again = f.ask(want, renew=1)
-                assert again.error == error and a.again_s - 1 <= again.again_s <= a.again_s, again
+                assert again.error == error and 0 < again.again_s <= a.again_s, again
                 assert len(s.requests) == 1, "it was asked again, too soon"
                 assert f"fetch-fail kind={want[0]} error={-error}" in f.log(), f.log()
             assert contents(path) == b"from before" and len(os.listdir(cache)) == 2
@@ -503,7 +503,7 @@ def a_service_that_throttles_is_left_alone_whatever_is_wanted_of_it():
         assert f.ask(AMD_CHAIN).error == BUSY
         for want in (AMD_CRL, VCEK, VCEK_TURIN, AMD_CHAIN):
             a = f.ask(want)
-            assert (a.error, a.status) == (BUSY, 429) and 58 <= a.again_s <= 60, a
+            assert (a.error, a.status) == (BUSY, 429) and 0 < a.again_s <= 60, a
         assert len(s.requests) == 1
         assert f.ask(OCSP).error == BUSY and len(s.requests) == 2  # NVIDIA's wasn't asked before
 
@@ -580,14 +580,15 @@ def a_service_that_never_answers_or_never_ends_is_given_up():
 def equal_wants_are_asked_for_once_and_all_are_answered():
     release = threading.Event()
     with folder() as cache, Service(hang(release)) as s, Fetcher(cache, s.url) as f:
+        put(cache, AMD_CRL, b"a file")
         ids = [f.fetch(ROOT_CRL, renew=i % 2) for i in range(5)]
         s.wait(1)
-        f.ping()
+        assert f.ask(AMD_CRL).from_file == 1  # so all before it were looked at
         release.set()
         got = [f.answer() for _ in ids]
         assert [a.id for a in got] == ids and all(a.body == b"at last" for a in got)
         assert len(s.requests) == 1
-        for i in ids:
+        for i in ids[1:]:
             f.keep(i)
         assert f.ask(ROOT_CRL).from_file == 1
 
