@@ -3,50 +3,12 @@
  * Cases of Intel's quotes: TDX in versions 4 and 5, with reports of TD 1.0 and 1.5, and SGX in versions 3, 4 and 5. A row is one case for each
  * kind of quote that it names; what differs from the right one stands in it.
  *
- * What a quote claims counts only if the quote is authentic; the lists below say what can't be judged where which link is broken.
+ * What a quote claims counts only if the quote is authentic: missing.h says what can't be judged where which link is broken.
  */
 #include "lab/event.h"
 #include "lab/lab.h"
+#include "lab/missing.h"
 #include "lab/quote.h"
-
-/* ---- what is missing, where... (names of the other format's checks don't count) ---- */
-
-#define MODULE "tdx.module tdx.module_tcb "
-#define CLAIMS                                                                               \
-    "binding.report_data quote.qe_vendor tdx.debug tdx.attributes tdx.xfam tdx.measurement " \
-    "tdx.config tdx.owner tdx.service_td sgx.debug sgx.attributes sgx.measurement sgx.isv "
-/* ...the attestation key didn't sign the quote */
-#define NO_SIGNATURE CLAIMS MODULE "quote.tcb "
-/* ...the quoting enclave doesn't vouch for the attestation key */
-#define NO_BINDING NO_SIGNATURE "quote.signature "
-/* ...the platform's key didn't sign the quoting enclave's report */
-#define NO_QE NO_BINDING "quote.qe_binding quote.qe_identity quote.qe_tcb "
-/* ...the platform's certificate doesn't lead to the root */
-#define NO_PLATFORM NO_QE "quote.crl quote.revoked quote.pck quote.qe_signature quote.tcb_info "
-/* ...there is no certificate of the platform's */
-#define NO_CHAIN NO_PLATFORM "quote.root quote.chain quote.chain_dates quote.crl_dates "
-/* ...the collateral isn't Intel's */
-#define NO_WORD                                                                        \
-    "quote.collateral_dates quote.collateral_number quote.tcb_info quote.qe_identity " \
-    "quote.qe_tcb quote.tcb " MODULE
-/* ...it can't be read */
-#define NO_COLLATERAL NO_WORD "quote.collateral_chain "
-/* ...the TCB info is another platform's */
-#define NO_INFO "quote.tcb " MODULE
-/* ...a quote of this kind can't be read */
-#define UNREAD             \
-    NO_CHAIN NO_COLLATERAL \
-        "quote.trailing quote.chain_present quote.collateral quote.advisories tdx.event_log "
-/* ...it is of a kind that nobody knows */
-#define UNKNOWN UNREAD "quote.format "
-/* ...the policy doesn't admit this kind */
-#define UNADMITTED UNKNOWN "quote.version quote.key_type "
-/* ...there is no policy */
-#define NO_POLICY                                                                     \
-    "policy.type "                                                                    \
-    "quote.collateral_number quote.qe_tcb quote.tcb quote.advisories tdx.module_tcb " \
-    "tdx.attributes tdx.xfam tdx.measurement tdx.config tdx.owner tdx.service_td "    \
-    "tdx.event_log sgx.attributes sgx.measurement sgx.isv "
 
 /* ---- what decides ---- */
 
@@ -152,35 +114,6 @@ static void apply(const struct row *w, struct quote_recipe *r)
         w->change(r);
 }
 
-/* Is the name one of these already? */
-static bool named(const char *names, const char *name, size_t len)
-{
-    for (const char *at = names; (at = strstr(at, name)) != NULL; at += len)
-        if ((at == names || at[-1] == ' ') && (at[len] == ' ' || at[len] == '\0'))
-            return true;
-    return false;
-}
-
-/* Each once, but those that fail, and without the other format's checks. */
-static void names_of(bool sgx, const char *names, const char *fail, char dst[2048])
-{
-    const char *other = sgx ? "tdx." : "sgx.";
-    char name[64];
-    size_t n = 0;
-
-    dst[0] = '\0';
-    while (names != NULL && *names != '\0') {
-        const size_t len = strcspn(names, " ");
-
-        LAB_MUST(len < sizeof name && n + len + 2 < 2048);
-        (void)snprintf(name, sizeof name, "%.*s", (int)len, names);
-        if (len > 0 && strncmp(name, other, 4) != 0 && !named(dst, name, len) &&
-            !named(fail, name, len))
-            n += (size_t)snprintf(dst + n, 2048 - n, "%s%s", n == 0 ? "" : " ", name);
-        names += len + (names[len] == ' ');
-    }
-}
-
 static void items(const struct quote_recipe *r, const struct quote_evidence *e, struct lab_case *c)
 {
     const struct clo_collateral *k = &e->collateral;
@@ -214,15 +147,15 @@ static void items(const struct quote_recipe *r, const struct quote_evidence *e, 
 static void emit_one(struct lab *l, const struct row *w, unsigned kind, const char *suffix)
 {
     static struct quote_recipe r;
-    char id[96], fail[2048], missing[2048];
+    char id[96], fail[LAB_NAMES], missing[LAB_NAMES];
     struct quote_evidence e;
     struct lab_case c = {0};
 
     r = right(kind);
     c.format = r.sgx ? "sgx" : "tdx";
     (void)snprintf(id, sizeof id, "%s-%s%s", c.format, w->id, suffix);
-    names_of(r.sgx, w->fail, "", fail);
-    names_of(r.sgx, w->missing, fail, missing);
+    lab_names(w->fail, NULL, r.sgx ? "tdx." : "sgx.", fail);
+    lab_names(w->missing, fail, r.sgx ? "tdx." : "sgx.", missing);
     c.bundle.type = r.sgx ? CLOISTER_RAW_SGX : CLOISTER_RAW_TDX;
     c.id = id;
     c.title = w->title;
@@ -309,14 +242,14 @@ static const struct row bytes[] = {
      .basis = POLICY ", how a verdict comes about: what isn't there can't be judged",
      .kinds = BOTH,
      .after = without_quote,
-     .missing = "binding.report_data " UNADMITTED},
+     .missing = "binding.report_data " QUOTE_UNADMITTED},
     {.id = "no-policy",
      .title = "no policy was given: the quote is authentic, and nothing admits it",
      .basis = POLICY ": nothing is accepted because nobody mentioned it",
      .lesson = "26 40",
      .kinds = BOTH,
      .change = without_policy,
-     .missing = NO_POLICY},
+     .missing = QUOTE_NO_POLICY},
     {.id = "policy-of-another-tee",
      .title = "the policy admits another kind of TEE only",
      .basis = POLICY ", tee",
@@ -324,70 +257,70 @@ static const struct row bytes[] = {
      .kinds = BOTH,
      .change = other_tees_policy,
      .fail = "policy.type",
-     .missing = UNADMITTED},
+     .missing = QUOTE_UNADMITTED},
     {.id = "version-2",
      .title = "the header's version is 2, which no verifier of ECDSA quotes takes",
      .basis = HEADER "version",
      .kinds = BOTH,
      .change = version_2,
      .fail = "quote.version",
-     .missing = UNKNOWN},
+     .missing = QUOTE_UNKNOWN},
     {.id = "version-6",
      .title = "the header's version is 6, which nobody has defined",
      .basis = HEADER "version",
      .kinds = BOTH,
      .change = version_6,
      .fail = "quote.version",
-     .missing = UNKNOWN},
+     .missing = QUOTE_UNKNOWN},
     {.id = "version-3",
      .title = "a TD's quote says that it is of version 3, which is SGX's alone",
      .basis = HEADER "version and TEE type",
      .kinds = TD4,
      .change = version_3_of_a_td,
      .fail = "quote.version",
-     .missing = UNKNOWN},
+     .missing = QUOTE_UNKNOWN},
     {.id = "tee-type-unknown",
      .title = "the header's TEE type is 0x82",
      .basis = HEADER "TEE type is 0 (SGX) or 0x81 (TDX)",
      .kinds = TD4 | SGX4,
      .change = tee_82,
      .fail = "quote.version",
-     .missing = UNKNOWN},
+     .missing = QUOTE_UNKNOWN},
     {.id = "of-another-tee",
      .title = "an authentic quote of the other TEE",
      .basis = HEADER "TEE type",
      .kinds = BOTH,
      .change = of_the_other_tee,
      .fail = "quote.version",
-     .missing = UNKNOWN},
+     .missing = QUOTE_UNKNOWN},
     {.id = "key-type-p384",
      .title = "the header names an attestation key of P-384, and the key is of P-256",
      .basis = HEADER "attestation key type 2 is ECDSA-256 with P-256",
      .kinds = BOTH,
      .change = key_type_3,
      .fail = "quote.key_type",
-     .missing = UNKNOWN},
+     .missing = QUOTE_UNKNOWN},
     {.id = "body-type-unknown",
      .title = "version 5 with a body of type 4",
      .basis = FORMAT ", version 5: body types 1 to 3",
      .kinds = TD15 | SGX5,
      .change = body_type_4,
      .fail = "quote.version",
-     .missing = UNKNOWN},
+     .missing = QUOTE_UNKNOWN},
     {.id = "body-type-of-another-size",
      .title = "version 5 says TD 1.0 of a body as long as TD 1.5's",
      .basis = FORMAT ", version 5: a TD 1.0 report has 584 bytes",
      .kinds = TD15,
      .change = body_type_2_of_15,
      .fail = "quote.version",
-     .missing = UNKNOWN},
+     .missing = QUOTE_UNKNOWN},
     {.id = "body-size-too-small",
      .title = "version 5 declares a body one byte shorter than its type's",
      .basis = FORMAT ", version 5: size of the body",
      .kinds = TD15 | SGX5,
      .change = body_size_less,
      .fail = "quote.version",
-     .missing = UNKNOWN},
+     .missing = QUOTE_UNKNOWN},
     {.id = "vendor-other",
      .title = "the header's QE vendor isn't Intel",
      .basis = HEADER "QE vendor ID 939a7233f79c4ca9940a0db3957f0607",
@@ -400,21 +333,21 @@ static const struct row bytes[] = {
      .kinds = BOTH,
      .len = 47,
      .fail = "quote.format",
-     .missing = UNREAD "quote.version quote.key_type"},
+     .missing = QUOTE_UNREAD "quote.version quote.key_type"},
     {.id = "cut-in-body",
      .title = "the quote ends within the report",
      .basis = FORMAT,
      .kinds = BOTH,
      .len = 400,
      .fail = "quote.format",
-     .missing = UNREAD},
+     .missing = QUOTE_UNREAD},
     {.id = "cut-in-qe-report",
      .title = "the quote ends within the quoting enclave's report",
      .basis = AUTH "QE report",
      .kinds = BOTH,
      .len = 900,
      .fail = "quote.format",
-     .missing = UNREAD},
+     .missing = QUOTE_UNREAD},
     {.id = "signature-data-too-long",
      .title = "the declared length of the signature data goes beyond the quote",
      .basis = AUTH "length",
@@ -422,7 +355,7 @@ static const struct row bytes[] = {
      .kinds = TD4,
      .quote = {635, 0xff},
      .fail = "quote.format",
-     .missing = UNREAD},
+     .missing = QUOTE_UNREAD},
     {.id = "signature-data-too-long",
      .title = "the declared length of the signature data goes beyond the quote",
      .basis = AUTH "length",
@@ -430,28 +363,28 @@ static const struct row bytes[] = {
      .kinds = SGX3,
      .quote = {435, 0xff},
      .fail = "quote.format",
-     .missing = UNREAD},
+     .missing = QUOTE_UNREAD},
     {.id = "authentication-data-too-long",
      .title = "the declared length of the authentication data is 33 in place of 32",
      .basis = AUTH "QE authentication data",
      .kinds = TD4,
      .quote = {1218, 0x01},
      .fail = "quote.format",
-     .missing = UNREAD},
+     .missing = QUOTE_UNREAD},
     {.id = "authentication-data-too-long",
      .title = "the declared length of the authentication data is 33 in place of 32",
      .basis = AUTH "QE authentication data",
      .kinds = SGX3,
      .quote = {1012, 0x01},
      .fail = "quote.format",
-     .missing = UNREAD},
+     .missing = QUOTE_UNREAD},
     {.id = "outer-certification-type-5",
      .title = "the outer certification data aren't of type 6, a QE report",
      .basis = AUTH "QE certification data of versions 4 and 5",
      .kinds = TD4,
      .quote = {764, 0x03},
      .fail = "quote.format",
-     .missing = UNREAD},
+     .missing = QUOTE_UNREAD},
     {.id = "trailing-zeros",
      .title = "zero bytes stand behind the quote, as drivers' buffers leave them",
      .basis = FORMAT ", declared lengths: they are what counts",
@@ -495,7 +428,7 @@ static const struct row signatures[] = {
      .kinds = EACH,
      .change = stranger_signs_quote,
      .fail = "quote.signature",
-     .missing = NO_SIGNATURE},
+     .missing = QUOTE_NO_SIGNATURE},
     {.id = "flip-user-data",
      .title = "a bit of the header's user data is flipped",
      .basis = SIGNED,
@@ -504,7 +437,7 @@ static const struct row signatures[] = {
      .kinds = BOTH,
      .quote = {28, 0x01},
      .fail = "quote.signature",
-     .missing = NO_SIGNATURE},
+     .missing = QUOTE_NO_SIGNATURE},
     {.id = "flip-mrseam",
      .title = "a bit of MRSEAM is flipped",
      .basis = SIGNED,
@@ -513,7 +446,7 @@ static const struct row signatures[] = {
      .kinds = TD4,
      .quote = {48 + 0x10 + 47, 0x80},
      .fail = "quote.signature",
-     .missing = NO_SIGNATURE},
+     .missing = QUOTE_NO_SIGNATURE},
     {.id = "flip-cpusvn",
      .title = "a bit of CPUSVN is flipped",
      .basis = SIGNED,
@@ -522,7 +455,7 @@ static const struct row signatures[] = {
      .kinds = SGX3,
      .quote = {48 + 15, 0x80},
      .fail = "quote.signature",
-     .missing = NO_SIGNATURE},
+     .missing = QUOTE_NO_SIGNATURE},
     {.id = "flip-signature-r",
      .title = "a bit of the quote's signature is flipped",
      .basis = SIGNED,
@@ -530,7 +463,7 @@ static const struct row signatures[] = {
      .kinds = TD4,
      .quote = {636 + 31, 0x01},
      .fail = "quote.signature",
-     .missing = NO_SIGNATURE},
+     .missing = QUOTE_NO_SIGNATURE},
     {.id = "flip-signature-r",
      .title = "a bit of the quote's signature is flipped",
      .basis = SIGNED,
@@ -538,14 +471,14 @@ static const struct row signatures[] = {
      .kinds = SGX3,
      .quote = {436 + 31, 0x01},
      .fail = "quote.signature",
-     .missing = NO_SIGNATURE},
+     .missing = QUOTE_NO_SIGNATURE},
     {.id = "qe-signature-foreign",
      .title = "another key than the platform's signed the quoting enclave's report",
      .basis = SIGNED_QE,
      .kinds = EACH,
      .change = stranger_signs_qe,
      .fail = "quote.qe_signature",
-     .missing = NO_QE},
+     .missing = QUOTE_NO_QE},
     {.id = "flip-qe-cpusvn",
      .title = "a bit of the quoting enclave's CPUSVN is flipped",
      .basis = SIGNED_QE,
@@ -554,7 +487,7 @@ static const struct row signatures[] = {
      .kinds = TD4,
      .quote = {770, 0x01},
      .fail = "quote.qe_signature",
-     .missing = NO_QE},
+     .missing = QUOTE_NO_QE},
     {.id = "flip-qe-cpusvn",
      .title = "a bit of the quoting enclave's CPUSVN is flipped",
      .basis = SIGNED_QE,
@@ -563,7 +496,7 @@ static const struct row signatures[] = {
      .kinds = SGX3,
      .quote = {564, 0x01},
      .fail = "quote.qe_signature",
-     .missing = NO_QE},
+     .missing = QUOTE_NO_QE},
     {.id = "flip-qe-signature",
      .title = "a bit of the signature of the quoting enclave's report is flipped",
      .basis = SIGNED_QE,
@@ -571,7 +504,7 @@ static const struct row signatures[] = {
      .kinds = TD4,
      .quote = {1154 + 63, 0x01},
      .fail = "quote.qe_signature",
-     .missing = NO_QE},
+     .missing = QUOTE_NO_QE},
     {.id = "flip-qe-signature",
      .title = "a bit of the signature of the quoting enclave's report is flipped",
      .basis = SIGNED_QE,
@@ -579,14 +512,14 @@ static const struct row signatures[] = {
      .kinds = SGX3,
      .quote = {948 + 63, 0x01},
      .fail = "quote.qe_signature",
-     .missing = NO_QE},
+     .missing = QUOTE_NO_QE},
     {.id = "attestation-key-swapped",
      .title = "a self-made attestation key signed the quote; the QE's report is of another one",
      .basis = BOUND,
      .kinds = BOTH,
      .after = key_of_a_stranger,
      .fail = "quote.qe_binding",
-     .missing = NO_BINDING},
+     .missing = QUOTE_NO_BINDING},
     {.id = "good-other-attestation-key",
      .title = "nothing is wrong; the quoting enclave made another attestation key",
      .basis = BOUND,
@@ -598,7 +531,7 @@ static const struct row signatures[] = {
      .kinds = BOTH,
      .change = binding_half,
      .fail = "quote.qe_binding",
-     .missing = NO_BINDING},
+     .missing = QUOTE_NO_BINDING},
     {.id = "authentication-data-changed",
      .title = "a bit of the authentication data is flipped",
      .basis = BOUND,
@@ -606,7 +539,7 @@ static const struct row signatures[] = {
      .kinds = TD4,
      .quote = {1220, 0x01},
      .fail = "quote.qe_binding",
-     .missing = NO_BINDING},
+     .missing = QUOTE_NO_BINDING},
     {.id = "authentication-data-changed",
      .title = "a bit of the authentication data is flipped",
      .basis = BOUND,
@@ -614,7 +547,7 @@ static const struct row signatures[] = {
      .kinds = SGX3,
      .quote = {1014, 0x01},
      .fail = "quote.qe_binding",
-     .missing = NO_BINDING},
+     .missing = QUOTE_NO_BINDING},
 };
 
 /* ---- the platform's certificate ---- */
@@ -637,7 +570,7 @@ CHANGE(leaf_by_root, r->leaf_issuer = quote_lab.root)
 CHANGE(ca_named_otherwise, r->ca_cn = "Intel SGX TCB Signing")
 CHANGE(ca_without_ca, r->ca_no_ca = true)
 CHANGE(leaf_with_ca, r->leaf_ca = true)
-CHANGE(leaf_expired, r->leaf_to = LAB_NOW)
+CHANGE(leaf_expired, r->leaf_to = LAB_NOW - 1)
 CHANGE(leaf_future, r->leaf_from = LAB_NOW + 1)
 CHANGE(ca_expired, r->ca_to = LAB_NOW - LAB_DAY)
 CHANGE(root_expired, r->root_to = LAB_NOW - LAB_DAY)
@@ -653,7 +586,7 @@ CHANGE(tcb_two_pcesvns, r->tcb_twice = 17)
 CHANGE(tcb_component_wide, r->tcb_wide = 1)
 
 /* PCS's lists: all that a chain that ends elsewhere takes with it. */
-#define NO_ROOT NO_PLATFORM NO_WORD "quote.crl_dates "
+#define NO_ROOT QUOTE_NO_PLATFORM QUOTE_NO_WORD "quote.crl_dates "
 
 static const struct row chains[] = {
     {.id = "chain-der",
@@ -682,33 +615,33 @@ static const struct row chains[] = {
      .basis = AUTH "certification data of type 5",
      .kinds = BOTH,
      .change = chain_none,
-     .missing = NO_CHAIN "quote.chain_present"},
+     .missing = QUOTE_NO_CHAIN "quote.chain_present"},
     {.id = "chain-missing-beside",
      .title = "the quote has an identifier (type 1), and no chain came beside it",
      .basis = AUTH "certification data of types 1 to 4",
      .kinds = BOTH,
      .change = chain_beside_none,
-     .missing = NO_CHAIN "quote.chain_present"},
+     .missing = QUOTE_NO_CHAIN "quote.chain_present"},
     {.id = "chain-leaf-only",
      .title = "of the chain only the platform's certificate came",
      .basis = X509,
      .kinds = BOTH,
      .change = chain_leaf_only,
-     .missing = NO_CHAIN "quote.chain_present"},
+     .missing = QUOTE_NO_CHAIN "quote.chain_present"},
     {.id = "chain-too-long",
      .title = "the chain has four certificates: the root stands in it twice",
      .basis = PROFILE ": PCK, intermediate, root",
      .kinds = BOTH,
      .change = chain_too_long,
      .fail = "quote.chain_present",
-     .missing = NO_CHAIN},
+     .missing = QUOTE_NO_CHAIN},
     {.id = "chain-unreadable",
      .title = "what stands between PEM's marks is no Base64",
      .basis = "RFC 7468 section 3",
      .kinds = BOTH,
      .change = chain_garbage,
      .fail = "quote.chain_present",
-     .missing = NO_CHAIN},
+     .missing = QUOTE_NO_CHAIN},
     {.id = "root-not-pinned",
      .title = "everything is signed under a root with Intel's name, which isn't the pinned one",
      .basis = X509 ": the trust anchor is the verifier's",
@@ -724,7 +657,7 @@ static const struct row chains[] = {
      .kinds = BOTH,
      .change = root_in_chain_other,
      .fail = "quote.root",
-     .missing = NO_PLATFORM},
+     .missing = QUOTE_NO_PLATFORM},
     {.id = "root-none",
      .title = "the verifier has no root of Intel's",
      .basis = X509,
@@ -740,7 +673,7 @@ static const struct row chains[] = {
      .kinds = BOTH,
      .change = ca_by_stranger,
      .fail = "quote.root",
-     .missing = NO_PLATFORM},
+     .missing = QUOTE_NO_PLATFORM},
     {.id = "pck-foreign",
      .title = "the platform's certificate isn't signed by the intermediate",
      .basis = X509,
@@ -748,37 +681,37 @@ static const struct row chains[] = {
      .kinds = BOTH,
      .change = leaf_by_stranger,
      .fail = "quote.chain",
-     .missing = NO_PLATFORM},
+     .missing = QUOTE_NO_PLATFORM},
     {.id = "pck-by-root",
      .title = "the root signed the platform's certificate in the intermediate's name",
      .basis = X509,
      .kinds = BOTH,
      .change = leaf_by_root,
      .fail = "quote.chain",
-     .missing = NO_PLATFORM},
+     .missing = QUOTE_NO_PLATFORM},
     {.id = "intermediate-not-a-pck-ca",
      .title = "the intermediate is the root's, and has the TCB signer's name",
      .basis = PROFILE ": PCKs are issued by the Platform CA or the Processor CA",
      .kinds = BOTH,
      .change = ca_named_otherwise,
      .fail = "quote.chain",
-     .missing = NO_PLATFORM},
+     .missing = QUOTE_NO_PLATFORM},
     {.id = "intermediate-no-authority",
      .title = "the intermediate isn't an authority",
      .basis = "RFC 5280 section 6.1.4 (k)",
      .kinds = BOTH,
      .change = ca_without_ca,
      .fail = "quote.chain",
-     .missing = NO_PLATFORM},
+     .missing = QUOTE_NO_PLATFORM},
     {.id = "pck-an-authority",
      .title = "the platform's certificate is an authority's",
      .basis = PROFILE ": basic constraints of the PCK",
      .kinds = BOTH,
      .change = leaf_with_ca,
      .fail = "quote.chain",
-     .missing = NO_PLATFORM},
+     .missing = QUOTE_NO_PLATFORM},
     {.id = "pck-expired",
-     .title = "the platform's certificate is at its end",
+     .title = "the platform's certificate ended a second ago",
      .basis = X509 " (a)(2)",
      .lesson = "44",
      .kinds = BOTH,
@@ -818,7 +751,7 @@ static const struct row chains[] = {
      .kinds = BOTH,
      .change = ext_none,
      .fail = "quote.pck",
-     .missing = NO_INFO "quote.tcb_info"},
+     .missing = QUOTE_NO_INFO "quote.tcb_info"},
     {.id = "pck-no-tcb",
      .title = "the SGX extension has no TCB",
      .basis = PROFILE ", section 1.3.5",
@@ -826,28 +759,28 @@ static const struct row chains[] = {
      .kinds = BOTH,
      .change = ext_no_tcb,
      .fail = "quote.pck",
-     .missing = NO_INFO "quote.tcb_info"},
+     .missing = QUOTE_NO_INFO "quote.tcb_info"},
     {.id = "pck-no-pceid",
      .title = "the SGX extension has no PCEID",
      .basis = PROFILE ", section 1.3.5",
      .kinds = BOTH,
      .change = ext_no_pceid,
      .fail = "quote.pck",
-     .missing = NO_INFO "quote.tcb_info"},
+     .missing = QUOTE_NO_INFO "quote.tcb_info"},
     {.id = "pck-no-fmspc",
      .title = "the SGX extension has no FMSPC",
      .basis = PROFILE ", section 1.3.5",
      .kinds = BOTH,
      .change = ext_no_fmspc,
      .fail = "quote.pck",
-     .missing = NO_INFO "quote.tcb_info"},
+     .missing = QUOTE_NO_INFO "quote.tcb_info"},
     {.id = "pck-two-fmspcs",
      .title = "the SGX extension has two FMSPCs",
      .basis = PROFILE ", section 1.3.5",
      .kinds = BOTH,
      .change = ext_two_fmspcs,
      .fail = "quote.pck",
-     .missing = NO_INFO "quote.tcb_info"},
+     .missing = QUOTE_NO_INFO "quote.tcb_info"},
     {.id = "pck-no-component",
      .title = "the SGX extension's TCB has 15 components",
      .basis = PROFILE ", section 1.3.5",
@@ -855,7 +788,7 @@ static const struct row chains[] = {
      .kinds = BOTH,
      .change = tcb_no_component,
      .fail = "quote.pck",
-     .missing = NO_INFO "quote.tcb_info"},
+     .missing = QUOTE_NO_INFO "quote.tcb_info"},
     {.id = "pck-no-pcesvn",
      .title = "the SGX extension's TCB has no PCESVN",
      .basis = PROFILE ", section 1.3.5",
@@ -863,28 +796,28 @@ static const struct row chains[] = {
      .kinds = BOTH,
      .change = tcb_no_pcesvn,
      .fail = "quote.pck",
-     .missing = NO_INFO "quote.tcb_info"},
+     .missing = QUOTE_NO_INFO "quote.tcb_info"},
     {.id = "pck-two-pcesvns",
      .title = "the SGX extension's TCB has two PCESVNs",
      .basis = PROFILE ", section 1.3.5",
      .kinds = BOTH,
      .change = tcb_two_pcesvns,
      .fail = "quote.pck",
-     .missing = NO_INFO "quote.tcb_info"},
+     .missing = QUOTE_NO_INFO "quote.tcb_info"},
     {.id = "pck-component-256",
      .title = "a component of the SGX extension's TCB is 256, which no byte holds",
      .basis = PROFILE ", section 1.3.5: 0 to 255",
      .kinds = BOTH,
      .change = tcb_component_wide,
      .fail = "quote.pck",
-     .missing = NO_INFO "quote.tcb_info"},
+     .missing = QUOTE_NO_INFO "quote.tcb_info"},
 };
 
 /* ---- revocation ---- */
 
 CHANGE(no_root_crl, r->root_crl.none = true)
 CHANGE(no_pck_crl, r->pck_crl.none = true)
-CHANGE(root_crl_expired, r->root_crl.to = LAB_NOW)
+CHANGE(root_crl_expired, r->root_crl.to = LAB_NOW - 1)
 CHANGE(pck_crl_expired, r->pck_crl.to = LAB_NOW - LAB_DAY)
 CHANGE(pck_crl_future, r->pck_crl.from = LAB_NOW + 1)
 CHANGE(pck_crl_endless, r->pck_crl.endless = true)
@@ -1009,7 +942,7 @@ CHANGE(identity_foreign, r->identity_signer = quote_lab.stranger)
 CHANGE(signer_by_ca, r->tcb_issuer = quote_lab.ca)
 CHANGE(signer_named_otherwise, r->tcb_cn = "Intel SGX PCK Platform CA")
 CHANGE(signer_with_ca, r->tcb_ca = true)
-CHANGE(signer_expired, r->tcb_to = LAB_NOW)
+CHANGE(signer_expired, r->tcb_to = LAB_NOW - 1)
 CHANGE(answer_twice, r->info_answer = "{\"tcbInfo\":%s,\"tcbInfo\":{},\"signature\":\"%s\"}")
 CHANGE(other_fmspc, r->fmspc[5] ^= 1)
 CHANGE(other_pceid, r->pceid[1] ^= 2)
@@ -1053,20 +986,20 @@ static const struct row collateral[] = {
      .basis = QVL "collateral",
      .kinds = BOTH,
      .change = no_info,
-     .missing = NO_COLLATERAL "quote.collateral"},
+     .missing = QUOTE_NO_COLLATERAL "quote.collateral"},
     {.id = "qe-identity-missing",
      .title = "no QE identity came",
      .basis = QVL "collateral",
      .lesson = "40",
      .kinds = BOTH,
      .change = no_identity,
-     .missing = NO_COLLATERAL "quote.collateral"},
+     .missing = QUOTE_NO_COLLATERAL "quote.collateral"},
     {.id = "tcb-signer-missing",
      .title = "the certificate of the collateral's signer didn't come",
      .basis = PCS ", TCB-Info-Issuer-Chain",
      .kinds = BOTH,
      .change = no_signer,
-     .missing = NO_COLLATERAL},
+     .missing = QUOTE_NO_COLLATERAL},
     {.id = "tcb-signer-with-root",
      .title = "nothing is wrong; the signer's certificate came with its root",
      .basis = PCS ", TCB-Info-Issuer-Chain",
@@ -1078,7 +1011,7 @@ static const struct row collateral[] = {
      .kinds = BOTH,
      .after = signer_with_other,
      .fail = "quote.collateral_chain",
-     .missing = NO_WORD},
+     .missing = QUOTE_NO_WORD},
     {.id = "tcb-info-foreign",
      .title = "another key than the signer's signed the TCB info",
      .basis = PCS ", signature of tcbInfo",
@@ -1086,7 +1019,7 @@ static const struct row collateral[] = {
      .kinds = BOTH,
      .change = info_foreign,
      .fail = "quote.collateral_chain",
-     .missing = NO_WORD},
+     .missing = QUOTE_NO_WORD},
     {.id = "qe-identity-foreign",
      .title = "another key than the signer's signed the QE identity",
      .basis = PCS ", signature of enclaveIdentity",
@@ -1094,7 +1027,7 @@ static const struct row collateral[] = {
      .kinds = BOTH,
      .change = identity_foreign,
      .fail = "quote.collateral_chain",
-     .missing = NO_WORD},
+     .missing = QUOTE_NO_WORD},
     {.id = "tcb-info-rewritten",
      .title = "the TCB info has one blank more than what was signed",
      .basis = PCS ": the signature is over the object's bytes as they came",
@@ -1102,30 +1035,30 @@ static const struct row collateral[] = {
      .kinds = BOTH,
      .after = info_rewritten,
      .fail = "quote.collateral_chain",
-     .missing = NO_WORD},
+     .missing = QUOTE_NO_WORD},
     {.id = "tcb-signer-by-pck-ca",
      .title = "a PCK CA issued the signer's certificate, and not the root",
      .basis = PROFILE ", TCB signing certificate",
      .kinds = BOTH,
      .change = signer_by_ca,
      .fail = "quote.collateral_chain",
-     .missing = NO_WORD},
+     .missing = QUOTE_NO_WORD},
     {.id = "tcb-signer-named-otherwise",
      .title = "the collateral is signed by a certificate of the root's that isn't the TCB signer's",
      .basis = PROFILE ", TCB signing certificate: subject",
      .kinds = BOTH,
      .change = signer_named_otherwise,
      .fail = "quote.collateral_chain",
-     .missing = NO_WORD},
+     .missing = QUOTE_NO_WORD},
     {.id = "tcb-signer-an-authority",
      .title = "the signer's certificate is an authority's",
      .basis = PROFILE ", TCB signing certificate: basic constraints",
      .kinds = BOTH,
      .change = signer_with_ca,
      .fail = "quote.collateral_chain",
-     .missing = NO_WORD},
+     .missing = QUOTE_NO_WORD},
     {.id = "tcb-signer-expired",
-     .title = "the signer's certificate is at its end",
+     .title = "the signer's certificate ended a second ago",
      .basis = X509 " (a)(2)",
      .lesson = "44",
      .kinds = BOTH,
@@ -1170,7 +1103,7 @@ static const struct row collateral[] = {
      .kinds = BOTH,
      .info = {"'version':3", "'version':2"},
      .fail = "quote.collateral",
-     .missing = NO_COLLATERAL},
+     .missing = QUOTE_NO_COLLATERAL},
     {.id = "tcb-info-no-fmspc",
      .title = "the TCB info names no FMSPC",
      .basis = INFO "fmspc",
@@ -1178,7 +1111,7 @@ static const struct row collateral[] = {
      .kinds = BOTH,
      .info = {"'fmspc':'00A0B1C2d3e4',", ""},
      .fail = "quote.collateral",
-     .missing = NO_COLLATERAL},
+     .missing = QUOTE_NO_COLLATERAL},
     {.id = "tcb-info-no-levels",
      .title = "the TCB info has no levels",
      .basis = INFO "tcbLevels",
@@ -1186,7 +1119,7 @@ static const struct row collateral[] = {
      .kinds = BOTH,
      .info = {"'tcbLevels':[{'tcb':{'sgx", "'tcbLevel':[{'tcb':{'sgx"},
      .fail = "quote.collateral",
-     .missing = NO_COLLATERAL},
+     .missing = QUOTE_NO_COLLATERAL},
     {.id = "tcb-info-member-twice",
      .title = "the TCB info has its tcbType twice",
      .basis =
@@ -1194,7 +1127,7 @@ static const struct row collateral[] = {
      .kinds = BOTH,
      .info = {"'tcbType':0", "'tcbType':0,'tcbType':0"},
      .fail = "quote.collateral",
-     .missing = NO_COLLATERAL},
+     .missing = QUOTE_NO_COLLATERAL},
     {.id = "tcb-info-answer-twice",
      .title = "Intel's answer has a second tcbInfo behind the signed one",
      .basis = "RFC 8259 section 4; " PCS ", signature of tcbInfo",
@@ -1202,14 +1135,14 @@ static const struct row collateral[] = {
      .kinds = BOTH,
      .change = answer_twice,
      .fail = "quote.collateral",
-     .missing = NO_COLLATERAL},
+     .missing = QUOTE_NO_COLLATERAL},
     {.id = "qe-identity-version-3",
      .title = "the QE identity is of version 3, which nobody has defined",
      .basis = QEID "version 2",
      .kinds = BOTH,
      .identity = {"'version':2", "'version':3"},
      .fail = "quote.collateral",
-     .missing = NO_COLLATERAL},
+     .missing = QUOTE_NO_COLLATERAL},
     {.id = "qe-identity-no-mask",
      .title = "the QE identity has no mask for the attributes",
      .basis = QEID "attributesMask",
@@ -1217,7 +1150,7 @@ static const struct row collateral[] = {
      .kinds = BOTH,
      .identity = {"'attributesMask':'FBFFFFFFFFFFFFFF0000000000000000',", ""},
      .fail = "quote.collateral",
-     .missing = NO_COLLATERAL},
+     .missing = QUOTE_NO_COLLATERAL},
     {.id = "tcb-info-new-member",
      .title = "nothing is wrong; the TCB info has a member that Intel added",
      .basis = PCS ": members may be added",
@@ -1229,21 +1162,21 @@ static const struct row collateral[] = {
      .kinds = BOTH,
      .change = other_fmspc,
      .fail = "quote.tcb_info",
-     .missing = NO_INFO},
+     .missing = QUOTE_NO_INFO},
     {.id = "tcb-info-other-pceid",
      .title = "the TCB info is for another PCE",
      .basis = INFO "pceId is the PCK extension's",
      .kinds = BOTH,
      .change = other_pceid,
      .fail = "quote.tcb_info",
-     .missing = NO_INFO},
+     .missing = QUOTE_NO_INFO},
     {.id = "tcb-info-of-sgx",
      .title = "the TCB info is SGX's",
      .basis = INFO "id",
      .kinds = TD4 | TD15,
      .info = {"'TDX'", "'SGX'"},
      .fail = "quote.tcb_info",
-     .missing = NO_INFO},
+     .missing = QUOTE_NO_INFO},
     {.id = "fmspc-not-admitted",
      .title = "the policy lists other kinds of platforms",
      .basis = POLICY ", fmspcs",
