@@ -899,7 +899,7 @@ static void strangers_chain(struct snp_recipe *r)
 }
 static void leaf_ended(struct snp_recipe *r)
 {
-    r->leaf_to = LAB_NOW;
+    r->leaf_to = LAB_NOW - 1;
 }
 static void crl_none(struct snp_recipe *r)
 {
@@ -911,7 +911,7 @@ static void crl_stranger(struct snp_recipe *r)
 }
 static void crl_ended(struct snp_recipe *r)
 {
-    r->crl_to = LAB_NOW;
+    r->crl_to = LAB_NOW - 1;
 }
 static void ask_revoked(struct snp_recipe *r)
 {
@@ -1248,7 +1248,7 @@ static void revocation(struct lab *l)
          SYNTHETIC_NO_ANSWER, NULL, none, "40"},
         {"evidence-gpu-answer-of-other", "The answer is about another GPU", "RFC 6960 section 3.2",
          SYNTHETIC_ANSWER_OF_OTHER, NULL, none, NULL},
-        {"evidence-gpu-answer-expired", "The answer's nextUpdate is this second",
+        {"evidence-gpu-answer-expired", "The answer's nextUpdate was a second ago",
          "RFC 6960 section 4.2.2.1", SYNTHETIC_ANSWER_EXPIRED, "devices.appraised gpu.ocsp_dates",
          NULL, "37 44"},
         {"evidence-gpu-answer-early", "The answer is from the future", "RFC 6960 section 4.2.2.1",

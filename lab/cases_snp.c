@@ -871,11 +871,10 @@ static void dates(struct lab *l)
 {
     struct snp_recipe r = snp_lab_good();
 
-    r.leaf_to = LAB_NOW;
+    r.leaf_to = LAB_NOW - 1;
     emit(l, &r,
-         SAYS("snp-dates-leaf-ended", "The report key's certificate ends this second",
-              "RFC 5280 section 4.1.2.5; docs/LAB.md: the last second isn't valid any more",
-              .fail = "snp.chain_dates", .lesson = "37 44"));
+         SAYS("snp-dates-leaf-ended", "The report key's certificate ended a second ago",
+              "RFC 5280 section 4.1.2.5", .fail = "snp.chain_dates", .lesson = "37 44"));
     r.leaf_to = LAB_NOW + 1;
     emit(l, &r,
          SAYS("snp-good-dates-last-second", "The report key's certificate ends in a second",
@@ -949,9 +948,9 @@ static void crl(struct lab *l)
               "docs/POLICY.md: revocation", .fail = "snp.crl",
               .missing = "snp.crl_dates snp.revoked"));
     r = snp_lab_good();
-    r.crl_to = LAB_NOW;
+    r.crl_to = LAB_NOW - 1;
     emit(l, &r,
-         SAYS("snp-crl-expired", "The revocation list's nextUpdate is this second",
+         SAYS("snp-crl-expired", "The revocation list's nextUpdate was a second ago",
               "RFC 5280 section 6.3.3 (a)", .fail = "snp.crl_dates", .lesson = "37 44"));
     r.crl_to = LAB_NOW - LAB_YEAR + LAB_DAY;
     r.crl_from = LAB_NOW - LAB_YEAR;

@@ -18,6 +18,7 @@ struct lab {
     lab_sink *sink;
     void *arg;
     const char *format, *id; /* NULL: all */
+    bool found;              /* the one case that is wanted */
     char *seen[IDS_MAX];
     size_t seen_n;
 };
@@ -295,6 +296,7 @@ void lab_emit(struct lab *l, struct lab_case *c)
     if (wanted(l, c)) {
         write_case(c, &json);
         l->sink(l->arg, c, &json);
+        l->found = l->id != NULL;
     }
     clo_buf_clear(&json);
     clo_bundle_clear(&c->bundle);
@@ -337,7 +339,7 @@ void lab_corpus(const char *format, const char *id, lab_sink *sink, void *arg)
     static struct lab l;
 
     l = (struct lab){.sink = sink, .arg = arg, .format = format, .id = id};
-    for (size_t i = 0; i < CLO_ARRAY_LEN(chapter); i++)
+    for (size_t i = 0; i < CLO_ARRAY_LEN(chapter) && !l.found; i++)
         if ((format == NULL || strcmp(chapter[i].format, format) == 0) && !ran(i, format))
             chapter[i].cases(&l);
     for (size_t i = 0; i < l.seen_n; i++)

@@ -497,7 +497,7 @@ static int make_list(const struct synthetic *y, struct synthetic_scene *s, const
                                                                      : 4;
         for (size_t k = 0; k < to->chain_n && err == 0; k++)
             err = k == 0 && bad && s->defect == SYNTHETIC_LEAF_EXPIRED
-                      ? leaf_cert(y, device_at(s, i), y->now, &to->chain[k])
+                      ? leaf_cert(y, device_at(s, i), y->now - 1, &to->chain[k])
                       : copy(chain[k], &to->chain[k]);
     }
     return err;
@@ -599,7 +599,7 @@ static int device_answer(const struct synthetic *y, struct synthetic_scene *s, s
     case SYNTHETIC_ON_HOLD: a.hold = true; /* fall through */
     case SYNTHETIC_REVOKED: a.status = CLO_OCSP_REVOKED; break;
     case SYNTHETIC_UNKNOWN: a.status = CLO_OCSP_UNKNOWN; break;
-    case SYNTHETIC_ANSWER_EXPIRED: a.to = s->now; break;
+    case SYNTHETIC_ANSWER_EXPIRED: a.to = s->now - 1; break;
     case SYNTHETIC_ANSWER_EARLY: a.from = s->now + 1; break;
     case SYNTHETIC_ANSWER_ENDLESS: a.to = INT64_MIN; break;
     case SYNTHETIC_ANSWER_OF_OTHER: /* one that the machine doesn't have */

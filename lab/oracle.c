@@ -36,7 +36,8 @@ static const char usage[] =
 struct question {
     char id[80];
     int64_t now;
-    struct clo_buf policy; /* empty: none */
+    bool has_policy;
+    struct clo_buf policy;
     struct clo_buf evidence;
     bool has_nonce;
     struct cloister_nonce nonce;
@@ -168,7 +169,8 @@ static int question_read(const void *p, size_t n, struct question *q)
     clo_json_obj_v1(&o);
     (void)snprintf(q->id, sizeof q->id, "%s", clo_json_obj_str(&o, "id", sizeof q->id - 1));
     q->now = clo_json_obj_int(&o, "now", 0, CLO_TIME_MAX);
-    if (json_object_get(doc, "policy") != NULL)
+    q->has_policy = json_object_get(doc, "policy") != NULL;
+    if (q->has_policy)
         clo_json_obj_b64(&o, "policy", CLO_POLICY_MAX, &q->policy);
     evidence = clo_json_obj_opt(&o, "evidence", JSON_OBJECT);
     raw = clo_json_obj_opt(&o, "raw", JSON_OBJECT);
@@ -201,8 +203,9 @@ static int judge(const struct question *q, const struct cloister_roots *roots,
     struct cloister_evidence *e = NULL;
     int err = 0;
 
-    if (q->policy.len > 0 &&
-        (err = cloister_policy_parse(q->policy.p, q->policy.len, &policy)) != 0)
+    if (q->has_policy &&
+        (err = cloister_policy_parse(q->policy.p == NULL ? (const uint8_t *)"" : q->policy.p,
+                                     q->policy.len, &policy)) != 0)
         return err;
     memset(v, 0, sizeof *v);
     if (q->raw != NULL)
