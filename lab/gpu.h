@@ -82,12 +82,20 @@ struct gpu_lab_device {
     size_t fields;
     size_t padding;                  /* zero bytes behind the signature */
     const struct clo_signer *signer; /* NULL: the leaf's key */
-    int flip;                        /* a bit of the finished report; -1: none */
+    size_t signed_from;              /* the signature leaves out so many bytes at the start */
+    struct {
+        size_t at;
+        uint8_t bits;
+    } edit[2];         /* XORed onto the report before it is signed */
+    size_t short_hash; /* measurement of this index, from 1, has 32 bytes; 0: none */
+    int flip;          /* a bit of the finished report; -1: none */
     /* the chain */
     uint8_t fwid[48];
     bool no_fwid, other_fwid_key, leaf_ca, brom_no_ca, send_root;
     bool fwid_garbage, fwid_sha256; /* bytes behind it; another hash */
-    int64_t leaf_from, leaf_to;
+    bool other_form;                /* Hopper's extension on Blackwell, and the other way round */
+    size_t fwids;                   /* Blackwell: so many lists of them */
+    int64_t leaf_from, leaf_to, brom_to;
     const struct clo_signer *leaf_issuer; /* NULL: the boot ROM */
     size_t chain_n;                       /* 0: all of it */
     int left_out;                         /* a place; -1: none */
@@ -100,15 +108,20 @@ struct gpu_recipe {
     size_t devices;
     struct gpu_lab_device device[GPU_LAB_DEVICES];
     bool no_root;
-    int64_t root_to;
+    int64_t root_to, identity_to, ica_to;
     const struct clo_signer *identity_issuer;
-    bool has_path_len; /* of the identity */
+    bool has_path_len;
+    enum gpu_lab_role path_len_at; /* the identity, or the provisioner */
     unsigned path_len;
     /* revocation: `odd` is the place, of the first device, that the next lines are about; -1: none */
     bool no_ocsp, no_policy;
     bool delegated, delegate_unfit; /* a responder of its own, and one without the purpose */
+    int64_t delegate_to;
+    const struct clo_signer *delegate_issuer; /* NULL: the issuer */
+    bool by_name;                             /* the responder is */
+    enum clo_sig_make ocsp_sig, id_hash;
     int odd;
-    bool odd_missing;
+    bool odd_missing, odd_about_other, odd_other_issuer; /* of another device's; names another */
     enum clo_ocsp_status odd_status;
     bool odd_hold;
     const struct clo_signer *odd_signer; /* NULL: the issuer */
@@ -278,7 +291,11 @@ static inline void gpu_lab_references(struct gpu_recipe *r)
 static inline void gpu_lab_good(struct gpu_recipe *r, size_t gpus, size_t switches)
 {
     *r = (struct gpu_recipe){.root_to = LAB_NOW + 20 * (int64_t)LAB_YEAR,
+                             .identity_to = LAB_NOW + 15 * (int64_t)LAB_YEAR,
+                             .ica_to = LAB_NOW + 15 * (int64_t)LAB_YEAR,
                              .identity_issuer = gpu_lab.root,
+                             .path_len_at = GPU_LAB_IDENTITY,
+                             .delegate_to = LAB_NOW + LAB_DAY / 2,
                              .odd = -1,
                              .odd_status = CLO_OCSP_GOOD,
                              .odd_from = LAB_NOW - LAB_DAY,
@@ -301,6 +318,8 @@ static inline void gpu_lab_good(struct gpu_recipe *r, size_t gpus, size_t switch
         d->flip = d->left_out = -1;
         d->leaf_from = LAB_NOW - LAB_YEAR;
         d->leaf_to = LAB_NOW + 10 * (int64_t)LAB_YEAR;
+        d->brom_to = LAB_NOW + 15 * (int64_t)LAB_YEAR;
+        d->fwids = 1;
     }
     gpu_lab_references(r);
     r->want.min = r->want.max = (uint32_t)gpus;
@@ -331,14 +350,16 @@ static inline size_t gpu_lab_body(const struct gpu_lab_device *d, uint8_t p[GPU_
     LAB_MUST((clo_wr_bytes(&wr, d->head, 4) | clo_wr_bytes(&wr, d->nonce, 32) |
               clo_wr_u8(&wr, d->slot) | clo_wr_bytes(&wr, d->tail, 4)) == 0);
     gpu_lab_put(&wr, d->blocks, 1);
-    gpu_lab_put(&wr, d->blocks * 55, 3);
+    gpu_lab_put(&wr, d->blocks * 55 - (d->short_hash != 0 ? 16 : 0), 3);
     for (size_t i = 0; i < d->blocks; i++) {
+        const size_t n = d->short_hash == i + 1 ? 32 : 48;
+
         gpu_lab_put(&wr, i + 1, 1);
         gpu_lab_put(&wr, 1, 1);
-        gpu_lab_put(&wr, 51, 2);
+        gpu_lab_put(&wr, n + 3, 2);
         gpu_lab_put(&wr, 1, 1);
-        gpu_lab_put(&wr, 48, 2);
-        LAB_MUST(clo_wr_bytes(&wr, d->value[i], 48) == 0);
+        gpu_lab_put(&wr, n, 2);
+        LAB_MUST(clo_wr_bytes(&wr, d->value[i], n) == 0);
     }
     for (size_t i = 0; i < d->fields; i++)
         fields_n += 4u + d->field[i].n;
@@ -349,6 +370,8 @@ static inline size_t gpu_lab_body(const struct gpu_lab_device *d, uint8_t p[GPU_
         gpu_lab_put(&wr, d->field[i].n, 2);
         LAB_MUST(clo_wr_bytes(&wr, d->field[i].p, d->field[i].n) == 0);
     }
+    for (size_t i = 0; i < CLO_ARRAY_LEN(d->edit); i++)
+        p[d->edit[i].at] ^= d->edit[i].bits;
     return wr.len;
 }
 
@@ -358,7 +381,7 @@ static inline void gpu_lab_report(const struct gpu_lab_device *d, struct clo_buf
     uint8_t p[GPU_LAB_REPORT], sig[96], zero[256] = {0};
     const size_t n = gpu_lab_body(d, p);
 
-    LAB_MUST(clo_signer_sign_p384(signer, p, n, sig, sig + 48) == 0);
+    LAB_MUST(clo_signer_sign_p384(signer, p + d->signed_from, n - d->signed_from, sig, sig + 48) == 0);
     *out = clo_buf_init(CLO_DEVICE_REPORT_MAX);
     LAB_MUST(clo_buf_append(out, p, n) == 0);
     LAB_MUST(clo_buf_append(out, sig, sizeof sig) == 0);
@@ -398,15 +421,24 @@ static inline void gpu_lab_fwid(const struct gpu_lab_device *d, struct clo_wr *w
     gpu_lab_wrap(wr, seq, 0x30);
 }
 
+static inline bool gpu_lab_is_tcb_info(const struct gpu_lab_device *d)
+{
+    return (strncmp(d->chip, "GB", 2) == 0) != d->other_form;
+}
+
 /* The leaf's extension, as the chip's family has it. */
 static inline void gpu_lab_ext(const struct gpu_lab_device *d, struct clo_wr *wr)
 {
     struct clo_buf spki = clo_buf_init(256);
 
-    if (strncmp(d->chip, "GB", 2) == 0) {
+    if (gpu_lab_is_tcb_info(d)) {
         LAB_MUST(clo_wr_bytes(wr, "\x80\x06NVIDIA\x83\x01\x01", 11) == 0);
-        gpu_lab_fwid(d, wr);
-        gpu_lab_wrap(wr, 11, 0xa6);
+        for (size_t i = 0; i < d->fwids; i++) {
+            const size_t at = wr->len;
+
+            gpu_lab_fwid(d, wr);
+            gpu_lab_wrap(wr, at, 0xa6);
+        }
         LAB_MUST(clo_wr_bytes(wr, "\x89\x01\x41", 3) == 0);
     } else {
         LAB_MUST(clo_wr_bytes(wr, "\2\1\1", 3) == 0);
@@ -483,7 +515,7 @@ static inline void gpu_lab_leaf(const struct gpu_lab_device *d, const char *cn, 
     uint8_t p[512];
     struct clo_wr wr = clo_wr_init(p, sizeof p);
     struct clo_cert_ext_spec ext = {
-        .p = p, .oid = strncmp(d->chip, "GB", 2) == 0 ? "2.23.133.5.4.1.1" : "2.23.133.5.4.1"};
+        .p = p, .oid = gpu_lab_is_tcb_info(d) ? "2.23.133.5.4.1.1" : "2.23.133.5.4.1"};
     const struct clo_cert_spec spec = {
         .subject_cn = cn,
         .issuer_cn = issuer,
@@ -508,7 +540,7 @@ static inline void gpu_lab_certs(const struct gpu_recipe *r, const struct gpu_la
 {
     char leaf[64], brom[64], ica[64];
     struct clo_cert_spec spec = {.not_before = LAB_NOW - 4 * (int64_t)LAB_YEAR,
-                                 .not_after = LAB_NOW + 15 * (int64_t)LAB_YEAR};
+                                 .not_after = d->brom_to};
 
     (void)snprintf(leaf, sizeof leaf, "%s A01 GSP FMC LF", d->chip);
     (void)snprintf(brom, sizeof brom, "%s A01 GSP BROM", d->brom_chip);
@@ -529,6 +561,9 @@ static inline void gpu_lab_certs(const struct gpu_recipe *r, const struct gpu_la
     for (const char *c = d->brom_chip; *c != '\0'; c++)
         spec.serial = spec.serial * 31 + (uint8_t)*c;
     spec.ca = true;
+    spec.not_after = r->ica_to;
+    spec.has_path_len = r->has_path_len && r->path_len_at == GPU_LAB_ICA;
+    spec.path_len = r->path_len;
     spec.subject = gpu_lab.ica;
     spec.issuer = gpu_lab.identity;
     gpu_lab_authority(&spec, &cert[GPU_LAB_ICA]);
@@ -537,8 +572,8 @@ static inline void gpu_lab_certs(const struct gpu_recipe *r, const struct gpu_la
     spec.serial = 2;
     spec.subject = gpu_lab.identity;
     spec.issuer = r->identity_issuer;
-    spec.has_path_len = r->has_path_len;
-    spec.path_len = r->path_len;
+    spec.not_after = r->identity_to;
+    spec.has_path_len = r->has_path_len && r->path_len_at == GPU_LAB_IDENTITY;
     gpu_lab_authority(&spec, &cert[GPU_LAB_IDENTITY]);
 }
 

@@ -68,6 +68,28 @@ class Case:
         return {c for c, s in self.status.items() if s in DOWN and any(fnmatch.fnmatchcase(c, p) for p in scope)}
 
 
+def elements(data):
+    """The DER elements in these bytes: (tag, contents, whole); as many as can be read."""
+    at = 0
+    while at + 2 <= len(data):
+        n, head = data[at + 1], 2
+        if n & 0x80:
+            head += n & 0x7f
+            n = int.from_bytes(data[at + 2:at + head], "big")
+        yield data[at], data[at + head:at + head + n], data[at:at + head + n]
+        at += head + n
+
+
+def names(data):
+    """The names in a certificate (issuer, subject) or a revocation list (issuer), in DER."""
+    try:
+        signed = next(elements(next(elements(data))[1]))[1]
+        # sequences that begin with a set: a name, unlike an algorithm or a validity
+        return [whole for tag, inside, whole in elements(signed) if tag == 0x30 and inside[:1] == b"\x31"]
+    except StopIteration:
+        return []
+
+
 def recorded_b64(s):
     return base64.urlsafe_b64decode(s + "=" * (-len(s) % 4))
 
@@ -155,6 +177,11 @@ def compare(peer, command, job, scope, env=None):
     assert not wrong, "\n".join([f"{len(wrong)} unexpected differences:", *wrong])
     assert not idle, "differences that are none: " + "; ".join(idle)
     assert agree[True] and agree[False], "it always says the same"
+
+
+def other_policy(case):
+    """Without a policy, or with one for another kind of evidence or of platform, ours has nothing to compare TCB levels with."""
+    return case.status.get("policy.type") in DOWN or case.id.endswith("fmspc-not-admitted")
 
 
 def need(program):

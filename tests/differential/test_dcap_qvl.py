@@ -32,10 +32,11 @@ def pem_crls(data):
 
 
 def split_crls(case):
-    """The root's list and the PCK authority's, in hexadecimal, told apart by who signed: the root's name stands in the list."""
+    """The root's list and the PCK authority's, in hexadecimal, told apart by their issuers."""
     crls = [x for data in case.items("crl") for x in (pem_crls(data) if b"-----BEGIN" in data else [data])]
-    root = [c for c in crls if b"Intel SGX Root CA" in c]
-    other = [c for c in crls if b"Intel SGX Root CA" not in c]
+    name = d.names(case.root("intel") or builtin_root())[-1]
+    root = [c for c in crls if d.names(c) == [name]]
+    other = [c for c in crls if d.names(c) != [name]]
     return (root[0] if root else b"").hex(), (other[0] if other else b"").hex()
 
 
@@ -45,7 +46,7 @@ def with_root(case, chain):
 
 
 def job(case):
-    if case.type not in ("tdx", "sgx"):
+    if case.type not in ("tdx", "sgx") or not case.items("report") or d.other_policy(case):
         return None
     info, info_sig = answer(case.item("tcb-info") or b"", b"tcbInfo")
     identity, identity_sig = answer(case.item("qe-identity") or b"", b"enclaveIdentity")
