@@ -6,6 +6,7 @@
  */
 #include "daemon/messages.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -105,6 +106,33 @@ const char *clo_tee_name(uint8_t tee)
     };
 
     return tee < CLO_ARRAY_LEN(name) ? name[tee] : NULL;
+}
+
+const char *clo_source_name(enum clo_source s)
+{
+    static const char *const name[CLO_SOURCES] = {
+        [CLO_SOURCE_TSM] = "/sys/kernel/config/tsm/report",
+        [CLO_SOURCE_SEV_GUEST] = "/dev/sev-guest",
+        [CLO_SOURCE_VTPM] = "Azure's vTPM (/dev/tpmrm0)",
+        [CLO_SOURCE_SIMULATOR] = "the simulator",
+    };
+
+    return s < CLO_SOURCES ? name[s] : "unknown";
+}
+
+void clo_sources_list(const struct clo_found *f, int error, char *ret, size_t cap)
+{
+    size_t len = 0;
+
+    ret[0] = 0;
+    for (enum clo_source i = 0; i < CLO_SOURCES; i++) {
+        int n;
+
+        if (f->tried[i] == 1 || (error != 0 && f->tried[i] != error))
+            continue;
+        n = snprintf(ret + len, cap - len, "%s%s", len > 0 ? ", " : "", clo_source_name(i));
+        len = n > 0 && (size_t)n < cap - len ? len + (size_t)n : cap - 1;
+    }
 }
 
 int clo_attester_start_write(const struct clo_attester_start *v, struct clo_wr *wr)
@@ -549,8 +577,7 @@ int clo_fetch_read(const void *p, size_t n, struct clo_fetch *ret)
     struct clo_fetch v = {0};
     int err;
 
-    if ((err = read_flag(&rd, &v.renew)) != 0 ||
-        (err = clo_want_read(rd.p, rd.left, &v.want)) != 0)
+    if ((err = read_flag(&rd, &v.renew)) != 0 || (err = clo_want_read(rd.p, rd.left, &v.want)) != 0)
         return err;
     *ret = v;
     return 0;

@@ -182,6 +182,11 @@ enum clo_source {
     CLO_SOURCE_SIMULATOR,
     CLO_SOURCES
 };
+/* For people: where it is. */
+const char *clo_source_name(enum clo_source s);
+struct clo_found;
+/* Names of those that were tried, apart by commas; error other than 0: of those that met with it. */
+void clo_sources_list(const struct clo_found *f, int error, char *ret, size_t cap);
 struct clo_found {
     int32_t error; /* 0; E_NOT_FOUND, E_PERMISSION, or what opening it met with */
     uint8_t tee;   /* with error 0: enum clo_tee, not AUTO */

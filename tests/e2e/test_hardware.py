@@ -215,6 +215,26 @@ def a_machine_without_gpus_and_with_the_older_interface_is_verified():
             assert any("comes from /dev/sev-guest" in x for x in said(d)), said(d)
 
 
+def examined(m, *args):
+    r = subprocess.run([os.path.join(m.programs, "cloisterd"), "check", "--json", "--config", "/dev/null", "--upstream", "unix:/x", *args,
+                        *(x for o in ("runtime", "state", "cache") for x in (f"--{o}-dir", os.path.join(m.folder, o)))],
+                       capture_output=True, text=True, timeout=harness.WAIT)
+    return {x["id"]: (x["status"], x["text"]) for x in json.loads(r.stdout)["findings"]}
+
+
+@tap
+def the_examination_finds_what_the_daemon_would():
+    with Machine(gpus=2) as m:
+        found = examined(m)
+        assert found["tee"] == ("ok", "sev-snp: reports come from /sys/kernel/config/tsm/report, and 2 GPUs belong to them"), found["tee"]
+        assert found["tee-debug"] == ("ok", "the guest policy forbids debugging"), found["tee-debug"]
+        m.tee("tsm 1", "refused 13")
+        assert examined(m)["tee"][0] == "fail" and "may not take reports" in examined(m)["tee"][1]
+        m.tee("tsm 0")
+        assert examined(m)["tee"][0] == "fail" and "no evidence of a confidential VM" in examined(m)["tee"][1]
+        assert examined(m)["tee-debug"][0] == "warn"
+
+
 @tap
 def where_nothing_is_found_it_ends_with_status_20_and_never_simulates():
     with Machine() as m:

@@ -532,8 +532,8 @@ def the_examination_fails_exactly_if_a_finding_does():
 
 @tap
 def wrong_options_are_said_before_the_host_is_looked_at():
-    r = cloisterd("check", "--config", "/dev/null", "--upstream", "unix:/x", status=1)
-    assert "choose what protects this machine" in r.stderr and r.stdout == ""
+    r = cloisterd("check", "--config", "/dev/null", "--tee", "none", "--upstream", "unix:/x", status=1)
+    assert "or simulated, which protects nothing, not 'none'" in r.stderr and r.stdout == ""
 
 
 @tap

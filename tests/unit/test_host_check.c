@@ -28,10 +28,23 @@ static int remove_one(const char *path, const struct stat *st, int type, struct 
     return remove(path);
 }
 
-static int read_recorded(const char *at, struct clo_buf *ret)
+static struct clo_found there;
+static enum clo_cpu_kind kind;
+
+static int probe(const struct clo_config *c, struct clo_found *ret, struct clo_cpu_section *cpu)
 {
-    assert_string_equal(at, root);
-    return report_n == 0 ? CLOISTER_E_IO : clo_buf_append(ret, report, report_n);
+    assert_ptr_equal(c, &cfg);
+    *ret = there;
+    if (there.error != 0)
+        return 0;
+    cpu->kind = kind;
+    if (kind == CLO_CPU_TDX)
+        cpu->quote = clo_buf_init(CLO_QUOTE_MAX);
+    else
+        memcpy(cpu->report, report, report_n);
+    return report_n == 0         ? CLOISTER_E_IO
+           : kind == CLO_CPU_TDX ? clo_buf_append(&cpu->quote, report, report_n)
+                                 : 0;
 }
 
 static int setup(void **state)
@@ -47,7 +60,12 @@ static int setup(void **state)
                              .clock_synchronised = true,
                              .locked = {1 << 20, 1 << 20},
                              .files = {1024, 4096},
-                             .read_report = read_recorded};
+                             .probe = probe};
+    there = (struct clo_found){.tee = CLO_TEE_SEV_SNP,
+                               .source = CLO_SOURCE_TSM,
+                               .tried = {0, 1, 1, 1},
+                               .gpus_error = CLOISTER_E_NOT_FOUND};
+    kind = CLO_CPU_SNP;
     memset(report, 0, sizeof report);
     report[0] = 2; /* version */
     report_n = sizeof report;
@@ -91,16 +109,29 @@ static void put(const char *file, const char *text)
 #define WARN(item, part) FOUND(item, CLO_FINDING_WARN, part)
 #define FAIL(item, part) FOUND(item, CLO_FINDING_FAIL, part)
 
-static void hardware_is_there_or_evidence_is_refused(void **state)
+static void hardware_is_there_or_nothing_can_be_served(void **state)
 {
     (void)state;
-    FAIL(CLO_HOST_TEE, "no TEE is there");
-    put("/dev/tdx_guest", "");
-    FAIL(CLO_HOST_TEE, "TDX is there, not SEV-SNP");
-    put("/dev/sev-guest", "");
-    OK(CLO_HOST_TEE, "SEV-SNP");
-    put("/sys/kernel/config/tsm/report/", "");
-    OK(CLO_HOST_TEE, "configfs-tsm");
+    OK(CLO_HOST_TEE, "sev-snp: reports come from /sys/kernel/config/tsm/report, and 0 GPUs");
+    there.gpus_error = 0;
+    there.gpus = 8;
+    OK(CLO_HOST_TEE, "8 GPUs");
+    there.gpus_error = CLOISTER_E_UNSUPPORTED;
+    FAIL(CLO_HOST_TEE, "GPUs that can't be attested");
+    there = (struct clo_found){
+        .error = CLOISTER_E_NOT_FOUND,
+        .tried = {CLOISTER_E_NOT_FOUND, CLOISTER_E_NOT_FOUND, CLOISTER_E_NOT_FOUND, 1}};
+    FAIL(CLO_HOST_TEE,
+         "no evidence of sev-snp (looked for /sys/kernel/config/tsm/report, /dev/sev-guest, Azure");
+    cfg.tee = CLO_TEE_AUTO;
+    FAIL(CLO_HOST_TEE, "no evidence of a confidential VM");
+    there.error = there.tried[1] = CLOISTER_E_PERMISSION;
+    FAIL(CLO_HOST_TEE, "may not take reports from /dev/sev-guest");
+    there.error = CLOISTER_E_BUSY;
+    FAIL(CLO_HOST_TEE, "can't be opened");
+    there.error = 0;
+    report_n = 0;
+    FAIL(CLO_HOST_TEE, "gives no report");
 }
 
 static void simulated_evidence_is_a_warning(void **state)
@@ -109,22 +140,26 @@ static void simulated_evidence_is_a_warning(void **state)
     cfg.tee = CLO_TEE_SIMULATED;
     WARN(CLO_HOST_TEE, "no TEE is there, and evidence will be simulated");
     OK(CLO_HOST_TEE_DEBUG, "not looked at");
+    put("/sys/kernel/config/tsm/report/", "");
+    WARN(CLO_HOST_TEE, "/sys/kernel/config/tsm/report is there, and evidence will be simulated");
     put("/dev/sev-guest", "");
-    WARN(CLO_HOST_TEE, "SEV-SNP is there, and evidence will be simulated");
+    WARN(CLO_HOST_TEE, "/dev/sev-guest is there, and evidence will be simulated");
 }
 
 static void a_guest_that_may_be_debugged_fails(void **state)
 {
     (void)state;
-    WARN(CLO_HOST_TEE_DEBUG, "can't be read here");
-    put("/sys/kernel/config/tsm/report/", "");
     OK(CLO_HOST_TEE_DEBUG, "forbids debugging");
     report[8 + 2] = 1 << 3; /* POLICY (offset 8), bit 19 */
     FAIL(CLO_HOST_TEE_DEBUG, "allows debugging");
-    report_n = 100;
-    WARN(CLO_HOST_TEE_DEBUG, "no SEV-SNP report");
+    report[0] = 99;
+    WARN(CLO_HOST_TEE_DEBUG, "no report that would tell");
+    kind = CLO_CPU_TDX; /* and this is no quote */
+    WARN(CLO_HOST_TEE_DEBUG, "no report that would tell");
     report_n = 0;
-    WARN(CLO_HOST_TEE_DEBUG, "gave no report");
+    WARN(CLO_HOST_TEE_DEBUG, "no report that would tell");
+    there.error = CLOISTER_E_NOT_FOUND;
+    WARN(CLO_HOST_TEE_DEBUG, "no report that would tell");
 }
 
 static bool load_recorded(const char *name)
@@ -144,27 +179,12 @@ static bool load_recorded(const char *name)
 static void recorded_reports_are_judged_like_fresh_ones(void **state)
 {
     (void)state;
-    put("/sys/kernel/config/tsm/report/", "");
     if (!load_recorded("milan_v2_virtee.report.bin"))
         skip();
     OK(CLO_HOST_TEE_DEBUG, "forbids debugging");
     if (!load_recorded("milan_v2_debug_gsg.report.bin"))
         skip();
     FAIL(CLO_HOST_TEE_DEBUG, "allows debugging");
-}
-
-static void a_report_that_isnt_given_leaves_nothing_behind(void **state)
-{
-    struct clo_host real;
-    char path[128];
-
-    (void)state;
-    put("/sys/kernel/config/tsm/report/", "");
-    clo_host_init(&real, &cfg);
-    host.read_report = real.read_report; /* makes its folder, in which no kernel puts files here */
-    WARN(CLO_HOST_TEE_DEBUG, "gave no report");
-    snprintf(path, sizeof path, "%s/sys/kernel/config/tsm/report", root);
-    assert_int_equal(rmdir(path), 0);
 }
 
 static void the_kernels_debugger_is_a_warning(void **state)
@@ -435,11 +455,10 @@ static void every_item_has_an_id_of_its_own(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(hardware_is_there_or_evidence_is_refused),
+        T(hardware_is_there_or_nothing_can_be_served),
         T(simulated_evidence_is_a_warning),
         T(a_guest_that_may_be_debugged_fails),
         T(recorded_reports_are_judged_like_fresh_ones),
-        T(a_report_that_isnt_given_leaves_nothing_behind),
         T(the_kernels_debugger_is_a_warning),
         T(free_ptrace_is_a_warning),
         T(words_that_open_the_kernel_are_named),

@@ -49,11 +49,9 @@ void clo_worker_init(struct clo_worker *w)
     *w = (struct clo_worker){.sock = -1, .ended = -1};
 }
 
-int clo_worker_start(struct clo_worker *w)
+int clo_worker_start(struct clo_worker *w, const char *self)
 {
-    /* This program by the only name that it surely has: a file may have been replaced. */
-    static char self[] = "/proc/self/exe", name[] = "cloisterd-attester", level[] = "3",
-                role[] = "worker";
+    static char name[] = "cloisterd-attester", level[] = "3", role[] = "worker";
     char *const argv[] = {name, level, role, NULL};
     int pair[2] = {-1, -1};
     int err;

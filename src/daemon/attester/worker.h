@@ -27,8 +27,11 @@ struct clo_worker {
     int64_t until_us; /* then it hangs */
 };
 void clo_worker_init(struct clo_worker *w);
-/* CLOISTER_E_STATE: the last one hasn't ended yet. */
-CLO_MUST_USE int clo_worker_start(struct clo_worker *w);
+/*
+ * self: the attester's program; /proc/self/exe from within, because a file of its name may have been replaced. CLOISTER_E_STATE: the last one
+ * hasn't ended yet.
+ */
+CLO_MUST_USE int clo_worker_start(struct clo_worker *w, const char *self);
 /* Closes the channel and kills it; it is there until clo_worker_reap says otherwise. */
 void clo_worker_kill(struct clo_worker *w);
 /* After `ended` became readable. It may need another look; never blocks. */

@@ -25,11 +25,6 @@ struct clo_child *clo_child_of(struct clo_parent *p, enum clo_role r)
     return &p->child[r];
 }
 
-bool clo_role_wanted(const struct clo_config *c, enum clo_role r)
-{
-    return r != CLO_ROLE_FETCHER || c->tee != CLO_TEE_SIMULATED;
-}
-
 uint64_t clo_child_life(const struct clo_parent *p, enum clo_role r)
 {
     return p->child[r].state == CLO_CHILD_RUNNING ? p->child[r].life : 0;

@@ -885,6 +885,11 @@ int clo_config_key_store(const char *file, char ret[CLO_STR_MAX], struct clo_pro
     return 0;
 }
 
+bool clo_role_wanted(const struct clo_config *c, enum clo_role r)
+{
+    return r != CLO_ROLE_FETCHER || c->tee != CLO_TEE_SIMULATED;
+}
+
 void clo_config_help(void)
 {
     printf(

@@ -75,6 +75,8 @@ CLO_MUST_USE int clo_config_key_store(const char *file, char ret[CLO_STR_MAX],
 CLO_MUST_USE int clo_config_merge(const struct clo_config *now, const struct clo_config *next,
                                   struct clo_config *ret, char *names, size_t names_cap,
                                   struct clo_problem *problem);
+/* With this configuration: the simulator is its own vendor, and needs no fetcher. */
+bool clo_role_wanted(const struct clo_config *c, enum clo_role r);
 /* The text of --help, to standard output. */
 void clo_config_help(void);
 

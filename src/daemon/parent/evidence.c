@@ -7,34 +7,11 @@
 
 #include "daemon/parent/parent.h"
 
-static const char *const source_name[CLO_SOURCES] = {
-    [CLO_SOURCE_TSM] = "/sys/kernel/config/tsm/report",
-    [CLO_SOURCE_SEV_GUEST] = "/dev/sev-guest",
-    [CLO_SOURCE_VTPM] = "Azure's vTPM (/dev/tpmrm0)",
-    [CLO_SOURCE_SIMULATOR] = "the simulator",
-};
-
-/* "/sys/kernel/config/tsm/report, /dev/sev-guest": those that met with one of the two; -1: nobody minds. */
-static void list_sources(const struct clo_found *f, int error, char *ret, size_t cap)
-{
-    size_t len = 0;
-
-    ret[0] = 0;
-    for (size_t i = 0; i < CLO_SOURCES; i++) {
-        int n;
-
-        if (f->tried[i] == 1 || (error != 0 && f->tried[i] != error))
-            continue;
-        n = snprintf(ret + len, cap - len, "%s%s", len > 0 ? ", " : "", source_name[i]);
-        len = n > 0 && (size_t)n < cap - len ? len + (size_t)n : cap - 1;
-    }
-}
-
 static void say_missing(const struct clo_found *f, uint8_t tee)
 {
     char sentence[1024], tried[256];
 
-    list_sources(f, 0, tried, sizeof tried);
+    clo_sources_list(f, 0, tried, sizeof tried);
     if (tee == CLO_TEE_AUTO)
         snprintf(
             sentence, sizeof sentence,
@@ -54,7 +31,7 @@ static void say_refused(const struct clo_found *f)
 {
     char sentence[512], tried[256];
 
-    list_sources(f, CLOISTER_E_PERMISSION, tried, sizeof tried);
+    clo_sources_list(f, CLOISTER_E_PERMISSION, tried, sizeof tried);
     snprintf(
         sentence, sizeof sentence,
         "the operating system doesn't let this user take reports from %s: run cloisterd as root, or give it the right to write there",
@@ -70,7 +47,7 @@ static void say_found(const struct clo_found *f)
         snprintf(gpus, sizeof gpus, ", of %u GPU%s from NVIDIA's driver", f->gpus,
                  f->gpus == 1 ? "" : "s");
     snprintf(sentence, sizeof sentence, "evidence of %s comes from %s%s", clo_tee_name(f->tee),
-             source_name[f->source], gpus);
+             clo_source_name((enum clo_source)f->source), gpus);
     clo_parent_say(sentence);
 }
 

@@ -13,13 +13,13 @@
 #include <sys/timex.h>
 #include <unistd.h>
 
+#include "attest/hcl.h"
+#include "attest/quote_parse.h"
 #include "attest/snp_report.h"
 #include "base/enc.h"
 #include "daemon/parent/files.h"
 #include "daemon/parent/keys.h"
 #include "platform/process.h"
-
-#define TSM "/sys/kernel/config/tsm/report"
 
 enum {
     FILE_MAX = 4 << 20, /* /proc/net/tcp has a line a socket */
@@ -122,89 +122,113 @@ static const char *read_word(const struct clo_host *h, const char *file, char *r
 
 /* ---- the TEE ---- */
 
-static void check_tee(const struct clo_host *h, struct clo_finding *f)
+static void check_simulated(const struct clo_host *h, struct clo_finding *f)
 {
-    const bool snp = exists(h, "/dev/sev-guest"), tsm = exists(h, TSM),
-               tdx = exists(h, "/dev/tdx_guest") || exists(h, "/dev/tdx-guest");
-    const char *const what = snp ? "SEV-SNP" : tdx ? "TDX" : "no TEE";
+    const bool tsm = exists(h, clo_source_name(CLO_SOURCE_TSM)),
+               snp = exists(h, clo_source_name(CLO_SOURCE_SEV_GUEST));
 
-    if (h->cfg->tee == CLO_TEE_SIMULATED)
-        found(f, CLO_FINDING_WARN, snp ? "choose --tee sev-snp" : "serve nothing private from here",
-              "%s is there, and evidence will be simulated, which protects nothing", what);
-    else if (snp)
-        found(f, CLO_FINDING_OK, "", "SEV-SNP: /dev/sev-guest is there%s",
-              tsm ? ", and configfs-tsm" : "");
-    else
+    found(f, CLO_FINDING_WARN, snp || tsm ? "choose --tee auto" : "serve nothing private from here",
+          "%s is there, and evidence will be simulated, which protects nothing",
+          snp   ? clo_source_name(CLO_SOURCE_SEV_GUEST)
+          : tsm ? clo_source_name(CLO_SOURCE_TSM)
+                : "no TEE");
+}
+
+static void judge_found(const struct clo_host *h, const struct clo_found *t, struct clo_finding *f)
+{
+    char tried[256], refused[256];
+
+    clo_sources_list(t, 0, tried, sizeof tried);
+    clo_sources_list(t, CLOISTER_E_PERMISSION, refused, sizeof refused);
+    if (t->error == CLOISTER_E_PERMISSION)
+        found(f, CLO_FINDING_FAIL, "run this as root, or give this user the right to write there",
+              "this user may not take reports from %s", refused);
+    else if (t->error == CLOISTER_E_NOT_FOUND || t->error == CLOISTER_E_UNSUPPORTED)
         found(
             f, CLO_FINDING_FAIL,
-            tdx ? "move to a SEV-SNP machine: this version knows no TDX"
-                : "start this machine as an SEV-SNP guest, and load its driver (modprobe sev-guest)",
-            "%s is there, not SEV-SNP: evidence will be refused", what);
-}
-
-static bool put_inblob(const char *dir)
-{
-    static const uint8_t nothing[64] = {0}; /* nobody relies on this report */
-    char path[3 * CLO_STR_MAX];
-    int fd;
-    bool ok;
-
-    snprintf(path, sizeof path, "%s/inblob", dir);
-    if ((fd = open(path, O_WRONLY | O_CLOEXEC)) < 0)
-        return false;
-    ok = write(fd, nothing, sizeof nothing) == (ssize_t)sizeof nothing;
-    close(fd);
-    return ok;
-}
-
-static int read_tsm_report(const char *root, struct clo_buf *ret)
-{
-    char dir[2 * CLO_STR_MAX], path[3 * CLO_STR_MAX];
-    int err = CLOISTER_E_IO;
-
-    snprintf(dir, sizeof dir, "%s" TSM "/cloisterd-check-%d", root, (int)getpid());
-    if (mkdir(dir, 0700) != 0)
-        return err;
-    snprintf(path, sizeof path, "%s/outblob", dir);
-    if (put_inblob(dir) && read_path(path, ret)) {
-        ret->len--; /* the zero of texts */
-        err = 0;
-    }
-    (void)rmdir(dir);
-    return err;
-}
-
-static void judge_report(const struct clo_buf *report, struct clo_finding *f)
-{
-    struct clo_snp_report r = {0};
-
-    if (clo_snp_report_parse(report->p, report->len, &r) != 0)
-        found(f, CLO_FINDING_WARN, "see what configfs-tsm's provider is",
-              "what configfs-tsm gave is no SEV-SNP report");
-    else if ((r.policy & CLO_SNP_POLICY_DEBUG) != 0)
-        found(f, CLO_FINDING_FAIL, "have it started with a guest policy without DEBUG (bit 19)",
-              "the host may read this guest's memory: its policy allows debugging");
+            "run this machine as a confidential VM, and load its driver (modprobe sev-guest or tdx-guest)",
+            "no evidence of %s (looked for %s)",
+            h->cfg->tee == CLO_TEE_AUTO ? "a confidential VM" : clo_tee_name((uint8_t)h->cfg->tee),
+            tried);
+    else if (t->error != 0)
+        found(f, CLO_FINDING_FAIL, "try again", "%s can't be opened: %s", tried,
+              cloister_strerror(t->error));
+    else if (t->gpus_error < 0 && t->gpus_error != CLOISTER_E_NOT_FOUND)
+        found(f, CLO_FINDING_FAIL,
+              "see to NVIDIA's driver, or choose --gpus none, if nothing private gets to the GPUs",
+              "there are GPUs that can't be attested: %s", cloister_strerror(t->gpus_error));
     else
-        found(f, CLO_FINDING_OK, "", "the guest policy forbids debugging");
+        found(f, CLO_FINDING_OK, "", "%s: reports come from %s, and %u GPUs belong to them",
+              clo_tee_name(t->tee), clo_source_name((enum clo_source)t->source),
+              t->gpus_error == 0 ? t->gpus : 0);
+}
+
+static void check_tee(const struct clo_host *h, struct clo_finding *f)
+{
+    struct clo_found t = {0};
+    struct clo_cpu_section cpu = {0};
+    int err;
+
+    if (h->cfg->tee == CLO_TEE_SIMULATED) {
+        check_simulated(h, f);
+        return;
+    }
+    err = h->probe(h->cfg, &t, &cpu);
+    judge_found(h, &t, f);
+    if (err != 0 && t.error == 0)
+        found(f, CLO_FINDING_FAIL, "see what the kernel's log says of it", "%s gives no report: %s",
+              clo_source_name((enum clo_source)t.source), cloister_strerror(err));
+    clo_cpu_section_clear(&cpu);
+}
+
+/* 1: may be debugged, 0: not; or an error. */
+static int may_be_debugged(const struct clo_cpu_section *cpu)
+{
+    const uint8_t *report = cpu->report;
+    struct clo_snp_report r = {0};
+    struct clo_quote q = {0};
+    struct clo_hcl hcl = {0};
+    int err;
+
+    if (cpu->kind == CLO_CPU_TDX) {
+        if ((err = clo_quote_parse(cpu->quote.p, cpu->quote.len, &q)) != 0)
+            return err;
+        return (int)(q.td.attributes & 1); /* TUD.DEBUG */
+    }
+    if (cpu->kind == CLO_CPU_SNP_AZURE || cpu->kind == CLO_CPU_TDX_AZURE) {
+        if ((err = clo_hcl_parse(cpu->hcl.p, cpu->hcl.len, &hcl)) != 0)
+            return err;
+        if (hcl.report_type != CLO_HCL_SNP)
+            return CLOISTER_E_UNSUPPORTED; /* a TDREPORT; the quote over it comes later */
+        report = hcl.report;
+    }
+    if ((err = clo_snp_report_parse(report, CLO_SNP_REPORT_LEN, &r)) != 0)
+        return err;
+    return (r.policy & CLO_SNP_POLICY_DEBUG) != 0;
 }
 
 static void check_tee_debug(const struct clo_host *h, struct clo_finding *f)
 {
-    struct clo_buf report = clo_buf_init(1 << 16);
+    struct clo_cpu_section cpu = {0};
+    struct clo_found t = {0};
+    int debug = CLOISTER_E_NOT_FOUND;
 
-    if (h->cfg->tee == CLO_TEE_SIMULATED)
+    if (h->cfg->tee == CLO_TEE_SIMULATED) {
         found(f, CLO_FINDING_OK, "",
               "not looked at: there is no hardware behind simulated evidence");
-    else if (!exists(h, TSM))
-        found(
-            f, CLO_FINDING_WARN, "use Linux 6.7 or later with configfs mounted",
-            "the guest policy can't be read here without configfs-tsm; clients see it in the evidence");
-    else if (h->read_report(h->root, &report) != 0)
-        found(f, CLO_FINDING_WARN, "run this as root",
-              "configfs-tsm gave no report; clients see the guest policy in the evidence");
+        return;
+    }
+    if (h->probe(h->cfg, &t, &cpu) == 0 && t.error == 0)
+        debug = may_be_debugged(&cpu);
+    clo_cpu_section_clear(&cpu);
+    if (debug == 1)
+        found(f, CLO_FINDING_FAIL, "have it started with a guest policy that forbids debugging",
+              "the host may read this guest's memory: its policy allows debugging");
+    else if (debug == 0)
+        found(f, CLO_FINDING_OK, "", "the guest policy forbids debugging");
     else
-        judge_report(&report, f);
-    clo_buf_clear(&report);
+        found(f, CLO_FINDING_WARN, "see what is said of the TEE",
+              "there is no report that would tell of debugging; clients see it in the evidence");
 }
 
 /* ---- the kernel ---- */
@@ -532,15 +556,19 @@ static bool has_space(const char *dir, struct clo_finding *f)
 
 static void check_disk(const struct clo_host *h, struct clo_finding *f)
 {
-    char runtime[CLO_STR_MAX], state[CLO_STR_MAX], at[CLO_STR_MAX] = "", and_at[CLO_STR_MAX] = "";
+    char runtime[CLO_STR_MAX], state[CLO_STR_MAX], cache[CLO_STR_MAX],
+        at[CLO_STR_MAX] = "", and_at[CLO_STR_MAX] = "", cache_at[CLO_STR_MAX] = "";
+    const bool fetches = clo_role_wanted(h->cfg, CLO_ROLE_FETCHER);
     struct clo_problem problem = {0};
 
     if (clo_runtime_dir(h->cfg->runtime_dir, runtime) != 0 ||
-        clo_state_dir(h->cfg->state_dir, state) != 0)
-        found(f, CLO_FINDING_FAIL, "name them with --runtime-dir and --state-dir",
-              "there is no place for the runtime and state folders");
+        clo_state_dir(h->cfg->state_dir, state) != 0 ||
+        clo_cache_dir(h->cfg->fetch.cache, cache) != 0)
+        found(f, CLO_FINDING_FAIL, "name them with --runtime-dir, --state-dir and --cache-dir",
+              "there is no place for the runtime, state and cache folders");
     else if (clo_runtime_examine(under(h, runtime).text, at, &problem) != 0 ||
-             clo_state_examine(under(h, state).text, and_at, &problem) != 0)
+             clo_state_examine(under(h, state).text, and_at, &problem) != 0 ||
+             (fetches && clo_cache_examine(under(h, cache).text, cache_at, &problem) != 0))
         found_problem(f, &problem);
     else if (has_space(at, f) && has_space(and_at, f))
         found(f, CLO_FINDING_OK, "", "%s and %s can be written to", runtime, state);
@@ -596,7 +624,8 @@ static void check_programs(const struct clo_host *h, struct clo_finding *f)
     int err = 0;
 
     for (enum clo_role r = CLO_ROLE_GATEWAY; err == 0 && r < CLO_ROLE_COUNT; r++)
-        err = clo_helper_find(r, path, &problem);
+        if (clo_role_wanted(h->cfg, r))
+            err = clo_helper_find(r, path, &problem);
     if (err == 0 && h->cfg->managed)
         err = clo_engine_find(h->cfg->server, path, &problem);
     if (err != 0)
@@ -609,8 +638,7 @@ static void check_programs(const struct clo_host *h, struct clo_finding *f)
 
 void clo_host_init(struct clo_host *ret, const struct clo_config *cfg)
 {
-    struct clo_host h = {
-        .root = "", .cfg = cfg, .now = clo_clock_now(), .read_report = read_tsm_report};
+    struct clo_host h = {.root = "", .cfg = cfg, .now = clo_clock_now(), .probe = clo_host_probe};
     struct timex t = {0};
 
     h.clock_synchronised = adjtimex(&t) >= 0 && (t.status & STA_UNSYNC) == 0;

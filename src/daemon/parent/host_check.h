@@ -34,9 +34,16 @@ struct clo_host {
     int64_t now;
     bool clock_synchronised;
     struct rlimit locked, files;
-    /* A hardware report as configfs-tsm gives it (Linux, Documentation/ABI/testing/configfs-tsm). */
-    int (*read_report)(const char *root, struct clo_buf *ret);
+    /* clo_host_probe. */
+    int (*probe)(const struct clo_config *cfg, struct clo_found *found,
+                 struct clo_cpu_section *ret);
 };
+/*
+ * What the attester would find, and one report over zeros. An error: the worker couldn't be asked, or there is no report; *found is filled
+ * nevertheless. ret is the caller's to clear.
+ */
+CLO_MUST_USE int clo_host_probe(const struct clo_config *cfg, struct clo_found *found,
+                                struct clo_cpu_section *ret);
 
 /* This machine; limits of this process, which those of the service may differ from. */
 void clo_host_init(struct clo_host *ret, const struct clo_config *cfg);

@@ -87,8 +87,6 @@ void clo_parent_say(const char *sentence);
 
 /* child.c */
 struct clo_child *clo_child_of(struct clo_parent *p, enum clo_role r);
-/* With this configuration: the simulator is its own vendor, and needs no fetcher. */
-bool clo_role_wanted(const struct clo_config *c, enum clo_role r);
 /* Counts starts; 0: it isn't running. */
 uint64_t clo_child_life(const struct clo_parent *p, enum clo_role r);
 /* False: it can't be told, and is killed. */
