@@ -129,6 +129,9 @@ static void test_devices_share_the_answers_about_their_authorities(void **state)
         assert_int_equal(m->made.ocsps, m->wants.count);
         assert_int_equal(appraise(m), 0);
         assert_int_equal(m->until, m->s.answers_until);
+        clo_collateral_clear(&m->made);
+        assert_int_equal(appraise(m), CLOISTER_E_REFUSED);
+        assert_int_equal(m->check, CLOISTER_CHECK_GPU_OCSP);
         machine_free(m);
     }
 }

@@ -406,6 +406,38 @@ static void a_policy_admits_the_roots_that_it_lists_and_no_other(void **state)
     cloister_roots_free(r);
 }
 
+/* Those that stand in for an answer of the vendor's. */
+static void intermediates_are_found_by_name(void **state)
+{
+    static const char *const cn[] = {"SEV-Milan",
+                                     "SEV-Genoa",
+                                     "SEV-Turin",
+                                     "SEV-VLEK-Milan",
+                                     "SEV-VLEK-Genoa",
+                                     "SEV-VLEK-Turin",
+                                     "Intel SGX TCB Signing"};
+    const struct clo_cert *c = NULL, *again = NULL;
+    const uint8_t *der = NULL;
+    char got[64];
+    size_t n = 0;
+
+    (void)state;
+    for (size_t i = 0; i < CLO_ARRAY_LEN(cn); i++) {
+        uint8_t digest[32], of_der[32];
+
+        assert_int_equal(clo_known_by_cn(cn[i], &c, &der, &n), 0);
+        assert_int_equal(clo_cert_cn(c, got, sizeof got), 0);
+        assert_string_equal(got, cn[i]);
+        clo_cert_digest(c, digest);
+        assert_int_equal(clo_sha256(der, n, of_der), 0);
+        assert_memory_equal(digest, of_der, sizeof digest);
+        assert_int_equal(clo_known_by_cn(cn[i], &again, &der, &n), 0);
+        assert_ptr_equal(again, c);
+    }
+    assert_int_equal(clo_known_by_cn("SEV-Genoa-SIMULATED", &c, &der, &n), CLOISTER_E_NOT_FOUND);
+    assert_int_equal(clo_known_by_cn("ARK-Genoa", &c, &der, &n), CLOISTER_E_NOT_FOUND);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -421,6 +453,7 @@ int main(void)
         cmocka_unit_test(a_root_has_its_vendors_algorithm),
         cmocka_unit_test(only_self_signed_authorities_become_roots),
         cmocka_unit_test(there_are_at_most_eight_roots_of_tpms_each_once),
+        cmocka_unit_test(intermediates_are_found_by_name),
     };
 
     return cmocka_run_group_tests(tests, open_keys, close_keys);
