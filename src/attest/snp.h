@@ -21,7 +21,8 @@ struct clo_snp_input {
     /* The same, borrowed, where they were parsed before; NULL for all or for one: not yet. */
     const struct clo_cert *const *parsed;
     const struct clo_collateral *collateral;
-    bool simulated; /* root from the chain, its digest pinned by the policy; without one, by roots */
+    bool
+        simulated; /* root from the chain, its digest pinned by the policy; without one, by roots */
     /* the check that says whether REPORT_DATA is right: BINDING_REPORT_DATA, or AZURE_RUNTIME */
     enum cloister_check_id data_check;
     const uint8_t *

@@ -247,7 +247,7 @@ static void test_dates_are_looked_at(void **state)
     answer_all(m);
     a = service(m, CLO_WANT_INTEL_TCB_INFO);
     assert_int_equal(clo_gathered_put(m->g, &m->wants.want[0], &a, r.now, &until, &renew), 0);
-    assert_int_equal(until, 1796083200); /* 2026-12-01 */
+    assert_int_equal(until, 1796083200);                       /* 2026-12-01 */
     assert_int_equal(renew, r.now + (1796083200 - r.now) / 2); /* more than half is over */
     /* an answer is as good as its signer's certificate */
     a = service(signer, CLO_WANT_INTEL_TCB_INFO);

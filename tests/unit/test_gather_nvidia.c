@@ -197,25 +197,20 @@ static void test_machine_and_devices_together(void **state)
 
 static void test_chains_that_name_no_issuer(void **state)
 {
+    static const size_t left[] = {0, 4, 1, 5, 2};
+
     (void)state;
-    for (size_t i = 0; i < 5; i++) {
+    for (size_t i = 0; i < CLO_ARRAY_LEN(left); i++) {
         struct machine *m = machine_new(2, 0, SYNTHETIC_SOUND, 0);
         struct clo_device *d = &m->s.devices.device[1];
 
-        if (i == 0)
-            d->chain_n = 0;
-        else if (i == 1)
-            d->chain_n = 4; /* the laboratory's root, which nobody knows */
-        else if (i == 2)
-            d->chain_n = 1;
-        else if (i == 3)
+        if (i == 3)
             d->chain[2].p[0] ^= 1;
-        else { /* a leaf and its root */
+        if (i == 4) /* a leaf and its root */
             copy_into(&d->chain[1], &d->chain[4]);
-            d->chain_n = 2;
-            for (size_t k = 2; k < CLO_DEVICE_CHAIN_MAX; k++)
-                clo_buf_clear(&d->chain[k]);
-        }
+        /* the second one lacks the laboratory's root, which nobody knows */
+        for (; d->chain_n > left[i]; d->chain_n--)
+            clo_buf_clear(&d->chain[d->chain_n - 1]);
         assert_int_equal(wants(m), CLOISTER_E_MALFORMED);
         assert_int_equal(m->wants.count, 0);
         machine_free(m);
