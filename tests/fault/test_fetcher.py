@@ -809,24 +809,73 @@ def keep_says_nothing_about_what_wasnt_fetched():
 
 
 @test
-def an_attester_that_goes_away_takes_its_questions_along():
+def keep_before_the_answer_takes_nothing_away():
     release = threading.Event()
     with folder() as cache, Service(hang(release)) as s, Fetcher(cache, s.url) as f:
-        f.fetch(ROOT_CRL)
-        f.fetch(AMD_CRL)
-        s.wait(2)
+        ident = f.fetch(ROOT_CRL)
+        f.keep(ident)
+        put(cache, AMD_CRL, b"a file")
+        assert f.ask(AMD_CRL).from_file == 1
+        release.set()
+        a = f.answer()
+        assert (a.id, a.body) == (ident, b"at last") and os.listdir(cache) == [NAMES[AMD_CRL]]
+
+
+@test
+def an_attester_that_goes_away_takes_its_questions_along():
+    hung_up = threading.Semaphore(0)
+
+    def wait_for_the_end(request, sock):
+        if select.select([sock], [], [], WAIT)[0] and sock.recv(1) == b"":
+            hung_up.release()
+
+    with folder() as cache, Service(wait_for_the_end) as s, Fetcher(cache, s.url) as f:
+        for how in ("another comes", "its channel ends"):
+            f.fetch(ROOT_CRL)
+            f.fetch(AMD_CRL)
+            s.wait(2)
+            if how == "another comes":
+                kept_open = f.attester
+                f.attester = None
+                f.connect()
+            else:
+                f.attester.close()
+                f.attester = None
+            for _ in range(2):
+                assert hung_up.acquire(timeout=WAIT), "its requests go on: " + how
+            s.requests.clear()
+        kept_open.close()
         f.connect()
         s.script = ok(b"for the next")
         a = f.ask(OCSP)
         assert (a.error, a.body) == (0, b"for the next"), "and it gets no answers of the other's"
-        release.set()
-        f.attester.close()
-        f.attester = None
-        f.ping()
         f.connect()
         f.keep(a.id)
         f.kept()
         assert os.listdir(cache) == []
+
+
+@test
+def more_questions_than_there_is_room_for_wait_outside():
+    release = threading.Event()
+    with Service(hang(release)) as s, Fetcher("", s.url) as f:
+        f.attester.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        f.attester.setblocking(False)
+        most, sent, asleep = 4 * JOBS_MAX, 0, 0
+        while sent < most and asleep < 5:  # it sleeps although there is something to read
+            try:
+                f.fetch(ocsp(b"n%d" % sent))
+                sent += 1
+                asleep = 0
+            except BlockingIOError:
+                f.next_id -= 1
+                with open(f"/proc/{f.proc.pid}/stat") as stat:
+                    asleep += stat.read().rsplit(")", 1)[1].split()[0] == "S"
+        f.ping()
+        assert JOBS_MAX <= sent < most, sent
+        f.attester.setblocking(True)
+        release.set()
+        assert sorted(f.answer().id for _ in range(sent)) == list(range(1, sent + 1))
 
 
 @test

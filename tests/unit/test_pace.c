@@ -177,6 +177,8 @@ static void requests_that_fail_together_count_once(void **state)
     for (unsigned i = 0; i < 4; i++)
         assert_int_equal(throttled(429, 0, T0), CLOISTER_E_BUSY);
     assert_int_equal(again, 10);
+    assert_int_equal(throttled(503, 0, T0 + 5 * S), CLOISTER_E_BUSY); /* the slowest of them */
+    assert_int_equal(again, 5);
 }
 
 static void a_service_that_gives_no_answer_is_left_alone_for_a_while(void **state)
