@@ -344,10 +344,10 @@ static void emit(struct lab *l, struct whole *w, const struct says *s)
 /* What isn't known of a device whose key nothing vouches for, or whose report can't be read. */
 #define STRANGER "devices.count gpu.identity gpu.distinct " GPU_SAYS
 #define BINDING \
-    "docs/PROTOCOL.md section 1.5: the report covers batch root, keys, manifest and devices"
+    "docs/PROTOCOL.md section 1.4: the report covers batch root, keys, manifest and devices"
 #define PROTOCOL    "docs/PROTOCOL.md section "
 #define POLICY      "docs/POLICY.md: "
-#define GPU_BINDING "docs/PROTOCOL.md section 1.5: a device's nonce is made of keys and manifest"
+#define GPU_BINDING "docs/PROTOCOL.md section 1.4: a device's nonce is made of keys and manifest"
 
 /* ---- what is right ---- */
 
@@ -416,12 +416,12 @@ static void good_edges(struct lab *l)
     w->s.now = w->s.ours.sent_at = w->s.keys.expires - 121;
     emit(l, w,
          SAYS("evidence-good-epoch-end", "The keys' epoch is about to end, and hasn't yet",
-              PROTOCOL "1.5, epoch: two minutes before it ends"));
+              PROTOCOL "1.5: valid_until is two minutes before it ends"));
     w = whole(0, 0);
     w->s.now = w->s.ours.sent_at = w->s.keys.created - 300;
     emit(l, w,
          SAYS("evidence-good-clock-behind", "The client's clock is five minutes behind",
-              PROTOCOL "1.5, epoch: five minutes of skew"));
+              PROTOCOL "1.5, step 3"));
     w = whole(0, 0);
     w->s.keys.expires = w->s.keys.created + 86400;
     emit(l, w, SAYS("evidence-good-epoch-day", "An epoch of a whole day", POLICY "max_lifetime_s"));
@@ -502,7 +502,7 @@ static void document(struct lab *l)
         section_edit(w, broken[i].which, broken[i].from, broken[i].to);
         emit(l, w,
              SAYS(.id = broken[i].id, .title = broken[i].title,
-                  .basis = PROTOCOL "1.2 to 1.4: strict JSON", .fail = "evidence.format",
+                  .basis = PROTOCOL "1.2: strict JSON", .fail = "evidence.format",
                   .missing = broken[i].missing, .outcome = "malformed", .lesson = "47"));
     }
 }
@@ -580,18 +580,18 @@ static void freshness(struct lab *l)
     w->s.ours.bytes[31] ^= 1;
     emit(l, w,
          SAYS("evidence-nonce-other", "Our nonce isn't the one that the report covers",
-              PROTOCOL "1.4", .fail = "freshness.nonce", .lesson = "2 7"));
+              PROTOCOL "1.3", .fail = "freshness.nonce", .lesson = "2 7"));
     w = whole(0, 0);
     memcpy(w->s.ours.bytes, w->s.nonce[0], 32);
     emit(l, w,
          SAYS("evidence-nonce-elsewhere",
               "Our nonce is in the batch, at another place than the path's",
-              PROTOCOL "1.4: RFC 6962", .fail = "freshness.nonce"));
+              PROTOCOL "1.3: RFC 6962", .fail = "freshness.nonce"));
     w = whole(0, 0);
     memset(w->s.ours.bytes, 0, 32);
     emit(l, w,
          SAYS("evidence-nonce-zero", "Our nonce is all zero, and the batch has none like that",
-              PROTOCOL "1.4", .fail = "freshness.nonce", .lesson = "42"));
+              PROTOCOL "1.3", .fail = "freshness.nonce", .lesson = "42"));
     w = whole(0, 0);
     w->s.ours.sent_at = w->s.now - 3600;
     emit(l, w,
@@ -614,12 +614,12 @@ static void freshness(struct lab *l)
     at[-10] = at[-10] == '0' ? '1' : '0';
     emit(l, w,
          SAYS("evidence-path-flip", "A node of the path through the batch is another",
-              PROTOCOL "1.4: RFC 6962 section 2.1.1", .fail = "freshness.nonce", .flip = "path"));
+              PROTOCOL "1.3: RFC 6962 section 2.1.1", .fail = "freshness.nonce", .flip = "path"));
     w = whole(0, 0);
     section_edit(w, CLO_SEC_BATCH, "\"index\":2", "\"index\":1");
     emit(l, w,
          SAYS("evidence-path-index", "The path's length isn't that of its index and size",
-              PROTOCOL "1.4: RFC 6962 section 2.1.1", .fail = "freshness.nonce"));
+              PROTOCOL "1.3: RFC 6962 section 2.1.1", .fail = "freshness.nonce"));
 }
 
 static void epoch(struct lab *l)
@@ -628,17 +628,17 @@ static void epoch(struct lab *l)
 
     w->s.now = w->s.ours.sent_at = w->s.keys.expires;
     emit(l, w,
-         SAYS("evidence-epoch-ended", "The keys have expired", PROTOCOL "1.2", .fail = "epoch.time",
-              .lesson = "7 37"));
+         SAYS("evidence-epoch-ended", "The keys have expired", PROTOCOL "1.5, step 3",
+              .fail = "epoch.time", .lesson = "7 37"));
     w = whole(0, 0);
     w->s.now = w->s.ours.sent_at = w->s.keys.expires - 120;
     emit(l, w,
-         SAYS("evidence-epoch-ending", "The keys' last two minutes", PROTOCOL "1.5, epoch",
+         SAYS("evidence-epoch-ending", "The keys' last two minutes", PROTOCOL "1.5, step 3",
               .fail = "epoch.time", .lesson = "7"));
     w = whole(0, 0);
     w->s.now = w->s.ours.sent_at = w->s.keys.created - 301;
     emit(l, w,
-         SAYS("evidence-epoch-future", "The keys are from the future", PROTOCOL "1.5, epoch",
+         SAYS("evidence-epoch-future", "The keys are from the future", PROTOCOL "1.5, step 3",
               .fail = "epoch.time"));
     w = whole(0, 0);
     w->s.keys.expires = w->s.keys.created + 86401;
@@ -793,7 +793,7 @@ static void manifest(struct lab *l)
     w->r.report[0x90] ^= 1;
     emit(l, w,
          SAYS("evidence-manifest-unmeasured",
-              "The pinned manifest, shown by an image that isn't pinned", PROTOCOL "1.5",
+              "The pinned manifest, shown by an image that isn't pinned", PROTOCOL "1.5, step 8",
               .fail = "snp.measurement", .missing = MANIFEST " manifest.pinned", .lesson = "31"));
 }
 
@@ -1022,10 +1022,10 @@ static void report(struct lab *l)
          policy_26, "snp.reserved", NULL, NULL},
         {"evidence-snp-product", "Another product's certificate", "AMD 57230, productName",
          other_product, "snp.product", NULL, NULL},
-        {"evidence-snp-three-certificates", "A certificate too many", PROTOCOL "1.3", three_certs,
+        {"evidence-snp-three-certificates", "A certificate too many", PROTOCOL "1.2", three_certs,
          "snp.chain_present",
          "snp.root snp.chain snp.chain_dates snp.revoked snp.signature " UNSIGNED, NULL},
-        {"evidence-snp-no-certificates", "No certificate came", PROTOCOL "1.3", no_certs, NULL,
+        {"evidence-snp-no-certificates", "No certificate came", PROTOCOL "1.2", no_certs, NULL,
          "snp.chain_present snp.root snp.chain snp.chain_dates snp.revoked snp.signature " UNSIGNED,
          "40"},
         {"evidence-snp-root", "A complete chain that somebody made for himself", "AMD 57230, ARK",
@@ -1325,7 +1325,7 @@ static void device_bytes(struct lab *l)
     emit(
         l, defective(SYNTHETIC_NO_CHAIN),
         SAYS(
-            "evidence-gpu-no-chain", "A GPU came without certificates", PROTOCOL "1.3",
+            "evidence-gpu-no-chain", "A GPU came without certificates", PROTOCOL "1.2",
             .missing =
                 "devices.count devices.appraised gpu.chain_present gpu.root gpu.chain gpu.chain_dates "
                 "gpu.ocsp gpu.ocsp_dates gpu.revoked gpu.signature gpu.identity gpu.distinct " GPU_SAYS));
