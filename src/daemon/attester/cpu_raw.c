@@ -5,16 +5,24 @@
 #include "crypto/x509.h"
 #include "daemon/attester/worker.h"
 
-static int write_bytes(const void *p, size_t n, struct clo_buf *out)
+static int write_number(size_t n, struct clo_buf *out)
 {
-    uint8_t head[4];
-    struct clo_wr wr = clo_wr_init(head, sizeof head);
+    uint8_t raw[4];
+    struct clo_wr wr = clo_wr_init(raw, sizeof raw);
     int err;
 
     if (n > UINT32_MAX)
         return CLOISTER_E_LIMIT;
-    if ((err = clo_wr_u32le(&wr, (uint32_t)n)) != 0 ||
-        (err = clo_buf_append(out, head, sizeof head)) != 0)
+    if ((err = clo_wr_u32le(&wr, (uint32_t)n)) != 0)
+        return err;
+    return clo_buf_append(out, raw, sizeof raw);
+}
+
+static int write_bytes(const void *p, size_t n, struct clo_buf *out)
+{
+    int err;
+
+    if ((err = write_number(n, out)) != 0)
         return err;
     return n > 0 ? clo_buf_append(out, p, n) : 0;
 }
@@ -41,7 +49,7 @@ static int read_buf(struct clo_rd *rd, size_t max, struct clo_buf *ret)
     if ((err = read_view(rd, max, &p, &n)) != 0)
         return err;
     *ret = clo_buf_init(max);
-    return n > 0 ? clo_buf_append(ret, p, n) : 0;
+    return n > 0 ? clo_buf_append(ret, p, n) : 0; /* ret holds nothing after an error */
 }
 
 int clo_cpu_raw_write(const struct clo_cpu_section *c, struct clo_buf *out)
@@ -58,6 +66,8 @@ int clo_cpu_raw_write(const struct clo_cpu_section *c, struct clo_buf *out)
     for (size_t i = 0; i < CLO_ARRAY_LEN(blob); i++)
         if ((err = write_bytes(blob[i]->p, blob[i]->len, out)) != 0)
             return err;
+    if ((err = write_number(c->chain_n, out)) != 0)
+        return err;
     for (size_t i = 0; i < c->chain_n; i++)
         if ((err = write_bytes(c->chain[i].p, c->chain[i].len, out)) != 0)
             return err;
@@ -81,6 +91,21 @@ static int read_head(struct clo_rd *rd, struct clo_cpu_section *c)
     return c->kind == CLO_CPU_UNKNOWN || strlen(c->type) != type_n ? CLOISTER_E_UNKNOWN : 0;
 }
 
+static int read_chain(struct clo_rd *rd, struct clo_cpu_section *c)
+{
+    uint32_t count = 0;
+    int err;
+
+    if ((err = clo_rd_u32le(rd, &count)) != 0)
+        return err;
+    if (count > CLO_CHAIN_MAX)
+        return CLOISTER_E_LIMIT;
+    for (c->chain_n = 0; c->chain_n < count; c->chain_n++)
+        if ((err = read_buf(rd, CLO_CERT_MAX, &c->chain[c->chain_n])) != 0)
+            return err;
+    return 0;
+}
+
 int clo_cpu_raw_read(const void *p, size_t n, struct clo_cpu_section *ret)
 {
     struct clo_rd rd = clo_rd_init(p, n);
@@ -96,14 +121,10 @@ int clo_cpu_raw_read(const void *p, size_t n, struct clo_cpu_section *ret)
     err = read_head(&rd, &c);
     for (size_t i = 0; err == 0 && i < CLO_ARRAY_LEN(blob); i++)
         err = read_buf(&rd, blob[i].max, blob[i].buf);
-    while (err == 0 && rd.left > 0) {
-        if (c.chain_n == CLO_CHAIN_MAX)
-            err = CLOISTER_E_LIMIT;
-        else if ((err = read_buf(&rd, CLO_CERT_MAX, &c.chain[c.chain_n])) == 0)
-            err = c.chain[c.chain_n++].len == 0 ? CLOISTER_E_MALFORMED : 0;
-        else
-            clo_buf_clear(&c.chain[c.chain_n]);
-    }
+    if (err == 0)
+        err = read_chain(&rd, &c);
+    if (err == 0)
+        err = clo_rd_end(&rd);
     if (err == 0) {
         *ret = c;
         c = (struct clo_cpu_section){0};
