@@ -356,6 +356,20 @@ def what_was_fetched_once_serves_without_a_service():
 
 
 @tap
+def collateral_that_has_ended_is_never_shown():
+    with Machine(gpus=1) as m, m.start() as d:
+        d.wait_ready()
+        assert evidence_status(d) == 200
+        m.write("clock", str(3 * 365 * 86400))  # the attester's: everything has ended
+        until(lambda: evidence_status(d) == 503, "no evidence")
+        wait_said(d, "(what came is outside its dates)")
+        until(lambda: d.get("/readyz")[0] == 503, "not ready")
+        m.write("clock", "0")
+        until(lambda: evidence_status(d) == 200, "evidence again")
+        assert m.verdict(d)[0] == "verified"
+
+
+@tap
 def a_file_by_hand_takes_the_place_of_a_service():
     with Machine() as m:
         with m.start("--fetch", "no", cache="by-hand") as d:

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What an attester for tests is given instead of given.c: limits that a test can wait for, and the roots in the folder "roots" beside the
- * program, as machine_maker writes them.
+ * What an attester for tests is given instead of given.c: limits that a test can wait for, the roots in the folder "roots" beside the
+ * program, as machine_maker writes them, and a clock that is ahead by as many seconds as the file "clock" there says.
  */
+#include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -17,7 +19,10 @@ const struct clo_attester_limits clo_attester_limits = {
     .again_ms = 100,
 };
 
-static size_t read_root(const char *name, unsigned char *der, size_t cap)
+int64_t __real_clo_clock_now(void);
+int64_t __wrap_clo_clock_now(void);
+
+static size_t read_beside(const char *name, unsigned char *der, size_t cap)
 {
     char path[4096 + 64];
     ssize_t n = readlink("/proc/self/exe", path, 4095);
@@ -29,12 +34,20 @@ static size_t read_root(const char *name, unsigned char *der, size_t cap)
         return 0;
     path[n] = '\0';
     slash = strrchr(path, '/');
-    (void)snprintf(slash, 64, "/roots/%s", name);
+    (void)snprintf(slash, 64, "/%s", name);
     if ((f = fopen(path, "rb")) != NULL) {
         got = fread(der, 1, cap, f);
         (void)fclose(f);
     }
     return got;
+}
+
+int64_t __wrap_clo_clock_now(void)
+{
+    char text[32] = "";
+
+    (void)read_beside("clock", (unsigned char *)text, sizeof text - 1);
+    return __real_clo_clock_now() + strtoll(text, NULL, 10);
 }
 
 const struct cloister_roots *clo_attester_roots(void)
@@ -47,10 +60,10 @@ const struct cloister_roots *clo_attester_roots(void)
         return roots;
     if (cloister_roots_new(&roots) != 0)
         return cloister_roots_builtin();
-    if ((n = read_root("ark.der", der, sizeof der)) > 0 &&
+    if ((n = read_beside("roots/ark.der", der, sizeof der)) > 0 &&
         cloister_roots_add_amd(roots, "Genoa", der, n) != 0)
         (void)fputs("given_fake: ark.der is no root\n", stderr);
-    if ((n = read_root("nvidia.der", der, sizeof der)) > 0 &&
+    if ((n = read_beside("roots/nvidia.der", der, sizeof der)) > 0 &&
         cloister_roots_add_nvidia(roots, der, n) != 0)
         (void)fputs("given_fake: nvidia.der is no root\n", stderr);
     return roots;
