@@ -37,6 +37,7 @@ struct whole {
     bool hardware_policy, other_simulator; /* simulated, under such a policy */
     char *edits[8][2];                     /* of the policy's text: the first becomes the second */
     size_t edits_n;
+    bool sound;         /* certificates and collateral come as a real machine's do */
     bool listed, bound; /* sections are made; and the report over them */
 };
 
@@ -47,6 +48,15 @@ static struct whole *whole(size_t gpus, size_t switches)
     LAB_MUST(w != NULL);
     synthetic_good(vendors, gpus, switches, &w->s);
     w->r = snp_lab_good();
+    return w;
+}
+
+/* With nothing wrong: it takes the way of a real machine's evidence. */
+static struct whole *sound(size_t gpus, size_t switches)
+{
+    struct whole *w = whole(gpus, switches);
+
+    w->sound = true;
     return w;
 }
 
@@ -93,37 +103,119 @@ static void devices_again(struct whole *w)
     LAB_MUST(clo_devices_section_write(&w->s.devices, &w->s.sec[CLO_SEC_DEVICES]) == 0);
 }
 
-static void simulated_cpu(const uint8_t data[64], struct clo_cpu_section *cpu,
-                          struct clo_collateral *c)
+/* What the vendor's service answers: its own files, as a machine's fetcher gets them. False: this isn't it. */
+static bool answer(const struct whole *w, const struct clo_want *want, size_t at,
+                   const struct clo_buf chain[CLO_CHAIN_MAX], const struct clo_collateral *own,
+                   struct clo_buf *body)
 {
+    const struct clo_buf *from = NULL;
+    struct clo_buf root, no_chain = clo_buf_init(CLO_ANSWER_CHAIN_MAX);
+
+    if (w->simulated) {
+        LAB_MUST(simulator->ops->answer(simulator, want, body, &no_chain) == 0);
+        clo_buf_clear(&no_chain);
+        return true;
+    }
+    if (want->kind == CLO_WANT_AMD_CHAIN) {
+        snp_lab_root(&w->r, &root);
+        lab_pem(body, &chain[1]);
+        lab_pem(body, &root);
+        clo_buf_clear(&root);
+        return true;
+    }
+    if (want->kind == CLO_WANT_NVIDIA_OCSP && at < w->s.collateral.ocsps)
+        from = &w->s.collateral.ocsp[at];
+    else if (want->kind == CLO_WANT_AMD_VCEK)
+        from = &chain[0];
+    else if (want->kind == CLO_WANT_AMD_CRL)
+        from = &own->crl[0];
+    LAB_MUST(from != NULL);
+    LAB_MUST(clo_buf_append(body, from->p, from->len) == 0);
+    return want->kind != CLO_WANT_NVIDIA_OCSP;
+}
+
+/* The devices as their driver gives them: the root comes along. All of it is borrowed. */
+static void as_driven(const struct whole *w, struct clo_device device[CLO_DEVICES_MAX],
+                      struct clo_devices *ret)
+{
+    *ret = (struct clo_devices){.count = w->s.devices.count, .device = device};
+    for (size_t i = 0; i < ret->count; i++) {
+        device[i] = w->s.devices.device[i];
+        LAB_MUST(device[i].chain_n < CLO_DEVICE_CHAIN_MAX);
+        device[i].chain[device[i].chain_n++] = *synthetic_nvidia_root(vendors);
+    }
+}
+
+/*
+ * Certificates and collateral by the way of a real machine's: what the report and the devices want is asked for, taken, and put together. Of OCSP's
+ * answers the one that is about the wanted certificate is taken.
+ */
+static void gather(const struct whole *w, const struct clo_buf chain[CLO_CHAIN_MAX],
+                   const struct clo_collateral *own, struct clo_cpu_section *cpu,
+                   struct clo_collateral *ret)
+{
+    static struct clo_device device[CLO_DEVICES_MAX];
     struct clo_gathered *g = NULL;
     struct clo_wants wants = {0};
+    struct clo_devices devices;
 
-    LAB_MUST(simulator->ops->report(simulator, data, cpu) == 0);
+    as_driven(w, device, &devices);
     LAB_MUST(clo_gathered_new(&g) == 0);
-    LAB_MUST(clo_wants_of(cpu, NULL, &wants) == 0);
+    LAB_MUST(clo_wants_of(cpu, &devices, &wants) == 0);
     for (size_t i = 0; i < wants.count; i++) {
-        struct clo_buf body = clo_buf_init(CLO_ANSWER_MAX),
-                       chain = clo_buf_init(CLO_ANSWER_CHAIN_MAX);
-        struct clo_answer a = {0};
-        int64_t until = 0, renew = 0;
+        int err = CLOISTER_E_MALFORMED;
 
-        LAB_MUST(simulator->ops->answer(simulator, &wants.want[i], &body, &chain) == 0);
-        a = (struct clo_answer){.body = body.p, .body_n = body.len};
-        LAB_MUST(clo_gathered_put(g, &wants.want[i], &a, LAB_NOW, &until, &renew) == 0);
-        clo_buf_clear(&body);
-        clo_buf_clear(&chain);
+        for (size_t at = 0; err != 0; at++) {
+            struct clo_buf body = clo_buf_init(CLO_ANSWER_MAX);
+            const bool it = answer(w, &wants.want[i], at, chain, own, &body);
+            const struct clo_answer a = {.body = body.p, .body_n = body.len};
+            int64_t until = 0, renew = 0;
+
+            err = clo_gathered_put(g, &wants.want[i], &a, w->s.now, &until, &renew);
+            LAB_MUST(err == 0 || (!it && err == CLOISTER_E_MALFORMED));
+            clo_buf_clear(&body);
+        }
     }
-    LAB_MUST(clo_gathered_complete(g, &wants, LAB_NOW, cpu, c, NULL) == 0);
+    LAB_MUST(clo_gathered_complete(g, &wants, w->s.now, cpu, ret, NULL) == 0);
     clo_wants_clear(&wants);
     clo_gathered_free(g);
+}
+
+/* The machine looks at its own evidence, as it does before it offers keys. */
+static void appraise_self(const struct whole *w, const struct clo_cpu_section *cpu,
+                          const struct clo_collateral *c, uint8_t digest[3][32],
+                          const uint8_t data[64])
+{
+    enum cloister_check_id check = CLOISTER_CHECK_NO_ID;
+    struct cloister_roots *roots = snp_lab_roots(&w->r);
+    uint8_t nonce[32];
+    int64_t until = 0;
+    const struct clo_self self = {.cpu = cpu,
+                                  .report_data = data,
+                                  .devices = &w->s.devices,
+                                  .nonce = nonce,
+                                  .collateral = c,
+                                  .roots = roots};
+
+    LAB_MUST(cloister_roots_add_nvidia(roots, synthetic_nvidia_root(vendors)->p,
+                                       synthetic_nvidia_root(vendors)->len) == 0);
+    LAB_MUST(clo_bind_gpu(digest[CLO_SEC_KEYS], digest[CLO_SEC_MANIFEST], nonce) == 0);
+    if (clo_self_appraise(&self, w->s.now, &check, &until) != 0)
+        lab_cannot(__FILE__, __LINE__, cloister_check_name(check));
+    cloister_roots_free(roots);
+}
+
+static void copy(const struct clo_buf *from, struct clo_buf *ret)
+{
+    *ret = clo_buf_init(from->max);
+    LAB_MUST(clo_buf_append(ret, from->p, from->len) == 0);
 }
 
 /* The report over the sections as they stand, and the recipe's revocation list beside the devices' answers. */
 static void bind(struct whole *w)
 {
     struct clo_cpu_section cpu = {.type = "sev-snp", .report_n = w->r.report_n};
-    struct clo_collateral own = {0}, *all = &w->s.collateral;
+    struct clo_collateral all = {0};
     struct clo_batch_section batch;
     uint8_t digest[3][32], data[64];
 
@@ -138,26 +230,38 @@ static void bind(struct whole *w)
     LAB_MUST(clo_bind_cpu(batch.root, digest[CLO_SEC_KEYS], digest[CLO_SEC_MANIFEST],
                           digest[CLO_SEC_DEVICES], data) == 0);
     if (w->simulated) {
-        simulated_cpu(data, &cpu, &own);
+        LAB_MUST(simulator->ops->report(simulator, data, &cpu) == 0);
+        gather(w, NULL, NULL, &cpu, &all);
     } else {
+        struct clo_buf chain[CLO_CHAIN_MAX];
+        struct clo_collateral own;
+
         memcpy(w->r.report + 0x050, data, sizeof data);
-        snp_lab_chain(&w->r, cpu.chain);
-        for (size_t i = w->r.chain_n; i < CLO_CHAIN_MAX; i++)
-            clo_buf_clear(&cpu.chain[i]);
-        cpu.chain_n = w->r.chain_n;
+        snp_lab_chain(&w->r, chain);
         snp_lab_sign(&w->r, cpu.report);
         snp_lab_crl(&w->r, &own);
+        if (w->sound) {
+            gather(w, chain, &own, &cpu, &all);
+            appraise_self(w, &cpu, &all, digest, data);
+        } else { /* no machine would put that together */
+            for (cpu.chain_n = 0; cpu.chain_n < w->r.chain_n; cpu.chain_n++)
+                copy(&chain[cpu.chain_n], &cpu.chain[cpu.chain_n]);
+            for (; all.crls < own.crls; all.crls++)
+                copy(&own.crl[all.crls], &all.crl[all.crls]);
+            for (; all.ocsps < w->s.collateral.ocsps; all.ocsps++)
+                copy(&w->s.collateral.ocsp[all.ocsps], &all.ocsp[all.ocsps]);
+        }
+        for (size_t i = 0; i < CLO_CHAIN_MAX; i++)
+            clo_buf_clear(&chain[i]);
+        clo_collateral_clear(&own);
     }
-    for (size_t i = 0; i < all->crls; i++)
-        clo_buf_clear(&all->crl[i]);
-    all->crls = own.crls;
-    memcpy(all->crl, own.crl, sizeof own.crl);
     section_new(w, CLO_SEC_BATCH);
     section_new(w, CLO_SEC_CPU);
     section_new(w, CLO_SEC_COLLATERAL);
     LAB_MUST(clo_batch_section_write(&batch, &w->s.sec[CLO_SEC_BATCH]) == 0);
     LAB_MUST(clo_cpu_section_write(&cpu, &w->s.sec[CLO_SEC_CPU]) == 0);
-    LAB_MUST(clo_collateral_write(all, &w->s.sec[CLO_SEC_COLLATERAL]) == 0);
+    LAB_MUST(clo_collateral_write(&all, &w->s.sec[CLO_SEC_COLLATERAL]) == 0);
+    clo_collateral_clear(&all);
     clo_cpu_section_clear(&cpu);
 }
 
@@ -366,18 +470,18 @@ static struct snp_recipe milan(void)
 
 static void good(struct lab *l)
 {
-    struct whole *w = whole(0, 0);
+    struct whole *w = sound(0, 0);
 
     emit(l, w, SAYS("evidence-good", "SEV-SNP without a GPU: nothing is wrong", BINDING));
-    w = whole(0, 0);
+    w = sound(0, 0);
     w->r = milan();
     emit(l, w, SAYS("evidence-good-milan", "The same on a Milan", BINDING));
-    emit(l, whole(1, 0), SAYS("evidence-good-gpu", "SEV-SNP with one GPU", GPU_BINDING));
-    emit(l, whole(2, 0), SAYS("evidence-good-gpus", "SEV-SNP with two GPUs", GPU_BINDING));
-    emit(l, whole(8, 4),
+    emit(l, sound(1, 0), SAYS("evidence-good-gpu", "SEV-SNP with one GPU", GPU_BINDING));
+    emit(l, sound(2, 0), SAYS("evidence-good-gpus", "SEV-SNP with two GPUs", GPU_BINDING));
+    emit(l, sound(8, 4),
          SAYS("evidence-good-gpus-switches", "SEV-SNP with eight GPUs behind four switches",
               GPU_BINDING));
-    w = whole(2, 0);
+    w = sound(2, 0);
     w->s.delegated = true;
     emit(l, w,
          SAYS("evidence-good-delegated-answers",

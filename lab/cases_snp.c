@@ -46,29 +46,11 @@ static struct made make(const struct snp_recipe *r)
 
 static void pem_item(struct lab_case *c, const struct clo_buf *der)
 {
-    static const char alphabet[] =
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    char text[2 * CLO_CERT_MAX] = "-----BEGIN CERTIFICATE-----\n";
-    size_t n = strlen(text), column = 0;
+    struct clo_buf text = clo_buf_init(2 * CLO_CERT_MAX);
 
-    LAB_MUST(der->len < CLO_CERT_MAX / 2);
-    for (size_t i = 0; i < der->len; i += 3) {
-        const size_t left = der->len - i;
-        const uint32_t v = (uint32_t)der->p[i] << 16 |
-                           (left > 1 ? (uint32_t)der->p[i + 1] << 8 : 0) |
-                           (left > 2 ? der->p[i + 2] : 0);
-
-        for (size_t k = 0; k < 4; k++)
-            text[n++] = k <= left ? alphabet[v >> (18 - 6 * k) & 63] : '=';
-        if ((column += 4) == 64) {
-            text[n++] = '\n';
-            column = 0;
-        }
-    }
-    if (column != 0)
-        text[n++] = '\n';
-    n += (size_t)snprintf(text + n, sizeof text - n, "-----END CERTIFICATE-----\n");
-    lab_item(c, CLOISTER_ITEM_CERTIFICATES, text, n);
+    lab_pem(&text, der);
+    lab_item(c, CLOISTER_ITEM_CERTIFICATES, text.p, text.len);
+    clo_buf_clear(&text);
 }
 
 static void root_of(struct lab_case *c, const struct snp_recipe *r)

@@ -59,6 +59,29 @@ void lab_root(struct lab_case *c, enum lab_root_kind kind, const void *der, size
     c->roots++;
 }
 
+void lab_pem(struct clo_buf *out, const struct clo_buf *der)
+{
+    static const char begin[] = "-----BEGIN CERTIFICATE-----\n",
+                      end[] = "-----END CERTIFICATE-----\n";
+    char *text = calloc(1, CLO_B64_LEN(der->len) + 4);
+    size_t n;
+
+    LAB_MUST(text != NULL);
+    clo_b64(der->p, der->len, text);
+    for (char *c = text; *c != '\0'; c++) /* the alphabet of RFC 4648 section 4 */
+        *c = *c == '-' ? '+' : *c == '_' ? '/' : *c;
+    n = strlen(text);
+    while (n % 4 != 0)
+        text[n++] = '=';
+    LAB_MUST(clo_buf_append(out, begin, strlen(begin)) == 0);
+    for (size_t i = 0; i < n; i += 64) {
+        LAB_MUST(clo_buf_append(out, text + i, n - i < 64 ? n - i : 64) == 0);
+        LAB_MUST(clo_buf_append(out, "\n", 1) == 0);
+    }
+    LAB_MUST(clo_buf_append(out, end, strlen(end)) == 0);
+    free(text);
+}
+
 /* ---- writing ---- */
 
 static void put(json_t *o, const char *name, json_t *v)

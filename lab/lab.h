@@ -21,8 +21,7 @@
 #include "attest/bundle.h"
 
 /* Not an assertion that a build could leave out: a laboratory that can't make its evidence says where, and ends (status 1). */
-#define LAB_MUST(condition) \
-    ((condition) ? (void)0 : lab_cannot(__FILE__, __LINE__, #condition))
+#define LAB_MUST(condition) ((condition) ? (void)0 : lab_cannot(__FILE__, __LINE__, #condition))
 _Noreturn static inline void lab_cannot(const char *file, int line, const char *what)
 {
     (void)fprintf(stderr, "%s:%d: the laboratory can't: %s\n", file, line, what);
@@ -49,10 +48,13 @@ struct lab_root {
 
 /* One case. Zero it, fill it in, emit it: lab_emit takes over and clears bundle and root. */
 struct lab_case {
-    const char *id;     /* "snp-debug-on": lower-case words and digits, unique, never reused with another meaning */
-    const char *format; /* the corpus' chapter: "sev-snp", "sev-snp-azure", "tdx", "tdx-azure", "sgx", "tpm", "nvidia", "evidence" */
-    const char *title;  /* one sentence of what is wrong, or that nothing is */
-    const char *basis;  /* what decides: the standard and its section ("AMD 56860 table 23, POLICY bit 19") */
+    /* "snp-debug-on": lower-case words and digits, unique, never reused with another meaning */
+    const char *id;
+    /* the corpus' chapter: "sev-snp", "sev-snp-azure", "tdx", "tdx-azure", "sgx", "tpm", "nvidia", "evidence" */
+    const char *format;
+    const char *title; /* one sentence of what is wrong, or that nothing is */
+    /* what decides: the standard and its section ("AMD 56860, Guest Policy: bit 19, DEBUG") */
+    const char *basis;
     const char *lesson; /* rows of docs/LESSONS.md, "6 45"; NULL: none */
     /*
      * "report", "quote", ...: the defect is one flipped bit, or byte, and cases of this format that fail the same check with the same word
@@ -62,8 +64,8 @@ struct lab_case {
 
     /* the evidence and what the verifier is told: raw or evidence; created and expires of the bundle don't count */
     struct clo_bundle bundle;
-    bool expect_any;  /* raw: the caller wants no data compared */
-    int64_t sent_at;  /* evidence with a nonce: when the client sent it */
+    bool expect_any;    /* raw: the caller wants no data compared */
+    int64_t sent_at;    /* evidence with a nonce: when the client sent it */
     const char *policy; /* ' stands for "; NULL: none is given */
     struct lab_root root[LAB_ROOTS_MAX];
     size_t roots;
@@ -85,12 +87,16 @@ void lab_document(struct lab_case *c, const void *json, size_t n, const uint8_t 
 void lab_root(struct lab_case *c, enum lab_root_kind kind, const void *der, size_t n);
 void lab_emit(struct lab *l, struct lab_case *c);
 
+/* One DER certificate behind what is there, as PEM. */
+void lab_pem(struct clo_buf *out, const struct clo_buf *der);
+
 /* One a format. */
-void lab_cases_snp(struct lab *l);      /* raw SEV-SNP */
-void lab_cases_evidence(struct lab *l); /* whole evidence: SEV-SNP, simulated, with GPUs and switches: keys, manifest, batch, binding */
-void lab_cases_quote(struct lab *l);    /* raw TDX and SGX */
-void lab_cases_azure(struct lab *l);    /* raw SEV-SNP and TDX on Azure */
-void lab_cases_tpm(struct lab *l);      /* raw TPM quotes */
-void lab_cases_nvidia(struct lab *l);   /* raw GPUs and switches */
+void lab_cases_snp(struct lab *l);    /* raw SEV-SNP */
+void lab_cases_quote(struct lab *l);  /* raw TDX and SGX */
+void lab_cases_azure(struct lab *l);  /* raw SEV-SNP and TDX on Azure */
+void lab_cases_tpm(struct lab *l);    /* raw TPM quotes */
+void lab_cases_nvidia(struct lab *l); /* raw GPUs and switches */
+/* Whole evidence: SEV-SNP and simulated, with GPUs and switches; keys, manifest, batch, binding. */
+void lab_cases_evidence(struct lab *l);
 
 #endif
