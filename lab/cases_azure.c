@@ -5,9 +5,9 @@
  * fails once here; what else can be wrong with reports and quotes is in cases_snp.c and cases_quote.c.
  */
 #include "lab/azure.h"
+#include "lab/cases_intel.h"
 #include "lab/event.h"
 #include "lab/lab.h"
-#include "lab/missing.h"
 #include "lab/quote.h"
 #include "lab/snp.h"
 
@@ -54,9 +54,7 @@
 #define X509    "RFC 5280 section 6.1"
 #define CRL     "RFC 5280 section 6.3.3"
 
-#define X4(c)   c c c c
-#define X32(c)  X4(c) X4(c) X4(c) X4(c) X4(c) X4(c) X4(c) X4(c)
-#define PCRS    "{'4':'" X32("14") "','7':'" X32("17") "'}"
+#define PCRS    "{'4':'" TL_X32("14") "','7':'" TL_X32("17") "'}"
 
 enum {
     SNP = 1 << 0,
@@ -150,27 +148,6 @@ static void certificates(struct recipe *r, struct lab_case *c)
     clo_collateral_clear(&crl);
 }
 
-static void collateral(const struct recipe *r, const struct quote_evidence *e, struct lab_case *c)
-{
-    const struct clo_collateral *k = &e->collateral;
-    struct clo_buf root;
-
-    for (size_t i = 0; i < k->crls; i++)
-        lab_item(c, CLOISTER_ITEM_CRL, k->crl[i].p, k->crl[i].len);
-    if (k->tcb_info.len > 0)
-        lab_item(c, CLOISTER_ITEM_TCB_INFO, k->tcb_info.p, k->tcb_info.len);
-    if (k->qe_identity.len > 0)
-        lab_item(c, CLOISTER_ITEM_QE_IDENTITY, k->qe_identity.p, k->qe_identity.len);
-    for (size_t i = 0; i < k->collateral_chain_n; i++)
-        lab_item(c, CLOISTER_ITEM_COLLATERAL_CHAIN, k->collateral_chain[i].p,
-                 k->collateral_chain[i].len);
-    if (r->td.no_root)
-        return;
-    quote_lab_root(&r->td, r->td.root, QUOTE_SERIAL_ROOT, &root);
-    lab_root(c, LAB_ROOT_INTEL, root.p, root.len);
-    clo_buf_clear(&root);
-}
-
 static void hardware(struct recipe *r, struct lab_case *c)
 {
     static uint8_t envelope[3 * CLO_HCL_MAX];
@@ -194,7 +171,7 @@ static void hardware(struct recipe *r, struct lab_case *c)
         if (!r->td_quote_none)
             lab_item(c, CLOISTER_ITEM_TD_QUOTE, e.quote.p, e.quote.len);
         if (r->tdx)
-            collateral(r, &e, c);
+            quote_lab_items(&r->td, &e, c);
         quote_lab_clear(&e);
     }
     if (!r->tdx)

@@ -3,11 +3,11 @@
  * Cases of Intel's quotes: TDX in versions 4 and 5, with reports of TD 1.0 and 1.5, and SGX in versions 3, 4 and 5. A row is one case for each
  * kind of quote that it names; what differs from the right one stands in it.
  *
- * What a quote claims counts only if the quote is authentic: missing.h says what can't be judged where which link is broken.
+ * What a quote claims counts only if the quote is authentic: cases_intel.h says what can't be judged where which link is broken.
  */
+#include "lab/cases_intel.h"
 #include "lab/event.h"
 #include "lab/lab.h"
-#include "lab/missing.h"
 #include "lab/quote.h"
 
 /* ---- what decides ---- */
@@ -116,32 +116,16 @@ static void apply(const struct row *w, struct quote_recipe *r)
 
 static void items(const struct quote_recipe *r, const struct quote_evidence *e, struct lab_case *c)
 {
-    const struct clo_collateral *k = &e->collateral;
-    struct clo_buf root;
-
     if (e->quote.len > 0)
         lab_item(c, CLOISTER_ITEM_REPORT, e->quote.p, e->quote.len);
     for (size_t i = 0; r->chain == QUOTE_CHAIN_BESIDE && i < r->chain_n; i++)
         lab_item(c, CLOISTER_ITEM_CERTIFICATES, e->chain[i].p, e->chain[i].len);
-    for (size_t i = 0; i < k->crls; i++)
-        lab_item(c, CLOISTER_ITEM_CRL, k->crl[i].p, k->crl[i].len);
-    if (k->tcb_info.len > 0)
-        lab_item(c, CLOISTER_ITEM_TCB_INFO, k->tcb_info.p, k->tcb_info.len);
-    if (k->qe_identity.len > 0)
-        lab_item(c, CLOISTER_ITEM_QE_IDENTITY, k->qe_identity.p, k->qe_identity.len);
-    for (size_t i = 0; i < k->collateral_chain_n; i++)
-        lab_item(c, CLOISTER_ITEM_COLLATERAL_CHAIN, k->collateral_chain[i].p,
-                 k->collateral_chain[i].len);
+    quote_lab_items(r, e, c);
     if (r->event_log != NULL)
         lab_item(c, CLOISTER_ITEM_EVENT_LOG, r->event_log, r->event_log_n);
     if (r->data == QUOTE_DATA)
         lab_expect(c, r->report_data, sizeof r->report_data);
     c->expect_any = r->data == QUOTE_DATA_ANY;
-    if (r->no_root)
-        return;
-    quote_lab_root(r, r->root, QUOTE_SERIAL_ROOT, &root);
-    lab_root(c, LAB_ROOT_INTEL, root.p, root.len);
-    clo_buf_clear(&root);
 }
 
 static void emit_one(struct lab *l, const struct row *w, unsigned kind, const char *suffix)

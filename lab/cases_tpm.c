@@ -31,9 +31,6 @@
 #define LOG    "TCG PC Client Platform Firmware Profile, crypto-agile log"
 #define POLICY "docs/POLICY.md, tpm"
 
-#define X4(c)  c c c c
-#define X32(c) X4(c) X4(c) X4(c) X4(c) X4(c) X4(c) X4(c) X4(c)
-
 /* Everything; right() is right in every respect. */
 struct recipe {
     struct tl_recipe q;
@@ -91,7 +88,7 @@ static struct recipe right(void)
 
     (void)snprintf(r.policy, sizeof r.policy, "%s",
                    "{'v':1,'name':'laboratory','tee':[],'devices':{'min':0},'tpm':{'pcrs':[{"
-                   "'4':'" X32("14") "','7':'" X32("17") "'}]}}");
+                   "'4':'" TL_X32("14") "','7':'" TL_X32("17") "'}]}}");
     return r;
 }
 
@@ -245,7 +242,7 @@ static const struct row bytes[] = {
      .title = "the policy doesn't admit TPMs",
      .basis = POLICY,
      .lesson = "26 40",
-     .policy = {",'tpm':{'pcrs':[{'4':'" X32("14") "','7':'" X32("17") "'}]}", ""},
+     .policy = {",'tpm':{'pcrs':[{'4':'" TL_X32("14") "','7':'" TL_X32("17") "'}]}", ""},
      .fail = "policy.type",
      .missing = "tpm.format tpm.key tpm.key_trusted " UNREAD},
     {.id = "magic",
@@ -761,9 +758,9 @@ static const struct row claims[] = {
      .title = "nothing is wrong; the SHA-384 bank is quoted, and wanted",
      .basis = QUOTE ", PCRselect; " POLICY ", bank",
      .change = bank_384,
-     .policy = {"'tpm':{'pcrs':[{'4':'" X32("14") "','7':'" X32("17") "'}]}",
-                "'tpm':{'bank':'sha384','pcrs':[{'4':'" X32("14") X4("14") X4("14") X4("14")
-                    X4("14") "'}]}"}},
+     .policy = {"'tpm':{'pcrs':[{'4':'" TL_X32("14") "','7':'" TL_X32("17") "'}]}",
+                "'tpm':{'bank':'sha384','pcrs':[{'4':'" TL_X32("14") TL_X4("14") TL_X4("14")
+                    TL_X4("14") TL_X4("14") "'}]}"}},
     {.id = "banks-two",
      .title = "beside the wanted bank another one is quoted",
      .basis = QUOTE ", PCRselect; " POLICY ", selection",
@@ -822,18 +819,18 @@ static const struct row claims[] = {
     {.id = "pcrs-second-alternative",
      .title = "nothing is wrong; the PCRs have the values of the second alternative",
      .basis = POLICY ", pcrs: one alternative has to hold",
-     .policy = {"'pcrs':[", "'pcrs':[{'4':'" X32("99") "'},"}},
+     .policy = {"'pcrs':[", "'pcrs':[{'4':'" TL_X32("99") "'},"}},
     {.id = "pcrs-mixed",
      .title = "PCR 4 is that of one alternative, and PCR 7 another's",
      .basis = POLICY ", pcrs: one alternative has to hold",
-     .policy = {"'7':'" X32("17") "'", "'7':'" X32("18") "'"},
-     .policy2 = {"'pcrs':[", "'pcrs':[{'4':'" X32("99") "','7':'" X32("17") "'},"},
+     .policy = {"'7':'" TL_X32("17") "'", "'7':'" TL_X32("18") "'"},
+     .policy2 = {"'pcrs':[", "'pcrs':[{'4':'" TL_X32("99") "','7':'" TL_X32("17") "'},"},
      .fail = "tpm.pcrs"},
     {.id = "pcrs-none-pinned",
      .title = "the policy pins no PCRs",
      .basis = POLICY ", pcrs: empty admits nothing",
      .lesson = "26 31 40",
-     .policy = {"{'4':'" X32("14") "','7':'" X32("17") "'}", ""},
+     .policy = {"{'4':'" TL_X32("14") "','7':'" TL_X32("17") "'}", ""},
      .fail = "tpm.pcrs"},
 };
 
@@ -857,7 +854,7 @@ static void log_make(struct recipe *r, const uint16_t *algs)
     el_extend(r->q.value[4], 32, 0x33);
     clo_hex(r->q.value[4], 32, hex);
     (void)snprintf(to, sizeof to, "'4':'%s'", hex);
-    edit(r, "'4':'" X32("14") "'", to);
+    edit(r, "'4':'" TL_X32("14") "'", to);
     r->q.log = event_log.p;
     r->q.log_n = event_log.n;
 }

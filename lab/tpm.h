@@ -23,6 +23,10 @@
     (TPMA_OBJECT_FIXEDTPM | TPMA_OBJECT_FIXEDPARENT | TPMA_OBJECT_SENSITIVEDATAORIGIN | \
      TPMA_OBJECT_USERWITHAUTH | TPMA_OBJECT_RESTRICTED | TPMA_OBJECT_SIGN_ENCRYPT)
 
+/* A PCR of SHA-256 in a policy, whose every byte is this one. */
+#define TL_X4(c)  c c c c
+#define TL_X32(c) TL_X4(c) TL_X4(c) TL_X4(c) TL_X4(c) TL_X4(c) TL_X4(c) TL_X4(c) TL_X4(c)
+
 /* Keys are made once a process. */
 static struct {
     EVP_PKEY *rsa, *rsa2, *p256, *p384, *root, *ca, *stranger;

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What can't be judged of a quote where a link between Intel's root and what the quote claims is broken: lists of checks' names, for TDX and SGX
- * together. lab_names takes what one format has out of them.
+ * What cases of Intel's quotes share, on Azure and elsewhere: their collateral, and what can't be judged where a link between Intel's root
+ * and what a quote claims is broken. That is told by lists of checks' names, for TDX and SGX together; lab_names takes out what a format has.
  */
-#ifndef CLO_LAB_MISSING_H
-#define CLO_LAB_MISSING_H
+#ifndef CLO_LAB_CASES_INTEL_H
+#define CLO_LAB_CASES_INTEL_H
 
 #include <stdio.h>
 #include <string.h>
 
 #include "lab/lab.h"
+#include "lab/quote.h"
 
 /* Missing where... */
 
@@ -81,6 +82,29 @@ static inline void lab_names(const char *names, const char *but, const char *wit
             n += (size_t)snprintf(dst + n, LAB_NAMES - n, "%s%s", n == 0 ? "" : " ", name);
         names += len + (names[len] == ' ');
     }
+}
+
+/* Lists, TCB info, QE identity, their signer, and the pinned root. */
+static inline void quote_lab_items(const struct quote_recipe *r, const struct quote_evidence *e,
+                                   struct lab_case *c)
+{
+    const struct clo_collateral *k = &e->collateral;
+    struct clo_buf root;
+
+    for (size_t i = 0; i < k->crls; i++)
+        lab_item(c, CLOISTER_ITEM_CRL, k->crl[i].p, k->crl[i].len);
+    if (k->tcb_info.len > 0)
+        lab_item(c, CLOISTER_ITEM_TCB_INFO, k->tcb_info.p, k->tcb_info.len);
+    if (k->qe_identity.len > 0)
+        lab_item(c, CLOISTER_ITEM_QE_IDENTITY, k->qe_identity.p, k->qe_identity.len);
+    for (size_t i = 0; i < k->collateral_chain_n; i++)
+        lab_item(c, CLOISTER_ITEM_COLLATERAL_CHAIN, k->collateral_chain[i].p,
+                 k->collateral_chain[i].len);
+    if (r->no_root)
+        return;
+    quote_lab_root(r, r->root, QUOTE_SERIAL_ROOT, &root);
+    lab_root(c, LAB_ROOT_INTEL, root.p, root.len);
+    clo_buf_clear(&root);
 }
 
 #endif
