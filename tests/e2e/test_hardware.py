@@ -318,6 +318,30 @@ def gpus_that_arent_fit_at_the_start_are_told_and_waited_for():
 
 
 @tap
+def gpus_whose_certificates_nobody_answers_for_are_waited_for():
+    with Machine(gpus=2) as m:
+        m.vendors.script = lambda path: (500, b"") if path == "/" else None
+        with m.start() as d:
+            wait_said(d, "no evidence without nvidia-ocsp-")
+            assert "engine" not in d.children()
+            m.vendors.script = None
+            d.kill("fetcher")
+            d.wait_ready()
+            assert m.verdict(d)[0] == "verified"
+            assert not any("keys retired" in x for x in said(d)), said(d)
+
+
+@tap
+def keys_follow_each_other_with_their_own_reports_of_the_gpus():
+    with Machine(gpus=2) as m, m.start("--key-lifetime", "10") as d:
+        d.wait_ready()
+        first = ohttp.keys_section(d)["ohttp_keys"]
+        until(lambda: ohttp.keys_section(d)["ohttp_keys"] != first, "the next keys")
+        assert m.verdict(d)[0] == "verified"
+        assert d.ready_count() == 1
+
+
+@tap
 def a_service_that_gives_nothing_useful_is_told_until_it_does():
     ways = {"answered 429": lambda path: (429, b"later"), "answered 404": lambda path: (404, b""),
             "what came isn't one": lambda path: (200, b"<html>rubbish"), "can't be reached": lambda path: (None, b"")}

@@ -93,6 +93,7 @@ struct clo_attester {
     uint64_t answer_id; /* CLO_FOR_SUPPLY */
     enum clo_stage stage;
     int64_t again_us; /* a stage that failed */
+    bool waited;      /* the GPUs' stage did, for collateral */
     struct clo_waiting said;
     struct clo_reported report; /* the newest one that was found good */
     struct clo_gpus_state gpus; /* as they were when they were appraised */
@@ -110,6 +111,8 @@ struct clo_attester {
     struct clo_attested next_attested;
     int64_t next_expires;
     bool next_waits; /* for collateral */
+    uint64_t next_number,
+        asked_number; /* counts changes of `next`; as it was when the GPUs were asked */
     int64_t next_again_us;
 
     struct clo_quotes *quotes;

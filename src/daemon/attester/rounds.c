@@ -84,6 +84,7 @@ void clo_attester_forget_keys(struct clo_attester *a)
     clo_buf_clear(&a->next.bytes);
     attested_clear(&a->next_attested);
     a->quotable = a->next_waits = false;
+    a->next_number++;
 }
 
 /* ---- saying what is wrong ---- */
@@ -210,6 +211,7 @@ static void gpus_lost(struct clo_attester *a, enum clo_devices_fault fault)
     clo_quotes_drop(a->quotes);
     clo_channel_drop(&a->keeper);
     clo_channel_drop(&a->gateway);
+    clo_channel_drop(&a->fetcher);
     a->state = CLO_ATTESTER_LOST;
     err = clo_ipc_send(CLO_CONTROL_FD, CLO_MSG_DEVICES_LOST, 0, &reason, 1, -1);
     /* They take no more work, if that can still be said to them. */
@@ -322,16 +324,21 @@ static int stage_appraise(struct clo_attester *a)
 
     clo_cpu_section_clear(&cpu);
     clo_buf_clear(&c);
-    if (err == CLOISTER_E_INDETERMINATE)
+    if (err == CLOISTER_E_INDETERMINATE) {
         a->again_us = INT64_MAX; /* until something is supplied */
-    else if (err != 0)
+        a->waited |= gpus;
+    } else if (err != 0) {
         stage_again(a, gpus ? CLO_STAGE_LOOK : CLO_STAGE_REPORT);
-    else if (gpus)
-        a->stage = CLO_STAGE_ACCEPT;
-    else if (has_gpus(a))
+    } else if (gpus && a->waited) {
+        a->waited = false; /* who knows what happened to them meanwhile */
         a->stage = CLO_STAGE_LOOK;
-    else
+    } else if (gpus) {
+        a->stage = CLO_STAGE_ACCEPT;
+    } else if (has_gpus(a)) {
+        a->stage = CLO_STAGE_LOOK;
+    } else {
         return ready(a);
+    }
     return 0;
 }
 
@@ -381,6 +388,7 @@ int clo_attester_take_keys(struct clo_attester *a, const struct clo_ipc_msg *m)
         (err = clo_part_copy(&a->next, m->payload, m->n)) != 0)
         return err;
     attested_clear(&a->next_attested);
+    a->next_number++;
     a->next_expires = s.expires;
     a->next_waits = false;
     a->next_again_us = 0;
@@ -536,7 +544,7 @@ static int begin_batch(struct clo_attester *a)
     a->batch_until_us = a->batch_since_us +
                         (int64_t)(clo_attester_limits.report_s + QUOTE_WAIT_S) * 1000000;
     a->bound.error = 0;
-    a->made = false;
+    a->made = a->batch_waits = false;
     if ((err = clo_bind_cpu(root, p[CLO_SEC_KEYS].digest, p[CLO_SEC_MANIFEST].digest,
                             p[CLO_SEC_DEVICES].digest, a->batch.data)) != 0 ||
         (err = clo_buf_append(&a->bound.keys, p[CLO_SEC_KEYS].bytes.p,
@@ -684,7 +692,9 @@ static int answered(struct clo_attester *a, enum clo_purpose purpose, const stru
         if ((err = clo_gpus_state_read(m->payload, m->n, &s)) == 0)
             looked(a, &s);
         return err;
-    case CLO_FOR_KEYS: return take_attested(a, m);
+    case CLO_FOR_KEYS:
+        /* Reports over keys that others have taken the place of meanwhile are for nobody. */
+        return a->asked_number == a->next_number ? take_attested(a, m) : 0;
     case CLO_FOR_BATCH:
         if ((err = clo_memfd_read(m->fd, CLO_CPU_RAW_MAX, &a->batch.raw)) == 0 &&
             clo_quotes_busy(a->quotes))
@@ -810,6 +820,7 @@ static int ask_for_keys(struct clo_attester *a)
     if ((err = clo_bind_gpu(a->next.digest, a->part[CLO_SEC_MANIFEST].digest,
                             a->next_attested.nonce)) != 0)
         return err;
+    a->asked_number = a->next_number;
     return ask(a, CLO_FOR_KEYS, CLO_MSG_WORK_DEVICES, a->next_attested.nonce, 32);
 }
 

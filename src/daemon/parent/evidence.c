@@ -77,6 +77,7 @@ int clo_parent_found(struct clo_parent *p, const struct clo_ipc_msg *m)
     else if (f.error == 0 && f.tee != CLO_TEE_SIMULATED && !p->said_found)
         say_found(&f);
     p->said_found |= f.error == 0;
+    p->said_unfit = true; /* if it is */
     return 0;
 }
 
@@ -171,19 +172,24 @@ int clo_parent_waiting(struct clo_parent *p, const struct clo_ipc_msg *m)
  * them; the engine that used them ends; the attester, which has forgotten the keys and ends by itself, is started over, and the engine once
  * it has vouched for the GPUs again.
  */
-int clo_parent_devices_lost(struct clo_parent *p, const struct clo_ipc_msg *m)
+void clo_parent_retire_keys(struct clo_parent *p, uint32_t fault)
 {
     char sentence[256];
 
-    if (m->payload[0] == 0 || m->payload[0] >= CLO_DEVICES_FAULTS)
-        return CLOISTER_E_PROTOCOL;
     snprintf(sentence, sizeof sentence, "keys retired, and the engine started again: %s",
-             fault_text(m->payload[0]));
+             fault_text(fault));
     clo_parent_say(sentence);
-    p->child[CLO_ROLE_ATTESTER].state = CLO_CHILD_STARTING; /* until it has ended, it is nobody */
     (void)clo_child_send(p, CLO_ROLE_KEEPER, CLO_MSG_RESET, 0, NULL, 0, -1);
     p->keeper_reset[0] = 0;
     p->up = false;
     clo_child_kill(p, CLO_ROLE_ENGINE);
+}
+
+int clo_parent_devices_lost(struct clo_parent *p, const struct clo_ipc_msg *m)
+{
+    if (m->payload[0] == 0 || m->payload[0] >= CLO_DEVICES_FAULTS)
+        return CLOISTER_E_PROTOCOL;
+    p->child[CLO_ROLE_ATTESTER].state = CLO_CHILD_STARTING; /* until it has ended, it is nobody */
+    clo_parent_retire_keys(p, m->payload[0]);
     return 0;
 }

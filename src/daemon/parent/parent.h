@@ -63,8 +63,8 @@ struct clo_parent {
     bool engine_advised;      /* the sentence about an engine that doesn't start was said */
     uint8_t simulated[32 + 48];
     bool has_simulated;
-    struct clo_waiting waiting; /* the last one that was said */
-    bool said_found;
+    struct clo_waiting waiting;  /* the last one that was said */
+    bool said_found, said_unfit; /* sentences about what the attester found */
     /* the engine that is up, and what was said about it */
     bool up;
     struct clo_engine_state engine;
@@ -114,6 +114,8 @@ CLO_MUST_USE int clo_parent_engine_up(struct clo_parent *p, const struct clo_ipc
 CLO_MUST_USE int clo_parent_found(struct clo_parent *p, const struct clo_ipc_msg *m);
 CLO_MUST_USE int clo_parent_waiting(struct clo_parent *p, const struct clo_ipc_msg *m);
 CLO_MUST_USE int clo_parent_devices_lost(struct clo_parent *p, const struct clo_ipc_msg *m);
+/* fault: enum clo_devices_fault; 0: unknown. */
+void clo_parent_retire_keys(struct clo_parent *p, uint32_t fault);
 
 /* supervise.c: until everything has ended. */
 void clo_parent_run(struct clo_parent *p);

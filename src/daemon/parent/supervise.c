@@ -197,7 +197,8 @@ static void give_up(struct clo_parent *p, const char *sentence, int status)
 /* ---- what happens to children ---- */
 
 /* What no restart mends, or only the person who started us can. */
-static void look_at_exit(struct clo_parent *p, enum clo_role r, int status)
+static void look_at_exit(struct clo_parent *p, enum clo_role r, enum clo_child_state before,
+                         int status)
 {
     char sentence[2 * CLO_STR_MAX + 128];
 
@@ -207,7 +208,9 @@ static void look_at_exit(struct clo_parent *p, enum clo_role r, int status)
     case CLO_EXIT_UNSUPPORTED:
     case CLO_EXIT_PERMISSION:
         if (r != CLO_ROLE_ATTESTER)
-            return; /* what was said of it, was said in evidence.c */
+            return;
+        if (!p->said_unfit) /* its message was overtaken */
+            clo_parent_say("this machine's evidence can't be had: `cloisterd check` says why");
         begin_draining(p, WEXITSTATUS(status) == CLO_EXIT_UNSUPPORTED ? CLO_EXIT_UNSUPPORTED : 1);
         return;
     case CLO_EXIT_LOCK:
@@ -227,6 +230,10 @@ static void look_at_exit(struct clo_parent *p, enum clo_role r, int status)
         }
         p->engine_advised = true;
         return;
+    case CLO_EXIT_DEVICES:
+        if (r == CLO_ROLE_ATTESTER && before == CLO_CHILD_RUNNING) /* the same */
+            clo_parent_retire_keys(p, 0);
+        return;
     default: return;
     }
 }
@@ -234,6 +241,7 @@ static void look_at_exit(struct clo_parent *p, enum clo_role r, int status)
 static void child_ended(struct clo_parent *p, enum clo_role r, int status)
 {
     struct clo_child *c = clo_child_of(p, r);
+    const enum clo_child_state before = c->state;
 
     if (p->phase == CLO_PHASE_SERVING || status != 0)
         clo_log("parent", CLO_EV_CHILD_EXIT, r, (uint64_t)c->pid,
@@ -248,7 +256,7 @@ static void child_ended(struct clo_parent *p, enum clo_role r, int status)
             (void)unlink(p->socket); /* it couldn't, if it was killed */
         engine_down(p);
     }
-    look_at_exit(p, r, status);
+    look_at_exit(p, r, before, status);
     if (p->phase == CLO_PHASE_DRAINING && r == CLO_ROLE_GATEWAY)
         begin_ending(p);
     else if (p->phase == CLO_PHASE_SERVING)
