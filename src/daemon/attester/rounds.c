@@ -766,7 +766,7 @@ static int open_worker(struct clo_attester *a)
     int err;
 
     a->worker_again_us = in_ms(clo_attester_limits.again_ms);
-    if ((err = clo_worker_start(&a->worker, "/proc/self/exe")) != 0)
+    if (clo_worker_start(&a->worker, "/proc/self/exe") != 0)
         return 0; /* later */
     if ((err = clo_attester_start_write(&a->start, &wr)) != 0)
         return err;

@@ -72,9 +72,12 @@ static int open_source(enum clo_source s, uint32_t pcrs, struct clo_maker **ret)
 /* What the maker's evidence is, if it is what was asked for. */
 static uint8_t tee_of(const struct clo_maker *m, uint8_t asked)
 {
-    for (uint8_t tee = CLO_TEE_SIMULATED; tee < CLO_TEE_AUTO; tee++)
-        if (strcmp(m->ops->type, clo_tee_name(tee)) == 0)
-            return tee == asked || (asked == CLO_TEE_AUTO && tee != CLO_TEE_SIMULATED) ? tee : 0;
+    for (int tee = CLO_TEE_SIMULATED; tee < CLO_TEE_AUTO; tee++) {
+        const bool fits = tee == asked || (asked == CLO_TEE_AUTO && tee != CLO_TEE_SIMULATED);
+
+        if (fits && strcmp(m->ops->type, clo_tee_name((uint8_t)tee)) == 0)
+            return (uint8_t)tee;
+    }
     return 0;
 }
 
@@ -153,6 +156,8 @@ static int do_report(struct work *w, const struct clo_ipc_msg *m)
     struct clo_cpu_section cpu = {0};
     int err;
 
+    if (w->maker == NULL)
+        return CLOISTER_E_STATE;
     if ((err = w->maker->ops->report(w->maker, m->payload, &cpu)) == 0 &&
         (err = clo_cpu_raw_write(&cpu, &bytes)) == 0)
         err = answer_bytes(CLO_MSG_WORK_REPORTED, m->id, NULL, 0, &bytes);
@@ -212,7 +217,7 @@ static int do_answer(struct work *w, const struct clo_ipc_msg *m)
     struct clo_wr wr = clo_wr_init(head, sizeof head);
     int err;
 
-    if (w->maker->ops->answer == NULL)
+    if (w->maker == NULL || w->maker->ops->answer == NULL)
         return CLOISTER_E_STATE;
     if ((err = clo_want_read(m->payload, m->n, &want)) == 0 &&
         (err = w->maker->ops->answer(w->maker, &want, &body, &chain)) == 0 &&

@@ -584,8 +584,8 @@ static int set_tee(const struct values *v, struct clo_config *c, struct clo_prob
     c->tee = CLO_TEE_AUTO;
     if (!v->at[TEE].given)
         return 0;
-    for (uint8_t tee = CLO_TEE_SIMULATED; tee <= CLO_TEE_AUTO; tee++) {
-        if (strcmp(v->at[TEE].text, clo_tee_name(tee)) == 0) {
+    for (int tee = CLO_TEE_SIMULATED; tee <= CLO_TEE_AUTO; tee++) {
+        if (strcmp(v->at[TEE].text, clo_tee_name((uint8_t)tee)) == 0) {
             c->tee = (enum clo_tee)tee;
             return 0;
         }
