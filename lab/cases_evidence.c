@@ -1280,6 +1280,17 @@ static void foreign(struct lab *l)
 static void counts(struct lab *l)
 {
     static const char none[] = "{\"v\":1,\"devices\":[]}";
+    static const struct {
+        const char *id, *title;
+        enum synthetic_defect defect;
+    } row[] = {
+        {"evidence-switch-other", "A GPU is connected to another switch than one that is listed",
+         SYNTHETIC_OTHER_SWITCH},
+        {"evidence-switch-unlisted", "A GPU is connected to a switch that isn't listed",
+         SYNTHETIC_MORE_SWITCHES},
+        {"evidence-switch-absent", "A switch that is listed isn't at one of the GPUs",
+         SYNTHETIC_FEWER_SWITCHES},
+    };
     struct whole *w = whole(1, 0);
 
     bind(w);
@@ -1320,12 +1331,14 @@ static void counts(struct lab *l)
     emit(l, w,
          SAYS("evidence-switch-too-few", "The policy wants two switches, and there is one",
               POLICY "devices, switches", .fail = "devices.count"));
-    w = whole(2, 2);
-    w->s.defect = SYNTHETIC_OTHER_SWITCH;
-    w->s.at = 1;
-    emit(l, w,
-         SAYS("evidence-switch-unlisted", "A GPU is connected to a switch that isn't listed",
-              POLICY "devices, switches", .fail = "devices.appraised gpu.switches"));
+    for (size_t i = 0; i < CLO_ARRAY_LEN(row); i++) {
+        w = whole(2, 2);
+        w->s.defect = row[i].defect;
+        w->s.at = 1;
+        emit(l, w,
+             SAYS(.id = row[i].id, .title = row[i].title, .basis = POLICY "devices, switches",
+                  .fail = "devices.appraised gpu.switches"));
+    }
 }
 
 static void revocation(struct lab *l)

@@ -385,7 +385,8 @@ static int gpu_fields(const struct synthetic *y, const struct synthetic_scene *s
     const bool multi = bad && s->defect == SYNTHETIC_OTHER_MODE;
     const uint8_t flag[] = {multi ? 1 : s->switches > 0 ? 2 : 0, 0};
     const uint8_t pcie[] = {flag[0] == 2 ? 0xaa : 0x55};
-    uint8_t pdi[SYNTHETIC_SWITCHES * 8];
+    uint8_t pdi[(SYNTHETIC_SWITCHES + 1) * 8];
+    size_t ports = s->switches;
     int err;
 
     for (size_t i = 0; i < s->switches; i++) /* least significant byte first */
@@ -393,6 +394,10 @@ static int gpu_fields(const struct synthetic *y, const struct synthetic_scene *s
             pdi[8 * i + k] = y->device[SYNTHETIC_GPUS + s->first_switch + i].pdi[7 - k];
     if (bad && s->defect == SYNTHETIC_OTHER_SWITCH)
         pdi[0] ^= 1;
+    else if (bad && s->defect == SYNTHETIC_MORE_SWITCHES)
+        memset(pdi + 8 * ports++, 0x4f, 8);
+    else if (bad && s->defect == SYNTHETIC_FEWER_SWITCHES)
+        ports--;
     if ((err = text_write(wr, 3, bad && s->defect == SYNTHETIC_OLD_DRIVER ? OLD_DRIVER : DRIVER)) !=
             0 ||
         (err = field_write(wr, 6, vbios, sizeof vbios)) != 0 ||
@@ -402,7 +407,7 @@ static int gpu_fields(const struct synthetic *y, const struct synthetic_scene *s
         (err = field_write(wr, 21, pcie, sizeof pcie)) != 0 ||
         (err = field_write(wr, 36, flag, sizeof flag)) != 0)
         return err;
-    return s->switches == 0 ? 0 : field_write(wr, 22, pdi, 8 * s->switches);
+    return s->switches == 0 ? 0 : field_write(wr, 22, pdi, 8 * ports);
 }
 
 static int fields(const struct synthetic *y, const struct synthetic_scene *s,

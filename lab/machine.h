@@ -37,9 +37,11 @@ enum synthetic_defect {
     SYNTHETIC_OTHER_MODE,     /* "multi" */
     SYNTHETIC_STRANGERS_ROOT, /* the chain ends in somebody else's root */
     SYNTHETIC_NO_CHAIN,
-    SYNTHETIC_TWICE,        /* the device is listed in the next one's place too */
-    SYNTHETIC_OTHER_FWID,   /* the report names other firmware than the certificate */
-    SYNTHETIC_OTHER_SWITCH, /* the GPU is connected to a switch that isn't listed */
+    SYNTHETIC_TWICE,          /* the device is listed in the next one's place too */
+    SYNTHETIC_OTHER_FWID,     /* the report names other firmware than the certificate */
+    SYNTHETIC_OTHER_SWITCH,   /* the GPU is connected to a switch that isn't listed */
+    SYNTHETIC_MORE_SWITCHES,  /* to one besides those that are listed */
+    SYNTHETIC_FEWER_SWITCHES, /* not to the last that is listed */
     SYNTHETIC_LEAF_EXPIRED,
 };
 
