@@ -49,9 +49,9 @@ enum cloister_error {
     CLOISTER_E_CREDENTIAL = -27,    /* the API key was not accepted */
     CLOISTER_E_KEYS_CHANGED = -28,  /* the server no longer has the key: fetch evidence again */
     CLOISTER_E_PERMISSION = -29,    /* the operating system doesn't let this process */
-    CLOISTER_E_BUSY = -30,          /* a device or service is in use or throttles; try again later */
-    CLOISTER_E_DEVICE = -31,        /* a device is lost, was reset, or needs a reset */
-    CLOISTER_E_EXPIRED = -32,       /* outside its dates */
+    CLOISTER_E_BUSY = -30,    /* a device or service is in use or throttles; try again later */
+    CLOISTER_E_DEVICE = -31,  /* a device is lost, was reset, or needs a reset */
+    CLOISTER_E_EXPIRED = -32, /* outside its dates */
 };
 
 /* One sentence for people, static, without a final stop. Unknown values get a sentence as well. */

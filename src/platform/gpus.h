@@ -16,12 +16,13 @@ void clo_gpus_free(struct clo_gpus *g);
 /* As the driver tells it. */
 struct clo_gpus_state {
     uint32_t count;
-    bool cc;        /* confidential computing is on: for all of them, or in protected PCIe mode (multi) */
+    bool cc; /* confidential computing is on: for all of them, or in protected PCIe mode (multi) */
     bool multi;     /* several GPUs in one trust domain */
     bool devtools;  /* developer tools: memory can be read */
     bool simulated; /* the environment isn't a production one */
     bool accepting; /* "ready": takes work */
-    uint8_t identity[32]; /* SHA-256 over the UUIDs in their order: other or fewer GPUs, another value */
+    uint8_t identity
+        [32]; /* SHA-256 over the UUIDs in their order: other or fewer GPUs, another value */
 };
 /*
  * Look at them. CLOISTER_E_DEVICE: one is lost, fell off the bus or needs a reset; CLOISTER_E_BUSY: not now.
