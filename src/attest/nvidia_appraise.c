@@ -379,7 +379,7 @@ static int judge_identity(struct appraisal *a, struct device *d)
 /* Nothing claims a kind (raw evidence), and there are no certificates to tell it by. */
 static bool nameless(const struct device *d)
 {
-    return d->in->arch[0] == '\0' && d->in->chain_n == 0;
+    return d->in->arch[0] == '\0' && !d->chain.readable;
 }
 
 static const char *architecture_wrong(const struct appraisal *a, const struct device *d)
@@ -461,7 +461,10 @@ static void judge_versions(struct appraisal *a, const struct device *d)
         missing(a, d, driver, run->driver, "the policy has no floor for drivers");
     else
         judge_floor(a, d, driver, p->min_driver, run->driver, 10);
-    if (p->min_vbios[run->arch][0] == '\0')
+    if (nameless(d))
+        missing(a, d, vbios, run->vbios,
+                "floors are a kind of device's, and this one's isn't known");
+    else if (p->min_vbios[run->arch][0] == '\0')
         set(a, d, vbios, CLOISTER_CHECK_NOT_APPLICABLE, NULL, run->vbios,
             "the policy has no floor beside its reference values");
     else

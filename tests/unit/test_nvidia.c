@@ -679,6 +679,24 @@ static void a_chain_of_garbage_is_refused(void **state)
     fails("gpu.chain_present");
 }
 
+/* Raw evidence claims no kind of device: the leaf does. What isn't known of one device, no other one's result stands for. */
+static void without_a_leaf_nobody_says_what_kind_of_device_it_is(void **state)
+{
+    (void)state;
+    gpu_lab_good(&r, 2, 0);
+    r.device[1].arch = "";
+    r.device[1].garbage = true;
+    ends(
+        "gpu.chain_present",
+        "devices.count gpu.architecture gpu.root gpu.chain gpu.chain_dates gpu.identity " OCSP_CHECKS
+        " gpu.signature gpu.nonce gpu.distinct gpu.driver gpu.vbios gpu.reference "
+        "gpu.measurements gpu.mode gpu.debug");
+    r.no_policy = true;
+    fails("gpu.chain_present");
+    says(CLOISTER_CHECK_GPU_VBIOS, NULL, "96.00.74.00.1C",
+         "GPU 0: no policy was given to judge this by");
+}
+
 static void a_chain_may_end_with_the_root(void **state)
 {
     (void)state;
@@ -1448,6 +1466,7 @@ int main(void)
         cmocka_unit_test(a_report_has_the_shape_of_its_kind_of_device),
         cmocka_unit_test(without_a_chain_nothing_is_decided),
         cmocka_unit_test(a_chain_of_garbage_is_refused),
+        cmocka_unit_test(without_a_leaf_nobody_says_what_kind_of_device_it_is),
         cmocka_unit_test(a_chain_may_end_with_the_root),
         cmocka_unit_test(the_chain_must_end_in_the_pinned_root),
         cmocka_unit_test(every_link_of_the_chain_is_verified),
