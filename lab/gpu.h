@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "attest/nvidia.h"
+#include "attest/nvidia_in.h"
 #include "attest/spdm.h"
 #include "base/enc.h"
 #include "crypto/x509_make.h"
@@ -381,7 +381,8 @@ static inline void gpu_lab_report(const struct gpu_lab_device *d, struct clo_buf
     uint8_t p[GPU_LAB_REPORT], sig[96], zero[256] = {0};
     const size_t n = gpu_lab_body(d, p);
 
-    LAB_MUST(clo_signer_sign_p384(signer, p + d->signed_from, n - d->signed_from, sig, sig + 48) == 0);
+    LAB_MUST(clo_signer_sign_p384(signer, p + d->signed_from, n - d->signed_from, sig, sig + 48) ==
+             0);
     *out = clo_buf_init(CLO_DEVICE_REPORT_MAX);
     LAB_MUST(clo_buf_append(out, p, n) == 0);
     LAB_MUST(clo_buf_append(out, sig, sizeof sig) == 0);
@@ -467,7 +468,7 @@ static inline void gpu_lab_authority(const struct clo_cert_spec *spec, struct cl
         struct clo_cert_spec spec;
         uint8_t der[1024];
         size_t n;
-    } made[64];
+    } made[128];
     size_t i = 0;
 
     while (i < CLO_ARRAY_LEN(made) && made[i].n != 0 &&
@@ -590,14 +591,20 @@ static inline void gpu_lab_answer(const struct gpu_recipe *r, const struct clo_b
                                      .has_reason = odd && r->odd_hold,
                                      .reason = 6,
                                      .this_update = odd ? r->odd_from : LAB_NOW - LAB_DAY,
-                                     .next_update = odd ? r->odd_to : LAB_NOW + LAB_DAY};
-    struct clo_ocsp_spec spec = {.answer = &a, .answers = 1, .produced_at = LAB_NOW - LAB_DAY};
+                                     .next_update = odd ? r->odd_to : LAB_NOW + LAB_DAY,
+                                     .id_hash = r->id_hash};
+    struct clo_ocsp_spec spec = {.answer = &a,
+                                 .answers = 1,
+                                 .by_name = r->by_name,
+                                 .sig = r->ocsp_sig,
+                                 .produced_at = LAB_NOW - LAB_DAY};
     char name[64] = "";
 
     LAB_MUST(clo_cert_parse(der->p, der->len, &cert) == 0);
     LAB_MUST(clo_cert_parse(issuer_der->p, issuer_der->len, &issuer) == 0);
     LAB_MUST(clo_cert_cn(issuer, name, sizeof name) == 0);
     a.cert = cert;
+    a.issuer = odd && r->odd_other_issuer ? cert : NULL;
     spec.issuer = issuer;
     spec.signer = odd && r->odd_signer != NULL ? r->odd_signer : issuer_key;
     if (r->delegated) {
@@ -606,10 +613,10 @@ static inline void gpu_lab_answer(const struct gpu_recipe *r, const struct clo_b
             .issuer_cn = name,
             .serial = 77,
             .not_before = LAB_NOW - LAB_DAY,
-            .not_after = LAB_NOW + LAB_DAY / 2,
+            .not_after = r->delegate_to,
             .eku = r->delegate_unfit ? NULL : CLO_EKU_OCSP_SIGNING,
             .subject = gpu_lab.stranger,
-            .issuer = issuer_key,
+            .issuer = r->delegate_issuer != NULL ? r->delegate_issuer : issuer_key,
         };
 
         LAB_MUST(clo_cert_make(&delegate, &responder_der) == 0);
@@ -642,22 +649,27 @@ static inline void gpu_lab_answers(const struct gpu_recipe *r, size_t device,
 {
     const struct clo_signer *const key[GPU_LAB_ROLES] = {
         gpu_lab.brom[r->device[device].key], gpu_lab.ica, gpu_lab.identity, gpu_lab.root};
-    struct clo_buf root;
+    struct clo_buf root, other[GPU_LAB_ROLES];
+    struct gpu_lab_device next = r->device[device];
     bool first_of_chip = true;
 
     for (size_t i = 0; i < device; i++)
         first_of_chip = first_of_chip &&
                         strcmp(r->device[i].brom_chip, r->device[device].brom_chip) != 0;
     gpu_lab_root(r, &root);
+    next.key = (next.key + 1) % GPU_LAB_DEVICES;
+    gpu_lab_certs(r, &next, other);
     for (int role = 0; role < GPU_LAB_ROLES; role++) {
         const bool odd = device == 0 && r->odd == role;
 
         if ((role == GPU_LAB_LEAF && !(odd && r->leaf_answered)) || (odd && r->odd_missing) ||
             (role == GPU_LAB_ICA && !first_of_chip) || (role == GPU_LAB_IDENTITY && device != 0))
             continue;
-        gpu_lab_answer(r, &cert[role], role == GPU_LAB_IDENTITY ? &root : &cert[role + 1],
-                       key[role], odd, c);
+        gpu_lab_answer(r, odd && r->odd_about_other ? &other[role] : &cert[role],
+                       role == GPU_LAB_IDENTITY ? &root : &cert[role + 1], key[role], odd, c);
     }
+    for (int role = 0; role < GPU_LAB_ROLES; role++)
+        clo_buf_clear(&other[role]);
     clo_buf_clear(&root);
 }
 
@@ -727,9 +739,7 @@ __attribute__((format(printf, 2, 3))) static inline void gpu_lab_say(struct clo_
 
 static inline void gpu_lab_reference_json(const struct clo_reference *ref, struct clo_buf *out)
 {
-    const char *arch = ref->arch == CLO_GPU_HOPPER      ? "hopper"
-                       : ref->arch == CLO_GPU_BLACKWELL ? "blackwell"
-                                                        : "ls10";
+    const char *arch = clo_gpu_arch_name(ref->arch);
     const char *sep = "";
     char hex[97];
 
@@ -737,11 +747,13 @@ static inline void gpu_lab_reference_json(const struct clo_reference *ref, struc
     gpu_lab_say(out, ",\"arch\":\"%s\"", arch);
     gpu_lab_say(out, ",\"id\":\"%s\"", ref->id);
     gpu_lab_say(out, ",\"version\":\"%s\"", ref->version);
-    if (ref->project[0] != '\0') {
+    if (ref->project[0] != '\0')
         gpu_lab_say(out, ",\"project\":\"%s\"", ref->project);
+    if (ref->project_sku[0] != '\0')
         gpu_lab_say(out, ",\"project_sku\":\"%s\"", ref->project_sku);
+    if (ref->chip_sku[0] != '\0')
         gpu_lab_say(out, ",\"chip_sku\":\"%s\"", ref->chip_sku);
-    }
+
     clo_hex(ref->rim_sha256, 32, hex);
     gpu_lab_say(out, ",\"rim_sha256\":\"%s\",\"measurements\":[", hex);
     for (size_t i = 0; i < CLO_REFERENCE_INDEXES; i++) {
@@ -779,10 +791,19 @@ static inline void gpu_lab_policy_json(const struct gpu_recipe *r, struct clo_bu
             gpu_lab_say(out, "\"%s\"", mode[m]);
             sep = ",";
         }
-    gpu_lab_say(out, "],\"min_driver\":\"%s\",\"min_vbios\":{", r->want.min_driver);
-    gpu_lab_say(out, "\"hopper\":\"%s\"", r->want.min_vbios[CLO_GPU_HOPPER]);
-    if (r->want.switches != 0)
-        gpu_lab_say(out, ",\"ls10\":\"%s\"", r->want.min_vbios[CLO_GPU_LS10]);
+    gpu_lab_say(out, "%s", "]");
+    if (r->want.min_driver[0] != '\0')
+        gpu_lab_say(out, ",\"min_driver\":\"%s\"", r->want.min_driver);
+    gpu_lab_say(out, "%s", ",\"min_vbios\":{");
+    sep = "";
+    for (unsigned a = CLO_GPU_HOPPER; a < CLO_GPU_ARCHS; a++) {
+        if (r->want.min_vbios[a][0] == '\0')
+            continue;
+        gpu_lab_say(out, "%s", sep);
+        gpu_lab_say(out, "\"%s\":", clo_gpu_arch_name((enum clo_gpu_arch)a));
+        gpu_lab_say(out, "\"%s\"", r->want.min_vbios[a]);
+        sep = ",";
+    }
     gpu_lab_say(out, "%s", "},\"reference_values\":[");
     for (size_t i = 0; i < r->want.references; i++) {
         if (i != 0)
