@@ -33,7 +33,7 @@ struct says {
 struct whole {
     struct synthetic_scene s;
     struct snp_recipe r;
-    bool simulated, no_nonce;
+    bool simulated, no_nonce, no_references;
     bool hardware_policy, other_simulator; /* simulated, under such a policy */
     char *edits[8][2];                     /* of the policy's text: the first becomes the second */
     size_t edits_n;
@@ -329,6 +329,12 @@ static char *policy_text(const struct whole *w)
     for (char *c = text; *c != '\0'; c++)
         if (*c == '"')
             *c = '\'';
+    if (w->no_references) { /* the policy's last member */
+        char *at = strstr(text, ",'reference_values'");
+
+        LAB_MUST(at != NULL);
+        memcpy(at, "}}", 3);
+    }
     for (size_t i = 0; i < w->edits_n; i++) {
         const char *at = strstr(text, w->edits[i][0]);
         char *edited;
@@ -1235,7 +1241,7 @@ static void foreign(struct lab *l)
     emit(l, w,
          SAYS("evidence-gpu-foreign",
               "A genuine GPU of another machine, which this machine binds as its own", GPU_BINDING,
-              .fail = "devices.appraised gpu.nonce", .lesson = "2"));
+              .fail = "devices.appraised gpu.nonce", .lesson = "2 55"));
     whole_free(other);
     w = whole(1, 0);
     other = whole(1, 0);
@@ -1260,7 +1266,7 @@ static void foreign(struct lab *l)
     whole_free(other);
     emit(l, defective(SYNTHETIC_OTHER_NONCE),
          SAYS("evidence-gpu-relayed", "One of two GPUs is somebody else's", GPU_BINDING,
-              .fail = "devices.appraised gpu.nonce", .lesson = "2"));
+              .fail = "devices.appraised gpu.nonce", .lesson = "2 55"));
     w = whole(1, 0);
     other = whole(1, 0);
     other->s.first_gpu = 5;
@@ -1273,7 +1279,8 @@ static void foreign(struct lab *l)
     emit(l, w,
          SAYS("evidence-gpu-not-covered",
               "Another GPU that knows these keys, which the report doesn't cover", BINDING,
-              .fail = "binding.report_data", .missing = SECTIONS " devices.appraised"));
+              .fail = "binding.report_data", .missing = SECTIONS " devices.appraised",
+              .lesson = "55"));
     whole_free(other);
 }
 
@@ -1325,7 +1332,7 @@ static void counts(struct lab *l)
     w->s.defect = SYNTHETIC_TWICE;
     emit(l, w,
          SAYS("evidence-gpu-twice", "One GPU is listed twice", POLICY "devices, min",
-              .fail = "devices.appraised gpu.distinct"));
+              .fail = "devices.appraised gpu.distinct", .lesson = "55"));
     w = whole(1, 1);
     w->s.policy_switches = 2;
     emit(l, w,
@@ -1358,23 +1365,23 @@ static void revocation(struct lab *l)
          "RFC 5280 section 5.3.1, certificateHold", SYNTHETIC_ON_HOLD,
          "devices.appraised gpu.revoked", NULL, NULL},
         {"evidence-gpu-unknown", "The responder doesn't know a GPU's certificate",
-         "RFC 6960 section 2.2", SYNTHETIC_UNKNOWN, "devices.appraised gpu.revoked", NULL, NULL},
+         "RFC 6960 section 2.2", SYNTHETIC_UNKNOWN, "devices.appraised gpu.revoked", NULL, "56"},
         {"evidence-gpu-no-answers", "No revocation answer came", POLICY "revocation",
-         SYNTHETIC_NO_ANSWERS, NULL, none, "40"},
+         SYNTHETIC_NO_ANSWERS, NULL, none, "40 56"},
         {"evidence-gpu-no-answer", "No revocation answer about one GPU came", POLICY "revocation",
-         SYNTHETIC_NO_ANSWER, NULL, none, "40"},
+         SYNTHETIC_NO_ANSWER, NULL, none, "40 56"},
         {"evidence-gpu-answer-of-other", "The answer is about another GPU", "RFC 6960 section 3.2",
-         SYNTHETIC_ANSWER_OF_OTHER, NULL, none, NULL},
+         SYNTHETIC_ANSWER_OF_OTHER, NULL, none, "56"},
         {"evidence-gpu-answer-expired", "The answer's nextUpdate was a second ago",
          "RFC 6960 section 4.2.2.1", SYNTHETIC_ANSWER_EXPIRED, "devices.appraised gpu.ocsp_dates",
-         NULL, "37 44"},
+         NULL, "37 44 56"},
         {"evidence-gpu-answer-early", "The answer is from the future", "RFC 6960 section 4.2.2.1",
-         SYNTHETIC_ANSWER_EARLY, "devices.appraised gpu.ocsp_dates", NULL, NULL},
+         SYNTHETIC_ANSWER_EARLY, "devices.appraised gpu.ocsp_dates", NULL, "56"},
         {"evidence-gpu-answer-endless", "The answer has no nextUpdate", "docs/POLICY.md, devices",
-         SYNTHETIC_ANSWER_ENDLESS, "devices.appraised gpu.ocsp_dates", NULL, "44"},
+         SYNTHETIC_ANSWER_ENDLESS, "devices.appraised gpu.ocsp_dates", NULL, "44 56"},
         {"evidence-gpu-answer-stranger", "Somebody else signed the answer", "RFC 6960 section 3.2",
          SYNTHETIC_ANSWER_STRANGER, "devices.appraised gpu.ocsp", "gpu.ocsp_dates gpu.revoked",
-         "4"},
+         "4 56"},
     };
 
     for (size_t i = 0; i < CLO_ARRAY_LEN(row); i++)
@@ -1407,6 +1414,13 @@ static void runs(struct lab *l)
     emit(l, w,
          SAYS("evidence-gpu-architecture", "A kind of GPU that the policy doesn't admit",
               POLICY "architectures", .fail = "devices.appraised gpu.architecture"));
+    w = whole(1, 0);
+    w->no_references = true;
+    emit(l, w,
+         SAYS("evidence-gpu-no-references",
+              "The policy has no reference values to compare anything with",
+              POLICY "reference_values", .fail = "devices.appraised gpu.reference",
+              .missing = "gpu.measurements gpu.debug", .lesson = "40 58"));
     emit(l, defective(SYNTHETIC_OTHER_FWID),
          SAYS("evidence-gpu-identity", "The report names other firmware than the certificate",
               "TCG DICE, CompositeDeviceID", .fail = "devices.appraised gpu.identity"));

@@ -787,7 +787,7 @@ static void chain(struct lab *l)
     emit(l, &r,
          SAYS("snp-root-strangers", "A complete chain that somebody made for himself",
               "AMD 57230, ARK", .fail = "snp.root", .missing = "snp.signature " TIES STATEMENTS,
-              .lesson = "3 46"));
+              .lesson = "3 4 46 54"));
     r = snp_lab_good();
     r.no_root = true;
     emit(l, &r,
