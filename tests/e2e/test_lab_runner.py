@@ -151,6 +151,14 @@ def without_its_roots_no_case_is_verified():
     assert len(cases) > 20 and all(v["outcome"] != "verified" for v in judge(cases))
 
 
+@test
+def every_lesson_that_concerns_evidence_is_shown_by_a_case():
+    """docs/LESSONS.md. The others concern what happens before and after: keys, streams, logs; 59 is about files of reference values."""
+    shown = {row for c in corpus() for row in c.get("lesson", [])}
+    wanted = {1, 2, 3, 4, 5, 6, 7, 17, 18, 26, 27, 31, 32, 37, 38, *range(39, 48), *range(50, 59), 60, 61}
+    assert wanted <= shown, wanted - shown
+
+
 # ---- the oracle ----
 
 @test
