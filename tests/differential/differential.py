@@ -50,6 +50,11 @@ class Case:
         got = self.items(name)
         return got[0] if got else None
 
+    def with_item(self, name, data):
+        """The same case with other bytes in this item."""
+        items = [{**i, "bytes": recorded.b64(data)} if i["item"] == name else i for i in self.raw["items"]]
+        return Case({**self.json, "raw": {**self.raw, "items": items}})
+
     def certificates(self, name="certificates"):
         """DER, in their order, whichever way they come."""
         return [der for data in self.items(name) for der in (recorded.unpem(data) if b"-----BEGIN" in data else [data])]
@@ -64,7 +69,9 @@ class Case:
         return None
 
     def down(self, scope):
-        """Our checks within the scope that don't pass."""
+        """Our checks within the scope that don't pass; the outcome itself where the evidence can't be read and nothing is checked."""
+        if not self.status:
+            return {self.outcome}
         return {c for c, s in self.status.items() if s in DOWN and any(fnmatch.fnmatchcase(c, p) for p in scope)}
 
 
