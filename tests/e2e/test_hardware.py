@@ -142,13 +142,14 @@ class Machine:
             more += ["--amd-service", self.vendors.url, "--nvidia-service", self.vendors.url]
         return Daemon("--allow-x25519", *more, *args, engine=self.engine, tee=tee, program=os.path.join(self.programs, "cloisterd"))
 
-    def verdict(self, d, builtin=False):
+    def verdict(self, d, builtin=False, vmpl=0):
         """Of fresh evidence: the outcome, and the checks that failed."""
         nonce = os.urandom(32)
         status, _, body = d.get(f"/.well-known/cloister/evidence?nonce={b64(nonce)}&full=1")
         assert status == 200, (status, body)
         policy = json.loads(read(self.made, "policy.json"))
         policy["allow_unmanaged"], policy["kems"] = True, ["x-wing", "x25519"]
+        policy["sev_snp"]["vmpl"] = vmpl
         roots = [{"vendor": "amd", "product": "genoa", "certificate": b64(read(self.made, "roots/ark.der"))}]
         if self.gpus:
             roots.append({"vendor": "nvidia", "certificate": b64(read(self.made, "roots/nvidia.der"))})
@@ -213,6 +214,30 @@ def a_machine_without_gpus_and_with_the_older_interface_is_verified():
             d.wait_ready()
             assert m.verdict(d)[0] == "verified", m.verdict(d)
             assert any("comes from /dev/sev-guest" in x for x in said(d)), said(d)
+
+
+@tap
+def a_guest_under_a_paravisor_shows_its_own_privilege_level():
+    with Machine() as m:
+        for interface in ("tsm", "sev_guest"):
+            m.tee(f"{interface} 1", "provider sev_guest", "vmpl 2")
+            with m.start() as d:
+                d.wait_ready()
+                assert m.verdict(d, vmpl=2) == ("verified", []), m.verdict(d, vmpl=2)
+                assert m.verdict(d) == ("rejected", ["snp.vmpl"]), m.verdict(d)
+
+
+@tap
+def a_privilege_level_that_isnt_known_is_never_guessed():
+    with Machine() as m:
+        for interface in ("tsm", "sev_guest"):
+            m.tee(f"{interface} 1", "provider sev_guest", "vmpl_said none")
+            with m.start() as d:
+                wait_said(d, "report")
+                assert d.ready_count() == 0
+                m.tee(f"{interface} 1", "provider sev_guest")
+                d.wait_ready()
+                assert m.verdict(d) == ("verified", []), m.verdict(d)
 
 
 def examined(m, *args):
@@ -440,6 +465,30 @@ def a_report_interface_that_fails_costs_errors_only_while_it_does():
             until(lambda: evidence_status(d) == 200, "evidence again")
             assert m.verdict(d)[0] == "verified"
             assert ohttp.keys_section(d)["ohttp_keys"] == keys
+
+
+@tap
+def another_firmware_level_costs_its_batch_and_has_its_certificate_asked_for():
+    with Machine() as m, m.start() as d:
+        d.wait_ready()
+        template = os.path.join(m.made, "tee", "template")
+        old = read(template)
+        new = bytearray(old)
+        new[0x187] -= 1  # REPORTED_TCB's microcode: the host has lowered it
+
+        def put(b):
+            with open(template + ".new", "wb") as f:
+                f.write(b)
+            os.rename(template + ".new", template)
+
+        put(new)
+        assert evidence_status(d) == 503
+        until(lambda: any(f"ucodeSPL={new[0x187]:02d}" in x for x in m.vendors.asked), f"a question for it in {m.vendors.asked}")
+        assert evidence_status(d) == 503, "a certificate of another level was taken for it"
+        assert d.children()["attester"] and d.ready_count() == 1
+        put(old)
+        until(lambda: evidence_status(d) == 200, "evidence again")
+        assert m.verdict(d)[0] == "verified"
 
 
 @tap
