@@ -333,6 +333,11 @@ def keys_are_retired_when_there_are_other_gpus():
 
 
 @tap
+def keys_are_retired_when_the_gpus_driver_hangs():
+    keys_are_retired(("hold nvmlDeviceGetCount_v2",), (), "the GPUs' driver gives no answer")
+
+
+@tap
 def gpus_that_arent_fit_at_the_start_are_told_and_waited_for():
     with Machine(gpus=2) as m:
         m.gpus_state("devtools on")
