@@ -260,6 +260,7 @@ out:
 
 int clo_gathered_prepare(struct clo_gathered *g, int64_t now, struct clo_cpu_section *cpu)
 {
+    g->prepared = (struct clo_want){0};
     switch (clo_cpu_kind(cpu->type)) {
     case CLO_CPU_SNP:
     case CLO_CPU_SNP_AZURE: return clo_amd_prepare(g, now, cpu);
@@ -269,6 +270,11 @@ int clo_gathered_prepare(struct clo_gathered *g, int64_t now, struct clo_cpu_sec
     case CLO_CPU_UNKNOWN: break;
     }
     return 0;
+}
+
+const struct clo_want *clo_gathered_prepared(const struct clo_gathered *g)
+{
+    return (int)g->prepared.kind != 0 ? &g->prepared : NULL;
 }
 
 static int crl_put(const struct clo_entry *e, struct clo_collateral *c)

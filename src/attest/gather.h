@@ -80,6 +80,8 @@ void clo_gathered_free(struct clo_gathered *g);
  */
 CLO_MUST_USE int clo_gathered_prepare(struct clo_gathered *g, int64_t now,
                                       struct clo_cpu_section *cpu);
+/* Whose answer the last clo_gathered_prepare put into its section; NULL: it put nothing there. */
+const struct clo_want *clo_gathered_prepared(const struct clo_gathered *g);
 /*
  * What this evidence needs, in an order in which it can be had; cpu or devices NULL: none. What the cpu section has in its chain already isn't wanted,
  * unless it is another chip's, or of another firmware level than the report: certificates that a host gives its guests are often of an older one. Nor is

@@ -378,6 +378,7 @@ int clo_amd_prepare(struct clo_gathered *g, int64_t now, struct clo_cpu_section 
     if (e == NULL || (err = clo_buf_copy(&copy, e->body.p, e->body.len, CLO_CERT_MAX)) != 0)
         goto out;
     e->used = true;
+    g->prepared = e->want;
     cpu->chain[cpu->chain_n++] = copy;
 out:
     clo_wants_clear(&l);

@@ -21,6 +21,7 @@ struct clo_entry {
 struct clo_gathered {
     size_t count;
     struct clo_entry *entry[CLO_WANTS_MAX]; /* heap */
+    struct clo_want prepared;               /* by the last _prepare; its kind is 0 for nothing */
 };
 /* NULL: none that can be used now. */
 struct clo_entry *clo_gathered_find(const struct clo_gathered *g, const struct clo_want *w,

@@ -113,9 +113,11 @@ int clo_intel_prepare(struct clo_gathered *g, int64_t now, struct clo_cpu_sectio
     if (cpu->quote.len != 0 || td_quote_want(cpu, &w) != 0 ||
         (e = clo_gathered_find(g, &w, now)) == NULL)
         return 0;
-    if ((err = clo_buf_copy(&cpu->quote, e->body.p, e->body.len, CLO_QUOTE_MAX)) == 0)
-        e->used = true;
-    return err;
+    if ((err = clo_buf_copy(&cpu->quote, e->body.p, e->body.len, CLO_QUOTE_MAX)) != 0)
+        return err;
+    e->used = true;
+    g->prepared = e->want;
+    return 0;
 }
 
 /* ---- answers ---- */

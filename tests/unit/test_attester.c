@@ -10,6 +10,8 @@
 #include "../support/simulated.h"
 #include "daemon/attester/collateral.h"
 #include "daemon/attester/worker.h"
+#include "lab/snp.h"
+#include "tests/unit/gather_try.h"
 
 #define NOW      1800000000
 #define AGAIN_MS 100
@@ -351,6 +353,109 @@ static void what_made_evidence_that_fails_is_thrown_away_unless_it_passed_before
     clo_supply_free(p.s);
 }
 
+/* A report of version 2 names its product by the certificate that was found for it, which no want names from then on. */
+struct old_machine {
+    struct snp_recipe r;
+    struct clo_buf chain[CLO_CHAIN_MAX], root, pem;
+    struct clo_collateral lists;
+};
+
+static void old_machine_make(struct old_machine *m)
+{
+    *m = (struct old_machine){.r = snp_lab_good(), .pem = clo_buf_init(CLO_ANSWER_MAX)};
+    snp_put32(&m->r, 0, 2);
+    memset(m->r.report + 0x188, 0, 3);
+    snp_put64(&m->r, 0x1f8, 0);
+    snp_put64(&m->r, 0x200, 0);
+    snp_lab_chain(&m->r, m->chain);
+    snp_lab_root(&m->r, &m->root);
+    pem_append(&m->pem, &m->chain[1]);
+    pem_append(&m->pem, &m->root);
+    snp_lab_crl(&m->r, &m->lists);
+}
+
+static void old_machine_clear(struct old_machine *m)
+{
+    for (size_t i = 0; i < CLO_CHAIN_MAX; i++)
+        clo_buf_clear(&m->chain[i]);
+    clo_buf_clear(&m->root);
+    clo_buf_clear(&m->pem);
+    clo_collateral_clear(&m->lists);
+}
+
+static int old_complete(struct play *p, const struct old_machine *m)
+{
+    struct clo_cpu_section cpu = {.type = "sev-snp", .report_n = CLO_SNP_REPORT_LEN};
+    struct clo_collateral c = {0};
+    int err;
+
+    snp_lab_sign(&m->r, cpu.report);
+    err = clo_supply_complete(p->s, &cpu, NULL, p->now, &c);
+    clo_cpu_section_clear(&cpu);
+    clo_collateral_clear(&c);
+    return err;
+}
+
+/* Until nothing is due: the service has Genoa's certificates and not Milan's. *ret: the question about the leaf. */
+static void old_answers(struct play *p, const struct old_machine *m, uint64_t *ret)
+{
+    while (ask(p)) {
+        const struct clo_want *w = &p->asked.want;
+        const struct clo_buf *b = w->kind == CLO_WANT_AMD_VCEK    ? &m->chain[0]
+                                  : w->kind == CLO_WANT_AMD_CHAIN ? &m->pem
+                                                                  : &m->lists.crl[0];
+
+        if (w->kind == CLO_WANT_AMD_VCEK && w->product == CLO_AMD_GENOA)
+            *ret = p->id;
+        assert_int_equal(w->product == CLO_AMD_GENOA ? answer(p, false, b->p, b->len)
+                                                     : refuse(p, CLOISTER_E_NOT_FOUND, 404, 0),
+                         0);
+    }
+}
+
+static void a_certificate_that_told_the_product_is_kept_and_thrown_away_like_others(void **state)
+{
+    struct play p = begin();
+    struct old_machine m;
+    uint64_t leaf = 0, id = 0;
+    bool kept = false;
+
+    (void)state;
+    old_machine_make(&m);
+    p.now.unix_s = m.r.now;
+    assert_int_equal(old_complete(&p, &m), CLOISTER_E_INDETERMINATE);
+    old_answers(&p, &m, &leaf);
+    assert_int_equal(old_complete(&p, &m), CLOISTER_E_INDETERMINATE);
+    old_answers(&p, &m, &leaf);
+    assert_int_equal(old_complete(&p, &m), 0);
+    clo_supply_proved(p.s);
+    while (clo_supply_keep(p.s, &id))
+        kept |= id == leaf;
+    assert_true(kept);
+    for (int i = 0; i < 20; i++) { /* however often it is used, and asked for no more */
+        later(&p, 60 * AGAIN_MS);
+        assert_int_equal(old_complete(&p, &m), 0);
+        while (ask(&p)) {
+            assert_int_equal(p.asked.want.product, CLO_AMD_MILAN);
+            assert_int_equal(refuse(&p, CLOISTER_E_NOT_FOUND, 404, 0), 0);
+            assert_true(i < 10);
+        }
+    }
+    /* After an update it is another one; and if that isn't authentic, it goes, though the rest was proved. */
+    m.r.report[0x180 + 7] -= 1;
+    snp_ext_int(&m.r, SNP_OID("3.8"), m.r.report[0x180 + 7]);
+    for (size_t i = 0; i < CLO_CHAIN_MAX; i++)
+        clo_buf_clear(&m.chain[i]);
+    snp_lab_chain(&m.r, m.chain);
+    assert_int_equal(old_complete(&p, &m), CLOISTER_E_INDETERMINATE);
+    old_answers(&p, &m, &leaf);
+    assert_int_equal(old_complete(&p, &m), 0);
+    clo_supply_distrust(p.s, p.now);
+    assert_int_equal(old_complete(&p, &m), CLOISTER_E_INDETERMINATE);
+    old_machine_clear(&m);
+    clo_supply_free(p.s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -365,6 +470,9 @@ int main(void)
         cmocka_unit_test(an_answer_is_renewed_in_time_and_never_used_after_its_end),
         cmocka_unit_test(who_asks_a_fetcher_that_has_gone_asks_the_next_one),
         cmocka_unit_test(what_made_evidence_that_fails_is_thrown_away_unless_it_passed_before),
+        cmocka_unit_test_setup_teardown(
+            a_certificate_that_told_the_product_is_kept_and_thrown_away_like_others, snp_lab_open,
+            snp_lab_close),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);

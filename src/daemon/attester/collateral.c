@@ -120,12 +120,15 @@ static int forget_old(struct clo_supply *s, int64_t now)
     return 0;
 }
 
+/* What is used needs to be kept, though with it there the evidence doesn't want it any more. */
 static int remember(struct clo_supply *s, const struct clo_wants *wants, int64_t now)
 {
+    const struct clo_want *prepared = clo_gathered_prepared(s->gathered);
+    size_t used = prepared != NULL ? find(s, prepared) : s->count;
     int err;
 
     for (size_t i = 0; i < s->count; i++)
-        s->item[i]->unwanted++;
+        s->item[i]->unwanted = i == used ? 0 : s->item[i]->unwanted + 1;
     for (size_t i = 0; i < wants->count; i++) {
         size_t at = find(s, &wants->want[i]);
 
@@ -183,7 +186,8 @@ void clo_supply_proved(struct clo_supply *s)
         if (i->unwanted > 0)
             continue; /* it had no part in it */
         i->proved = true;
-        i->keep |= i->new;
+        /* Each report has a quote of its own. */
+        i->keep |= i->new && i->want.kind != CLO_WANT_AZURE_TD_QUOTE;
         i->new = false;
     }
 }
