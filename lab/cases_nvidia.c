@@ -1762,7 +1762,8 @@ CHANGE(measured_switch, r->device[1].value[30][0] ^= 1)
 CHANGE(measured_first_alternative, memset(d->value[12], 0x77, 48))
 CHANGE(measured_no_alternative, memset(d->value[12], 0x78, 48))
 CHANGE(measured_neighbour, (memcpy(d->value[7], d->value[21], 48)))
-CHANGE(measured_short, d->short_hash = 8)
+CHANGE(measured_short, (d->hash_at = 8, d->hash_n = 32))
+CHANGE(measured_long, (d->hash_at = 8, d->hash_n = 64))
 CHANGE(measured_missing, d->blocks = 63)
 CHANGE(measured_missing_switch, r->device[1].blocks = 30)
 CHANGE(nvdec_on, nvdec(r, "\xaa", 1, false))
@@ -1906,6 +1907,12 @@ static const struct row measurements[] = {
      .basis = HELD "SHA-384",
      .change = measured_short,
      MISMEASURED},
+    {.id = "measurement-long",
+     .title = "Zero bytes stand behind a measurement's reference value",
+     .basis = HELD "SHA-384",
+     .lesson = "47",
+     .change = measured_long,
+     MISMEASURED},
     {.id = "measurement-missing",
      .title = "The report lacks the last measurement, which has a reference value",
      .basis = HELD "every active index",
@@ -2006,6 +2013,7 @@ CHANGE(mode_any, (modes(r, CLO_GPU_MULTI, CLO_GPU_MULTI), r->want.modes = 7))
 CHANGE(flag_three, flag_of(r, "\3", 2))
 CHANGE(flag_high, flag_of(r, "\0\1", 2))
 CHANGE(flag_short, flag_of(r, "\0", 1))
+CHANGE(flag_long, flag_of(r, "\0\0", 3))
 CHANGE(pcie_unknown, pcie_of(r, 0x01))
 CHANGE(pcie_against_flag, pcie_of(r, CLO_SPDM_ENABLED))
 CHANGE(flag_against_pcie, flag_of(r, "\2", 2))
@@ -2029,6 +2037,7 @@ CHANGE(switch_unnamed_by_gpu, gpu_lab_drop(&r->device[1], CLO_SPDM_PDI))
 CHANGE(pdis_cut, gpu_lab_field(&r->device[1], CLO_SPDM_PDI)->n--)
 CHANGE(pdis_byte_order, pdis_straight(r))
 CHANGE(switch_nameless, gpu_lab_drop(&r->device[1], CLO_SPDM_PDI))
+CHANGE(switch_name_long, gpu_lab_field(&r->device[1], CLO_SPDM_PDI)->n = 16)
 CHANGE(switch_name_short, switch_pdi(r, 1, "\x50\x51\x52\x53\x54\x55\x56", 7))
 CHANGE(switch_pdi_twice, (r->device[2] = r->device[1], r->device[2].key = r->device[2].leaf_key = 2,
                           r->device[2].leaf_serial++))
@@ -2076,6 +2085,12 @@ static const struct row layouts[] = {
      .title = "The feature flag has one byte",
      .basis = OPAQUE "feature flag (36)",
      .change = flag_short,
+     .fail = "gpu.mode"},
+    {.id = "mode-long",
+     .title = "The feature flag has three bytes",
+     .basis = OPAQUE "feature flag (36)",
+     .lesson = "47",
+     .change = flag_long,
      .fail = "gpu.mode"},
     {.id = "mode-pcie-unknown",
      .title = "The status of protected PCIe has an unknown value",
@@ -2198,6 +2213,14 @@ static const struct row layouts[] = {
      .gpus = 1,
      .switches = 1,
      .change = switch_name_short,
+     .fail = "gpu.switches"},
+    {.id = "switch-name-long",
+     .title = "Zero bytes stand behind a switch's name",
+     .basis = OPAQUE "switch PDI (22): eight bytes",
+     .lesson = "47",
+     .gpus = 1,
+     .switches = 1,
+     .change = switch_name_long,
      .fail = "gpu.switches"},
     {.id = "switch-name-twice",
      .title = "Two switches have one name",

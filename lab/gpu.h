@@ -86,9 +86,9 @@ struct gpu_lab_device {
     struct {
         size_t at;
         uint8_t bits;
-    } edit[2];         /* XORed onto the report before it is signed */
-    size_t short_hash; /* measurement of this index, from 1, has 32 bytes; 0: none */
-    int flip;          /* a bit of the finished report; -1: none */
+    } edit[2];              /* XORed onto the report before it is signed */
+    size_t hash_at, hash_n; /* measurement of this index, from 1, has so many bytes; 0: none */
+    int flip;               /* a bit of the finished report; -1: none */
     /* the chain */
     uint8_t fwid[48];
     bool no_fwid, other_fwid_key, leaf_ca, brom_no_ca, send_root;
@@ -350,16 +350,17 @@ static inline size_t gpu_lab_body(const struct gpu_lab_device *d, uint8_t p[GPU_
     LAB_MUST((clo_wr_bytes(&wr, d->head, 4) | clo_wr_bytes(&wr, d->nonce, 32) |
               clo_wr_u8(&wr, d->slot) | clo_wr_bytes(&wr, d->tail, 4)) == 0);
     gpu_lab_put(&wr, d->blocks, 1);
-    gpu_lab_put(&wr, d->blocks * 55 - (d->short_hash != 0 ? 16 : 0), 3);
+    gpu_lab_put(&wr, d->blocks * 55 + (d->hash_at != 0 ? d->hash_n - 48 : 0), 3);
     for (size_t i = 0; i < d->blocks; i++) {
-        const size_t n = d->short_hash == i + 1 ? 32 : 48;
+        const size_t n = d->hash_at == i + 1 ? d->hash_n : 48;
 
         gpu_lab_put(&wr, i + 1, 1);
         gpu_lab_put(&wr, 1, 1);
         gpu_lab_put(&wr, n + 3, 2);
         gpu_lab_put(&wr, 1, 1);
         gpu_lab_put(&wr, n, 2);
-        LAB_MUST(clo_wr_bytes(&wr, d->value[i], n) == 0);
+        LAB_MUST(clo_wr_bytes(&wr, d->value[i], n < 48 ? n : 48) == 0);
+        gpu_lab_put(&wr, 0, n < 48 ? 0 : n - 48);
     }
     for (size_t i = 0; i < d->fields; i++)
         fields_n += 4u + d->field[i].n;
