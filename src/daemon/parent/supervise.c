@@ -263,16 +263,37 @@ static void child_ended(struct clo_parent *p, enum clo_role r, int status)
         clo_child_schedule(p, r);
 }
 
+/* Only looks: until it is reaped, its number is nobody else's. */
+static pid_t next_ended(void)
+{
+    siginfo_t info = {0};
+
+    return waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0 ? info.si_pid : 0;
+}
+
+/* Why the attester ends, it says before it does, and its end may be seen first. What follows from its words may be to kill it. */
+static void hear_last_words(struct clo_parent *p, pid_t pid)
+{
+    const struct clo_child *c = clo_child_of(p, CLO_ROLE_ATTESTER);
+
+    if (c->state != CLO_CHILD_ABSENT && c->pid == pid && c->control >= 0)
+        listen_to(p, CLO_ROLE_ATTESTER);
+}
+
 /* Also reaps what a killed engine left behind: the parent is the reaper of its descendants. */
 static void reap(struct clo_parent *p)
 {
     int status = 0;
     pid_t pid;
 
-    while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+    while ((pid = next_ended()) > 0) {
+        hear_last_words(p, pid);
+        if (waitpid(pid, &status, WNOHANG) != pid)
+            break;
         for (enum clo_role r = CLO_ROLE_GATEWAY; r < CLO_ROLE_COUNT; r++)
             if (p->child[r].state != CLO_CHILD_ABSENT && p->child[r].pid == pid)
                 child_ended(p, r, status);
+    }
     clo_parent_settle(p);
 }
 
