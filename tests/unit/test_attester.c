@@ -10,6 +10,7 @@
 #include "../support/simulated.h"
 #include "daemon/attester/collateral.h"
 #include "daemon/attester/worker.h"
+#include "lab/quote.h"
 #include "lab/snp.h"
 #include "tests/unit/gather_try.h"
 
@@ -456,6 +457,76 @@ static void a_certificate_that_told_the_product_is_kept_and_thrown_away_like_oth
     clo_supply_free(p.s);
 }
 
+static int td_complete(struct play *p, const struct quote_evidence *e)
+{
+    struct clo_cpu_section cpu = {.type = "tdx"};
+    struct clo_collateral c = {0};
+    int err;
+
+    copy_into(&cpu.quote, &e->quote);
+    err = clo_supply_complete(p->s, &cpu, NULL, p->now, &c);
+    clo_cpu_section_clear(&cpu);
+    clo_collateral_clear(&c);
+    return err;
+}
+
+/* Until nothing is due. Bit i: the want of kind i was asked for, past the cache with `renewed`. */
+static unsigned td_answers(struct play *p, const struct quote_evidence *e, unsigned only,
+                           unsigned *renewed)
+{
+    unsigned kinds = 0;
+
+    *renewed = 0;
+    while (ask(p)) {
+        const enum clo_want_kind k = p->asked.want.kind;
+        const struct clo_buf *b = k == CLO_WANT_INTEL_TCB_INFO      ? &e->collateral.tcb_info
+                                  : k == CLO_WANT_INTEL_QE_IDENTITY ? &e->collateral.qe_identity
+                                  : k == CLO_WANT_INTEL_PCK_CRL     ? &e->collateral.crl[1]
+                                                                    : &e->collateral.crl[0];
+
+        kinds |= 1U << k;
+        *renewed |= p->asked.renew ? 1U << k : 0;
+        assert_int_equal((only >> k & 1) != 0 ? answer(p, false, b->p, b->len)
+                                              : refuse(p, CLOISTER_E_NETWORK, 0, 0),
+                         0);
+    }
+    return kinds;
+}
+
+/* They are taken together only while one key signs both: a newer one of another key makes the other one useless. */
+static void intels_documents_are_asked_for_anew_together(void **state)
+{
+    const struct quote_recipe r = quote_lab_td(4, CLO_QUOTE_BODY_TD10);
+    const unsigned info = 1U << CLO_WANT_INTEL_TCB_INFO,
+                   identity = 1U << CLO_WANT_INTEL_QE_IDENTITY,
+                   lists = 1U << CLO_WANT_INTEL_PCK_CRL | 1U << CLO_WANT_INTEL_ROOT_CRL;
+    struct play p = begin();
+    struct quote_evidence e;
+    unsigned renewed = 0;
+
+    (void)state;
+    quote_lab_make(&r, &e);
+    p.now.unix_s = r.now;
+    assert_int_equal(td_complete(&p, &e), CLOISTER_E_INDETERMINATE);
+    assert_int_equal(td_answers(&p, &e, ~0U, &renewed), info | identity | lists);
+    assert_int_equal(renewed, 0);
+    assert_int_equal(td_complete(&p, &e), 0);
+    clo_supply_proved(p.s);
+    p.now.mono_us += (int64_t)AGAIN_MS * 1000;
+    p.now.unix_s += 1296000 / 2 + 86400; /* past their half, and before their end */
+    assert_int_equal(td_answers(&p, &e, identity, &renewed) & (info | identity), info | identity);
+    assert_int_equal(td_complete(&p, &e), 0);
+    clo_supply_distrust(p.s, p.now);
+    assert_int_equal(td_complete(&p, &e), CLOISTER_E_INDETERMINATE);
+    p.now.mono_us += (int64_t)100 * AGAIN_MS * 1000;
+    assert_int_equal(td_answers(&p, &e, ~0U, &renewed), info | identity | lists);
+    assert_int_equal(renewed,
+                     info | identity); /* the lists were proved, and are good from a file */
+    assert_int_equal(td_complete(&p, &e), 0);
+    quote_lab_clear(&e);
+    clo_supply_free(p.s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -473,6 +544,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(
             a_certificate_that_told_the_product_is_kept_and_thrown_away_like_others, snp_lab_open,
             snp_lab_close),
+        cmocka_unit_test_setup_teardown(intels_documents_are_asked_for_anew_together,
+                                        quote_lab_open, quote_lab_close),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);

@@ -207,20 +207,30 @@ static void pause_item(struct clo_supply *s, struct item *i, int64_t now_us)
     i->pause_ms = i->pause_ms * 2 < most ? i->pause_ms * 2 : most;
 }
 
+/* Evidence has room for one signer's certificate, so that both are of use only while the same key signs them. */
+static bool has_intels_signer(const struct item *i)
+{
+    return i->want.kind == CLO_WANT_INTEL_TCB_INFO || i->want.kind == CLO_WANT_INTEL_QE_IDENTITY;
+}
+
 void clo_supply_distrust(struct clo_supply *s, struct clo_moment now)
 {
-    bool any = false;
+    bool any = false, signer = false;
 
-    for (size_t n = 0; n < s->count; n++)
-        any |= s->item[n]->unwanted == 0 && !s->item[n]->proved;
+    for (size_t n = 0; n < s->count; n++) {
+        const struct item *i = s->item[n];
+
+        any |= i->unwanted == 0 && !i->proved;
+        signer |= i->unwanted == 0 && !i->proved && has_intels_signer(i);
+    }
     if (!any)
         return;
     clo_gathered_sweep(s->gathered, NULL, now.unix_s);
     for (size_t n = 0; n < s->count; n++) {
         struct item *i = s->item[n];
 
-        /* What was proved before is in the cache, and good; the rest is asked for anew. */
-        i->bad |= !i->proved;
+        /* What was proved before is in the cache, and good; the rest is asked for anew, and what may no longer go with that. */
+        i->bad |= !i->proved || (signer && has_intels_signer(i));
         i->new = i->keep = false;
         if (!i->proved)
             pause_item(s, i, now.mono_us);
