@@ -21,8 +21,8 @@ struct clo_maker;
 struct clo_maker_ops {
     const char *type; /* the cpu section's "type" */
     /*
-     * Take one report over report_data; fills a cleared section: the report, and the certificates that came with it. A report that isn't over exactly this data, or isn't whole, is
-     * an error and never a result.
+     * Take one report over report_data; fills a cleared section: the report, and the certificates that came with it. A report that isn't over exactly this data, isn't of this guest's own
+     * privilege level (VMPL), or isn't whole, is an error and never a result.
      * CLOISTER_E_BUSY: somebody else uses the interface, or the host throttles; try again later. CLOISTER_E_PERMISSION, CLOISTER_E_NOT_FOUND
      * (the interface has gone), CLOISTER_E_DEVICE (it has failed), CLOISTER_E_IO, CLOISTER_E_MALFORMED (what came is no report), CLOISTER_E_UNSUPPORTED (one of
      * another kind).

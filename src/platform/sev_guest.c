@@ -6,7 +6,8 @@
  * A report is asked for with the certificates that the host has, and without them where the host has more than the driver can carry. The driver
  * sends its requests one after another, over a counter that the firmware checks; a report can't be another request's, and is compared all the same.
  *
- * The report says VMPL 0, the level of a guest without a paravisor. The firmware refuses that to a driver that holds another level's key.
+ * The report is of the guest's own privilege level: 0, or what the kernel says under a paravisor or an SVSM (Linux 6.12). The firmware refuses any below
+ * that; under a kernel that doesn't say it, no report comes.
  */
 #include "platform/maker_in.h"
 
@@ -21,6 +22,7 @@
 #include "attest/snp_certs.h"
 
 #define DEVICE          "/dev/sev-guest"
+#define VMPL            "/sys/devices/system/cpu/sev/vmpl"
 #define MESSAGE_VERSION 1
 #define PAGE            4096
 #define FIRST_TABLE     16384 /* what the driver has carried since it exists (SEV_FW_BLOB_MAX_SIZE) */
@@ -28,6 +30,12 @@
 struct sev_guest {
     struct clo_maker base;
     int fd;
+};
+
+/* What a report is wanted of. */
+struct wanted {
+    const uint8_t *data; /* 64 bytes */
+    uint32_t vmpl;
 };
 
 /* What one call leaves behind. */
@@ -76,22 +84,22 @@ static int request(int fd, unsigned long what, void *req, struct snp_report_resp
     return io.vmm_error == SNP_GUEST_VMM_ERR_BUSY ? EBUSY : errno;
 }
 
-static int plain(int fd, const uint8_t data[64], struct answer *a)
+static int plain(int fd, const struct wanted *w, struct answer *a)
 {
-    struct snp_report_req req = {.vmpl = 0};
+    struct snp_report_req req = {.vmpl = w->vmpl};
     uint32_t vmm = 0;
     int failed;
 
-    memcpy(req.user_data, data, sizeof req.user_data);
+    memcpy(req.user_data, w->data, sizeof req.user_data);
     failed = request(fd, SNP_GET_REPORT, &req, &a->resp, &vmm);
     return failed != 0 ? clo_maker_errno(failed) : 0;
 }
 
 /* *ret_want: so many bytes are needed for the certificates; 0: they can't be had this way. Either comes with CLOISTER_E_LIMIT. */
-static int extended(int fd, const uint8_t data[64], uint32_t room, struct answer *a,
+static int extended(int fd, const struct wanted *w, uint32_t room, struct answer *a,
                     uint32_t *ret_want)
 {
-    struct snp_ext_report_req req = {.data.vmpl = 0, .certs_len = room};
+    struct snp_ext_report_req req = {.data.vmpl = w->vmpl, .certs_len = room};
     uint32_t vmm = 0;
     int failed;
 
@@ -99,7 +107,7 @@ static int extended(int fd, const uint8_t data[64], uint32_t room, struct answer
     a->table_n = 0;
     if ((a->table = calloc(1, room)) == NULL)
         return CLOISTER_E_MEMORY;
-    memcpy(req.data.user_data, data, sizeof req.data.user_data);
+    memcpy(req.data.user_data, w->data, sizeof req.data.user_data);
     req.certs_address = (uintptr_t)a->table;
     failed = request(fd, SNP_GET_EXT_REPORT, &req, &a->resp, &vmm);
     if (failed == 0) {
@@ -114,28 +122,45 @@ static int extended(int fd, const uint8_t data[64], uint32_t room, struct answer
     return clo_maker_errno(failed);
 }
 
-static int ask(int fd, const uint8_t data[64], struct answer *a)
+static int ask(int fd, const struct wanted *w, struct answer *a)
 {
     uint32_t want = 0;
-    int err = extended(fd, data, FIRST_TABLE, a, &want);
+    int err = extended(fd, w, FIRST_TABLE, a, &want);
 
     if (err == CLOISTER_E_LIMIT && want > FIRST_TABLE && want <= CLO_SNP_CERT_TABLE_MAX &&
         want % PAGE == 0)
-        err = extended(fd, data, want, a, &want);
-    return err == CLOISTER_E_LIMIT ? plain(fd, data, a) : err;
+        err = extended(fd, w, want, a, &want);
+    return err == CLOISTER_E_LIMIT ? plain(fd, w, a) : err;
+}
+
+/* At which this guest runs; 0 where the kernel doesn't say it. */
+static int own_vmpl(uint32_t *ret)
+{
+    int fd = -1, err = clo_maker_open(VMPL, O_RDONLY, &fd);
+
+    if (err != 0) {
+        *ret = 0;
+        return errno == ENOENT ? 0 : err;
+    }
+    err = clo_maker_vmpl(fd, ret);
+    (void)close(fd);
+    return err;
 }
 
 static int sev_guest_report(struct clo_maker *m, const uint8_t report_data[64],
                             struct clo_cpu_section *ret)
 {
     const struct sev_guest *s = (const struct sev_guest *)m;
+    struct wanted w = {.data = report_data};
     const uint8_t *report = NULL;
     struct answer a = {0};
     int err;
 
-    if ((err = ask(s->fd, report_data, &a)) == 0 && (err = report_of(&a.resp, &report)) == 0)
-        err = clo_maker_snp_section(report, CLO_SNP_REPORT_LEN, report_data, a.table, a.table_n,
-                                    ret);
+    if ((err = own_vmpl(&w.vmpl)) != 0)
+        return err;
+    if ((err = ask(s->fd, &w, &a)) == 0 && (err = report_of(&a.resp, &report)) == 0)
+        err = clo_maker_snp_section(report, CLO_SNP_REPORT_LEN, report_data, w.vmpl, a.table,
+                                    a.table_n, ret);
     free(a.table);
     return err;
 }
@@ -154,13 +179,10 @@ static const struct clo_maker_ops sev_guest_ops = {
 int clo_maker_sev_guest_new(struct clo_maker **ret)
 {
     struct sev_guest *s = NULL;
-    int fd;
+    int fd = -1, err;
 
-    do
-        fd = open(DEVICE, O_RDWR | O_CLOEXEC);
-    while (fd < 0 && errno == EINTR);
-    if (fd < 0)
-        return clo_maker_errno(errno);
+    if ((err = clo_maker_open(DEVICE, O_RDWR, &fd)) != 0)
+        return err;
     if ((s = calloc(1, sizeof *s)) == NULL) {
         (void)close(fd);
         return CLOISTER_E_MEMORY;

@@ -4,8 +4,10 @@
  *
  * Each report has a directory of its own, made before and removed after it: nothing of one request is there when the next one
  * comes, so that a report of an earlier request can't be taken for an answer. The kernel counts each write of an attribute in `generation`; a
- * count other than that of our one write says that somebody else wrote into our directory, and everything that was read is thrown away. What a request
+ * count other than that of our own writes says that somebody else wrote into our directory, and everything that was read is thrown away. What a request
  * is for stands in the report too, and is compared.
+ *
+ * A guest of SEV-SNP asks for its own privilege level: 0, or what `privlevel_floor` says under a paravisor or an SVSM, where the firmware refuses 0.
  *
  * A process that is killed leaves its directory. It costs the kernel a few pages and disturbs nobody: a name that is taken is passed over.
  */
@@ -24,7 +26,6 @@
 
 #define FOLDER    "/sys/kernel/config/tsm/report"
 #define PATH_CAP  96
-#define TEXT_MAX  64 /* bytes of a text attribute */
 #define NAMES_MAX 64 /* taken names that are passed over */
 #define TRIES     3  /* reports into which somebody else wrote */
 #define DATA_LEN  64
@@ -38,6 +39,7 @@ struct tsm {
 struct blobs {
     struct clo_buf report;
     struct clo_buf certificates; /* SEV-SNP: what the host gives */
+    uint32_t vmpl;               /* and what was asked for */
 };
 
 /* ---- attributes ---- */
@@ -45,40 +47,10 @@ struct blobs {
 static int attribute_open(const char *item, const char *name, int flags, int *ret)
 {
     char path[PATH_CAP + 32];
-    int fd;
 
     if (snprintf(path, sizeof path, "%s/%s", item, name) >= (int)sizeof path)
         return CLOISTER_E_LIMIT;
-    do
-        fd = open(path, flags | O_CLOEXEC);
-    while (fd < 0 && errno == EINTR);
-    if (fd < 0)
-        return clo_maker_errno(errno);
-    *ret = fd;
-    return 0;
-}
-
-/* To its end, in as many pieces as the kernel gives; CLOISTER_E_MALFORMED beyond out->max. */
-static int fd_read(int fd, struct clo_buf *out)
-{
-    for (;;) {
-        const size_t room = out->max - out->len;
-        uint8_t *dst = NULL, extra;
-        ssize_t n;
-        int err;
-
-        if (room > 0 && (err = clo_buf_reserve(out, room, &dst)) != 0)
-            return err;
-        n = read(fd, room > 0 ? dst : &extra, room > 0 ? room : 1);
-        if (n == 0)
-            return 0;
-        if (n < 0 && errno != EINTR)
-            return clo_maker_errno(errno);
-        if (n > 0 && room == 0)
-            return CLOISTER_E_MALFORMED;
-        if (n > 0)
-            clo_buf_commit(out, (size_t)n);
-    }
+    return clo_maker_open(path, flags, ret);
 }
 
 static int attribute_read(const char *item, const char *name, struct clo_buf *out)
@@ -87,52 +59,57 @@ static int attribute_read(const char *item, const char *name, struct clo_buf *ou
 
     if ((err = attribute_open(item, name, O_RDONLY, &fd)) != 0)
         return err;
-    err = fd_read(fd, out);
+    err = clo_maker_read(fd, out);
     (void)close(fd);
     return err;
 }
 
-/* In one call: configfs keeps it until the file is closed, and drops what it then doesn't like without a word. `generation` tells. */
-static int inblob_write(const char *item, const uint8_t data[DATA_LEN])
+/* In one call: configfs keeps inblob until the file is closed, and drops what it then doesn't like without a word. `generation` tells. */
+static int attribute_write(const char *item, const char *name, const void *p, size_t len)
 {
     int fd = -1, err;
     ssize_t n;
 
-    if ((err = attribute_open(item, "inblob", O_WRONLY, &fd)) != 0)
+    if ((err = attribute_open(item, name, O_WRONLY, &fd)) != 0)
         return err;
     do
-        n = write(fd, data, DATA_LEN);
+        n = write(fd, p, len);
     while (n < 0 && errno == EINTR);
     if (n < 0)
         err = clo_maker_errno(errno);
-    else if (n != DATA_LEN)
+    else if ((size_t)n != len)
         err = CLOISTER_E_IO;
     if (close(fd) != 0 && errno != EINTR && err == 0)
         err = clo_maker_errno(errno);
     return err;
 }
 
-/* A line of text, without its end. */
-static int text_read(const char *item, const char *name, char ret[TEXT_MAX + 1])
+static int text_read(const char *item, const char *name, char ret[CLO_MAKER_TEXT_MAX + 1])
 {
-    struct clo_buf b = clo_buf_init(TEXT_MAX);
-    int err;
+    int fd = -1, err;
 
-    if ((err = attribute_read(item, name, &b)) == 0) {
-        if (b.len < 2 || b.p[b.len - 1] != '\n' || memchr(b.p, 0, b.len) != NULL) {
-            err = CLOISTER_E_MALFORMED;
-        } else {
-            memcpy(ret, b.p, b.len - 1);
-            ret[b.len - 1] = '\0';
-        }
-    }
-    clo_buf_clear(&b);
+    if ((err = attribute_open(item, name, O_RDONLY, &fd)) != 0)
+        return err;
+    err = clo_maker_text(fd, ret);
+    (void)close(fd);
+    return err;
+}
+
+/* The lowest level that this guest may ask for: its own, unless the driver was told to use another level's key. */
+static int floor_read(const char *item, uint32_t *ret)
+{
+    int fd = -1, err;
+
+    if ((err = attribute_open(item, "privlevel_floor", O_RDONLY, &fd)) != 0)
+        return err;
+    err = clo_maker_vmpl(fd, ret);
+    (void)close(fd);
     return err;
 }
 
 static int generation_read(const char *item, unsigned long *ret)
 {
-    char text[TEXT_MAX + 1] = "", *end = NULL;
+    char text[CLO_MAKER_TEXT_MAX + 1] = "", *end = NULL;
     unsigned long v;
     int err;
 
@@ -148,7 +125,7 @@ static int generation_read(const char *item, unsigned long *ret)
 
 static int is_tdx(const char *item, bool *ret)
 {
-    char provider[TEXT_MAX + 1] = "";
+    char provider[CLO_MAKER_TEXT_MAX + 1] = "";
     int err;
 
     if ((err = text_read(item, "provider", provider)) != 0)
@@ -185,7 +162,7 @@ static int certificates_read(const char *item, struct clo_buf *out)
 
     if (err != 0)
         return errno == ENOENT ? 0 : err;
-    err = fd_read(fd, out);
+    err = clo_maker_read(fd, out);
     (void)close(fd);
     if (err != CLOISTER_E_MALFORMED)
         return err;
@@ -202,10 +179,31 @@ static int blobs_read(const char *item, bool tdx, struct blobs *b)
     return tdx ? 0 : certificates_read(item, &b->certificates);
 }
 
-/* CLOISTER_E_STATE: the count isn't that of our one write. */
+/* What a report is wanted of. *ret_writes: so often an attribute was written. */
+static int request(const char *item, bool tdx, const uint8_t data[DATA_LEN], struct blobs *b,
+                   unsigned *ret_writes)
+{
+    int err;
+
+    b->vmpl = 0;
+    *ret_writes = 1;
+    if (!tdx && (err = floor_read(item, &b->vmpl)) != 0)
+        return err;
+    if (b->vmpl > 0) { /* a new directory's level is 0 */
+        const char level[] = {(char)('0' + b->vmpl), '\n'};
+
+        *ret_writes = 2;
+        if ((err = attribute_write(item, "privlevel", level, sizeof level)) != 0)
+            return err;
+    }
+    return attribute_write(item, "inblob", data, DATA_LEN);
+}
+
+/* CLOISTER_E_STATE: the count isn't that of our own writes. */
 static int attempt(const char *item, bool tdx, const uint8_t data[DATA_LEN], struct blobs *b)
 {
     unsigned long before = 0, after = 0;
+    unsigned writes = 0;
     bool now_tdx = false;
     int err, counted;
 
@@ -213,12 +211,13 @@ static int attempt(const char *item, bool tdx, const uint8_t data[DATA_LEN], str
         return err;
     if (now_tdx != tdx)
         return CLOISTER_E_NOT_FOUND;
-    if ((err = generation_read(item, &before)) != 0 || (err = inblob_write(item, data)) != 0)
+    if ((err = generation_read(item, &before)) != 0 ||
+        (err = request(item, tdx, data, b, &writes)) != 0)
         return err;
     err = blobs_read(item, tdx, b);
     /* Whatever went wrong may be the other writer's doing. */
     counted = generation_read(item, &after);
-    if (counted == 0 && after != before + 1)
+    if (counted == 0 && after != before + writes)
         return CLOISTER_E_STATE;
     return err != 0 ? err : counted;
 }
@@ -267,8 +266,8 @@ static int tsm_report(struct clo_maker *m, const uint8_t report_data[64],
         err = CLOISTER_E_BUSY;
     if (err == 0)
         err = tdx ? quote_section(&b, report_data, ret)
-                  : clo_maker_snp_section(b.report.p, b.report.len, report_data, b.certificates.p,
-                                          b.certificates.len, ret);
+                  : clo_maker_snp_section(b.report.p, b.report.len, report_data, b.vmpl,
+                                          b.certificates.p, b.certificates.len, ret);
     clo_buf_clear(&b.report);
     clo_buf_clear(&b.certificates);
     return err;

@@ -224,7 +224,7 @@ def a_guest_under_a_paravisor_shows_its_own_privilege_level():
             with m.start() as d:
                 d.wait_ready()
                 assert m.verdict(d, vmpl=2) == ("verified", []), m.verdict(d, vmpl=2)
-                assert m.verdict(d) == ("rejected", ["snp.vmpl"]), m.verdict(d)
+                assert m.verdict(d) == ("refused", ["snp.vmpl"]), m.verdict(d)
 
 
 @tap

@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <inttypes.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -27,30 +28,33 @@
 static struct synthetic *machine;
 static struct cloister_roots *roots;
 static struct synthetic_scene scene;
-static struct cloister_policy *policy;
-static struct clo_buf table;
+static struct cloister_policy *policy[4]; /* by the VMPL that it wants */
+static struct clo_buf table, vcek_key;
 static struct clo_buf quote_chain[4];
 static struct quote_recipe td;
 
 /* ---- hardware ---- */
 
-static int sign_snp(void *arg, const uint8_t data[64], struct clo_buf *ret)
+static int sign_snp(void *arg, const uint8_t data[64], uint32_t vmpl, struct clo_buf *ret)
 {
     uint8_t report[CLO_SNP_REPORT_LEN];
 
-    return synthetic_report(arg, data, report) != 0 ||
-                   clo_buf_append(ret, report, sizeof report) != 0
-               ? EIO
-               : 0;
+    if (synthetic_report(arg, data, report) != 0)
+        return EIO;
+    report[0x30] = (uint8_t)vmpl;
+    if (vmpl != 0 && fake_tee_sign(vcek_key.p, vcek_key.len, report) != 0)
+        return EIO;
+    return clo_buf_append(ret, report, sizeof report) != 0 ? ENOMEM : 0;
 }
 
-static int sign_td(void *arg, const uint8_t data[64], struct clo_buf *ret)
+static int sign_td(void *arg, const uint8_t data[64], uint32_t vmpl, struct clo_buf *ret)
 {
     const struct quote_recipe *good = arg;
     struct quote_recipe *r = malloc(sizeof *r);
     struct clo_buf q;
     int err;
 
+    (void)vmpl;
     if (r == NULL)
         return ENOMEM;
     *r = *good;
@@ -76,18 +80,39 @@ static int make_table(void)
     return cert_table_make(e, CLO_ARRAY_LEN(e), &table);
 }
 
+/* The scene's policy, but for the VMPL that it wants. */
+static int make_policy(uint32_t vmpl, struct cloister_policy **ret)
+{
+    static const char before[] = "\"sev_snp\":{";
+    const char *text = (const char *)scene.policy.p, *at = strstr(text, before);
+    char other[8192];
+    int n;
+
+    if (at == NULL)
+        return CLOISTER_E_STATE;
+    at += sizeof before - 1;
+    n = snprintf(other, sizeof other, "%.*s\"vmpl\":%" PRIu32 ",%s", (int)(at - text), text, vmpl,
+                 at);
+    return n < (int)sizeof other ? cloister_policy_parse(other, (size_t)n, ret) : CLOISTER_E_LIMIT;
+}
+
 static int open_all(void **state)
 {
     int err;
+
+    vcek_key = clo_buf_init(4096);
 
     if ((err = synthetic_new(SYNTHETIC_NOW, &machine)) != 0 ||
         (err = synthetic_roots(machine, &roots)) != 0)
         return err;
     synthetic_good(machine, 0, 0, &scene);
     if ((err = synthetic_make(machine, &scene)) != 0 ||
-        (err = cloister_policy_parse((char *)scene.policy.p, scene.policy.len, &policy)) != 0 ||
-        (err = make_table()) != 0 || (err = quote_lab_open(state)) != 0)
+        (err = synthetic_vcek_key(machine, &vcek_key)) != 0 || (err = make_table()) != 0 ||
+        (err = quote_lab_open(state)) != 0)
         return err;
+    for (uint32_t vmpl = 0; vmpl < CLO_ARRAY_LEN(policy); vmpl++)
+        if ((err = make_policy(vmpl, &policy[vmpl])) != 0)
+            return err;
     td = quote_lab_td(4, CLO_QUOTE_BODY_TD10);
     quote_lab_chain(&td, quote_chain);
     return 0;
@@ -98,7 +123,9 @@ static int close_all(void **state)
     for (size_t i = 0; i < CLO_ARRAY_LEN(quote_chain); i++)
         clo_buf_clear(&quote_chain[i]);
     clo_buf_clear(&table);
-    cloister_policy_free(policy);
+    clo_buf_clear(&vcek_key);
+    for (size_t i = 0; i < CLO_ARRAY_LEN(policy); i++)
+        cloister_policy_free(policy[i]);
     synthetic_clear(&scene);
     cloister_roots_free(roots);
     synthetic_free(machine);
@@ -209,8 +236,11 @@ static void verify_snp(const struct clo_cpu_section *c, const uint8_t data[64])
     struct clo_hw_result hw = {0};
 
     clo_vb_init(&vb);
-    assert_int_equal(clo_snp_appraise(&in, policy, roots, SYNTHETIC_NOW, &vb, &hw), 0);
+    assert_in_range(fake_tee.vmpl, 0, CLO_ARRAY_LEN(policy) - 1);
+    assert_int_equal(clo_snp_appraise(&in, policy[fake_tee.vmpl], roots, SYNTHETIC_NOW, &vb, &hw),
+                     0);
     assert_true(hw.authentic && hw.bound && hw.measured);
+    assert_int_equal(clo_vb_status(&vb, CLOISTER_CHECK_SNP_VMPL), CLOISTER_CHECK_PASS);
 }
 
 static void verify_td(const struct clo_cpu_section *c, const uint8_t data[64])
@@ -776,6 +806,214 @@ static void the_firmwares_size_has_to_fit(void **state)
     clo_maker_free(m);
 }
 
+/* ---- privilege levels ---- */
+
+/* A maker of SEV-SNP evidence, of a guest at this level. */
+static struct clo_maker *open_at(const struct interface *i, uint32_t vmpl)
+{
+    struct clo_maker *m = open_maker(i);
+
+    fake_tee.vmpl = vmpl;
+    return m;
+}
+
+#define EACH_SNP(i) EACH(i) if (!(i)->tdx)
+
+static void reports_are_of_the_guests_own_level(void **state)
+{
+    (void)state;
+    EACH_SNP(i)
+    {
+        for (uint32_t vmpl = 0; vmpl <= 3; vmpl++) {
+            struct clo_maker *m = open_at(i, vmpl);
+
+            comes(i, m, 1, 2);
+            comes(i, m, 2, 2);
+            assert_int_equal(fake_tee_requests(), 2);
+            fake_tee.interrupted = true;
+            comes(i, m, 3, 2);
+            fake_tee.piece = 1;
+            comes(i, m, 4, 2);
+            fake_tee.no_ext = true; /* the request without certificates */
+            comes(i, m, 5, i->tsm ? 2 : 0);
+            clo_maker_free(m);
+        }
+    }
+}
+
+static void a_report_of_another_level_is_refused(void **state)
+{
+    (void)state;
+    EACH_SNP(i)
+    {
+        for (uint32_t vmpl = 0; vmpl <= 3; vmpl++) {
+            struct clo_maker *m = open_at(i, vmpl);
+
+            fake_tee.other_vmpl = true;
+            fails(i, m, CLOISTER_E_MALFORMED);
+            assert_int_equal(fake_tee_requests(), 1);
+            fake_tee.other_vmpl = false;
+            comes(i, m, 1, 2);
+            clo_maker_free(m);
+        }
+    }
+}
+
+/* Never taken for 0: the guest is at 0 here, and a report would come. */
+static void a_level_that_is_no_level_is_an_error(void **state)
+{
+    static const char *const said[] = {
+        "",     "\n",   "0",    "4\n",   "-1\n",  "00\n", "00",           "0\r",
+        "0 \n", " 0\n", "0\n0", "0\n\n", "0x0\n", "a\n",  "4294967295\n", "4294967296\n"};
+    char much[200];
+
+    (void)state;
+    memset(much, '0', sizeof much);
+    much[sizeof much - 2] = '\n';
+    much[sizeof much - 1] = '\0';
+    EACH_SNP(i)
+    {
+        struct clo_maker *m = open_at(i, 0);
+
+        for (size_t k = 0; k < CLO_ARRAY_LEN(said); k++) {
+            fake_tee.vmpl_said = said[k];
+            fails(i, m, CLOISTER_E_MALFORMED);
+        }
+        fake_tee.vmpl_said = much;
+        fails(i, m, CLOISTER_E_MALFORMED);
+        assert_int_equal(fake_tee_requests(), 0);
+        fake_tee.vmpl_said = "0\n";
+        comes(i, m, 1, 2);
+        clo_maker_free(m);
+    }
+}
+
+static void a_level_that_cant_be_read_is_an_error(void **state)
+{
+    static const struct {
+        int value, err;
+    } how[] = {{EIO, CLOISTER_E_IO},
+               {EACCES, CLOISTER_E_PERMISSION},
+               {ENXIO, CLOISTER_E_NOT_FOUND},
+               {ENOENT, CLOISTER_E_NOT_FOUND}}; /* in reading: the file is there */
+
+    (void)state;
+    EACH_SNP(i)
+    {
+        struct clo_maker *m = open_at(i, 0);
+
+        for (size_t k = 0; k < CLO_ARRAY_LEN(how); k++) {
+            fake_tee.vmpl_error = how[k].value;
+            fails(i, m, how[k].err);
+        }
+        assert_int_equal(fake_tee_requests(), 0);
+        fake_tee.vmpl_error = 0;
+        comes(i, m, 1, 2);
+        clo_maker_free(m);
+    }
+}
+
+/* configfs always says it; kernels before 6.12 don't say it elsewhere, and run at 0 or get no report. */
+static void where_the_kernel_doesnt_say_the_level_it_is_0(void **state)
+{
+    (void)state;
+    EACH_SNP(i)
+    {
+        for (uint32_t vmpl = 0; vmpl <= 3; vmpl++) {
+            struct clo_maker *m = open_at(i, vmpl);
+
+            fake_tee.no_vmpl = true;
+            if (i->tsm)
+                fails(i, m, CLOISTER_E_NOT_FOUND);
+            else if (vmpl > 0)
+                fails(i, m, CLOISTER_E_IO);
+            else
+                comes(i, m, 1, 2);
+            assert_int_equal(fake_tee_requests(), i->tsm || vmpl > 0 ? 0 : 1);
+            clo_maker_free(m);
+        }
+    }
+}
+
+/* And of a higher one, which the firmware allows, the report says so. */
+static void of_a_level_below_its_own_no_report_comes(void **state)
+{
+    (void)state;
+    EACH_SNP(i)
+    {
+        struct clo_maker *m = open_at(i, 2);
+
+        fake_tee.vmpl_said = "0\n";
+        fails(i, m, i->tsm ? CLOISTER_E_NOT_FOUND : CLOISTER_E_IO); /* configfs says ENXIO */
+        fake_tee.vmpl_said = "1\n";
+        fails(i, m, CLOISTER_E_IO); /* and EINVAL for privlevel */
+        assert_int_equal(fake_tee_requests(), 0);
+        fake_tee.vmpl_said = "2\n";
+        comes(i, m, 1, 2);
+        clo_maker_free(m);
+    }
+}
+
+static void writes_are_counted_at_each_level(void **state)
+{
+    (void)state;
+    EACH(i)
+    {
+        if (!i->tsm)
+            continue;
+        for (uint32_t vmpl = 0; vmpl <= (i->tdx ? 0 : 3); vmpl++) {
+            struct clo_maker *m = open_at(i, vmpl);
+
+            fake_tee.changed_early = 1;
+            comes(i, m, 1, 2);
+            assert_int_equal(fake_tee_requests(), 2);
+            fake_tee.changed_early = 3;
+            fails(i, m, CLOISTER_E_BUSY);
+            fake_tee.changed = 1;
+            comes(i, m, 2, 2);
+            fake_tee.dropped =
+                true; /* at a higher level, one write counts, and it isn't this one */
+            fails(i, m, CLOISTER_E_BUSY);
+            fake_tee.dropped = false;
+            if (vmpl > 0) {
+                fake_tee.dropped_vmpl = true;
+                fails(i, m, CLOISTER_E_BUSY);
+                fake_tee.dropped_vmpl = false;
+            }
+            comes(i, m, 3, 2);
+            clo_maker_free(m);
+        }
+    }
+}
+
+static void every_call_that_fails_at_a_higher_level_is_an_error(void **state)
+{
+    (void)state;
+    EACH_SNP(i)
+    {
+        for (unsigned n = 1;; n++) {
+            struct clo_maker *m = open_at(i, 2);
+            const unsigned before = fake_tee_calls();
+            struct clo_cpu_section c;
+            int err;
+
+            fake_tee.fails = before + n;
+            fake_tee.error = EACCES;
+            err = ask(i, m, 1, &c);
+            clo_maker_free(m);
+            assert_int_equal(fake_tee_files(), 0);
+            if (err == 0) {
+                assert_true(fake_tee_calls() < before + n);
+                assert_true(n > (i->tsm ? 20 : 3));
+                assert_int_equal(c.report[0x30], 2);
+                clo_cpu_section_clear(&c);
+                break;
+            }
+            assert_int_equal(err, CLOISTER_E_PERMISSION);
+        }
+    }
+}
+
 /* ---- directories ---- */
 
 static void names_that_a_crash_left_are_passed_over(void **state)
@@ -846,9 +1084,9 @@ static void certificates_may_be_missing(void **state)
     }
 }
 
-static int sign_by_vlek(void *arg, const uint8_t data[64], struct clo_buf *ret)
+static int sign_by_vlek(void *arg, const uint8_t data[64], uint32_t vmpl, struct clo_buf *ret)
 {
-    const int err = sign_snp(arg, data, ret);
+    const int err = sign_snp(arg, data, vmpl, ret);
 
     if (err == 0)
         ret->p[0x48] = 1 << 2; /* SIGNING_KEY; what a maker doesn't check: that it was this key */
@@ -940,6 +1178,14 @@ int main(void)
         cmocka_unit_test(the_start_fails_at_every_call_too),
         cmocka_unit_test(hardware_that_refuses_is_an_error),
         cmocka_unit_test(the_firmwares_size_has_to_fit),
+        cmocka_unit_test(reports_are_of_the_guests_own_level),
+        cmocka_unit_test(a_report_of_another_level_is_refused),
+        cmocka_unit_test(a_level_that_is_no_level_is_an_error),
+        cmocka_unit_test(a_level_that_cant_be_read_is_an_error),
+        cmocka_unit_test(where_the_kernel_doesnt_say_the_level_it_is_0),
+        cmocka_unit_test(of_a_level_below_its_own_no_report_comes),
+        cmocka_unit_test(writes_are_counted_at_each_level),
+        cmocka_unit_test(every_call_that_fails_at_a_higher_level_is_an_error),
         cmocka_unit_test(names_that_a_crash_left_are_passed_over),
         cmocka_unit_test(certificates_may_be_missing),
         cmocka_unit_test(the_leaf_is_that_of_the_key_that_signed),

@@ -17,32 +17,38 @@
 
 #include "crypto/x509_make_in.h"
 
-#define FOLDER     "/sys/kernel/config/tsm/report/"
-#define DEVICE     "/dev/sev-guest"
-#define ITEMS_MAX  128
-#define FILES_MAX  16
-#define NAME_CAP   64
-#define INBLOB_MAX 64
-#define REPORT_LEN 1184
-#define REPORT_MAX 131072
-#define TABLE_MAX  16384 /* SEV_FW_BLOB_MAX_SIZE */
-#define HEADER_LEN 32    /* of MSG_REPORT_RSP */
+#define FOLDER        "/sys/kernel/config/tsm/report/"
+#define DEVICE        "/dev/sev-guest"
+#define VMPL          "/sys/devices/system/cpu/sev/vmpl"
+#define ITEMS_MAX     128
+#define FILES_MAX     16
+#define NAME_CAP      64
+#define INBLOB_MAX    64
+#define REPORT_LEN    1184
+#define REPORT_MAX    131072
+#define TABLE_MAX     16384 /* SEV_FW_BLOB_MAX_SIZE */
+#define HEADER_LEN    32    /* of MSG_REPORT_RSP */
+#define INVALID_PARAM 0x16  /* its status */
 
 struct item {
     char name[NAME_CAP]; /* "": none */
     unsigned long writes, reported;
     uint8_t inblob[INBLOB_MAX];
     size_t inblob_n;
+    uint32_t vmpl;
     struct clo_buf outblob, auxblob;
 };
 
 enum attribute {
     DEVICE_FILE,
-    INBLOB,
+    VMPL_FILE,
+    INBLOB, /* from here on in each directory */
     OUTBLOB,
     AUXBLOB,
     PROVIDER,
     GENERATION,
+    PRIVLEVEL,
+    FLOOR,
     ATTRIBUTES
 };
 static const struct {
@@ -51,7 +57,8 @@ static const struct {
 } attribute[ATTRIBUTES] = {
     [INBLOB] = {"inblob", O_WRONLY},         [OUTBLOB] = {"outblob", O_RDONLY},
     [AUXBLOB] = {"auxblob", O_RDONLY},       [PROVIDER] = {"provider", O_RDONLY},
-    [GENERATION] = {"generation", O_RDONLY},
+    [GENERATION] = {"generation", O_RDONLY}, [PRIVLEVEL] = {"privlevel", O_WRONLY},
+    [FLOOR] = {"privlevel_floor", O_RDONLY},
 };
 
 struct file {
@@ -133,33 +140,41 @@ static ssize_t folder_read(const char *name, void *p, size_t cap)
     return (ssize_t)n;
 }
 
-static int sign_by_folder(void *arg, const uint8_t data[64], struct clo_buf *ret)
+int fake_tee_sign(const void *pem, size_t n, uint8_t report[1184])
 {
-    uint8_t report[REPORT_LEN], r[48], s[48];
+    BIO *bio = BIO_new_mem_buf(pem, (int)n);
     struct clo_signer signer = {0};
-    char path[8192];
-    FILE *f;
-    int err;
+    uint8_t r[48], s[48];
+    int err = CLOISTER_E_CRYPTO;
 
-    (void)arg;
-    (void)snprintf(path, sizeof path, "%s/vcek.key", folder);
-    if (folder_read("template", report, sizeof report) != REPORT_LEN ||
-        (f = fopen(path, "re")) == NULL)
-        return EIO;
-    signer.key = PEM_read_PrivateKey(f, NULL, NULL, NULL);
-    (void)fclose(f);
-    memcpy(report + 0x50, data, 64);
-    err = signer.key == NULL ? CLOISTER_E_CRYPTO
-                             : clo_signer_sign_p384(&signer, report, 0x2a0, r, s);
+    if (bio != NULL && (signer.key = PEM_read_bio_PrivateKey(bio, NULL, NULL, NULL)) != NULL)
+        err = clo_signer_sign_p384(&signer, report, 0x2a0, r, s);
     EVP_PKEY_free(signer.key);
+    BIO_free(bio);
     for (size_t i = 0; i < 48 && err == 0; i++) {
         report[0x2a0 + i] = r[47 - i];
         report[0x2e8 + i] = s[47 - i];
     }
-    return err != 0 || clo_buf_append(ret, report, sizeof report) != 0 ? EIO : 0;
+    return err != 0 ? EIO : 0;
+}
+
+static int sign_by_folder(void *arg, const uint8_t data[64], uint32_t vmpl, struct clo_buf *ret)
+{
+    uint8_t report[REPORT_LEN], key[4096];
+    const ssize_t key_n = folder_read("vcek.key", key, sizeof key);
+
+    (void)arg;
+    if (key_n < 0 || folder_read("template", report, sizeof report) != REPORT_LEN)
+        return EIO;
+    memcpy(report + 0x50, data, 64);
+    report[0x30] = (uint8_t)vmpl;
+    if (fake_tee_sign(key, (size_t)key_n, report) != 0)
+        return EIO;
+    return clo_buf_append(ret, report, sizeof report) != 0 ? ENOMEM : 0;
 }
 
 static uint8_t folder_table[65536];
+static char folder_vmpl[64]; /* what the kernel says */
 
 static void folder_word(const char *name, const char *value)
 {
@@ -175,8 +190,14 @@ static void folder_word(const char *name, const char *value)
     WORD(busy, unsigned);
     WORD(busy_errno, int);
     WORD(changed, unsigned);
+    WORD(changed_early, unsigned);
     WORD(changed_late, unsigned);
     WORD(dropped, bool);
+    WORD(vmpl, uint32_t);
+    WORD(dropped_vmpl, bool);
+    WORD(no_vmpl, bool);
+    WORD(vmpl_error, int);
+    WORD(other_vmpl, bool);
     WORD(vanishes, bool);
     WORD(stale, bool);
     WORD(other_data, bool);
@@ -192,6 +213,10 @@ static void folder_word(const char *name, const char *value)
 #undef WORD
     if (strcmp(name, "provider") == 0)
         (void)snprintf(fake_tee.provider, sizeof fake_tee.provider, "%.31s", value);
+    if (strcmp(name, "vmpl_said") == 0) {
+        (void)snprintf(folder_vmpl, sizeof folder_vmpl, "%.62s\n", value);
+        fake_tee.vmpl_said = folder_vmpl;
+    }
     if (strcmp(name, "table") == 0) {
         const ssize_t n = folder_read(value, folder_table, sizeof folder_table);
 
@@ -255,7 +280,7 @@ static bool counted(unsigned *n)
 }
 
 /* 0 or an errno value. */
-static int report_make(const uint8_t data[64], struct clo_buf *ret)
+static int report_make(const uint8_t data[64], uint32_t vmpl, struct clo_buf *ret)
 {
     static const uint8_t more[256];
     uint8_t about[64];
@@ -269,7 +294,9 @@ static int report_make(const uint8_t data[64], struct clo_buf *ret)
         about[63] ^= 1;
     clo_buf_clear(ret);
     *ret = clo_buf_init(REPORT_MAX);
-    if ((err = fake_tee.sign != NULL ? fake_tee.sign(fake_tee.arg, about, ret) : EIO) != 0)
+    if (fake_tee.other_vmpl)
+        vmpl++;
+    if ((err = fake_tee.sign != NULL ? fake_tee.sign(fake_tee.arg, about, vmpl, ret) : EIO) != 0)
         return err;
     ret->len -= fake_tee.cut < ret->len ? fake_tee.cut : ret->len;
     for (size_t left = fake_tee.longer; left > 0;) {
@@ -383,8 +410,9 @@ static int tsm_open(const char *name, int flags)
     if ((it = item_find(dir)) == NULL)
         return failed(ENOENT);
     for (unsigned i = INBLOB; i < ATTRIBUTES; i++) {
-        const bool hidden = i == AUXBLOB &&
-                            (fake_tee.no_auxblob || strcmp(fake_tee.provider, "sev_guest") != 0);
+        const bool snp = strcmp(fake_tee.provider, "sev_guest") == 0;
+        const bool hidden = i == AUXBLOB ? fake_tee.no_auxblob || !snp
+                                         : i >= PRIVLEVEL && (fake_tee.no_vmpl || !snp);
 
         if (strcmp(slash + 1, attribute[i].name) == 0 && !hidden)
             return (flags & O_ACCMODE) == attribute[i].mode ? file_make(i, dir) : failed(EACCES);
@@ -397,7 +425,7 @@ static int tee_open(const char *path, int flags)
 {
     const char *name = NULL;
 
-    if (strcmp(path, DEVICE) != 0 && !is_tsm(path, &name))
+    if (strcmp(path, DEVICE) != 0 && strcmp(path, VMPL) != 0 && !is_tsm(path, &name))
         return -2;
     if (name == NULL)
         look();
@@ -405,6 +433,8 @@ static int tee_open(const char *path, int flags)
         return -1;
     if (name != NULL)
         return tsm_open(name, flags);
+    if (strcmp(path, VMPL) == 0)
+        return fake_tee.no_vmpl ? failed(ENOENT) : file_make(VMPL_FILE, "");
     if (!fake_tee.sev_guest)
         return failed(ENOENT);
     if (fake_tee.refused != 0)
@@ -438,9 +468,9 @@ static int item_report(struct item *it)
         return fake_tee.busy_errno != 0 ? fake_tee.busy_errno : EBUSY;
     if (counted(&fake_tee.changed))
         somebody_writes(it);
-    if (fake_tee.status != 0)
+    if (fake_tee.status != 0 || it->vmpl < fake_tee.vmpl)
         return ENXIO;
-    if ((err = report_make(it->inblob, &it->outblob)) != 0)
+    if ((err = report_make(it->inblob, it->vmpl, &it->outblob)) != 0)
         return err;
     clo_buf_clear(&it->auxblob);
     it->auxblob = clo_buf_init(REPORT_MAX);
@@ -457,9 +487,16 @@ static int file_fill(struct file *f)
     char text[64] = "";
     int err;
 
-    if (it == NULL || !fake_tee.tsm)
+    if (f->what != VMPL_FILE && (it == NULL || !fake_tee.tsm))
         return ENOENT;
-    if (f->what == PROVIDER || f->what == GENERATION) {
+    if (f->what == VMPL_FILE || f->what == FLOOR) {
+        const char *said = fake_tee.vmpl_said != NULL ? fake_tee.vmpl_said : text;
+
+        if (fake_tee.vmpl_error != 0)
+            return fake_tee.vmpl_error;
+        (void)snprintf(text, sizeof text, "%u\n", fake_tee.vmpl);
+        err = said[0] != '\0' ? clo_buf_append(&f->data, said, strlen(said)) : 0;
+    } else if (f->what == PROVIDER || f->what == GENERATION) {
         (void)snprintf(text, sizeof text, "%s\n", fake_tee.provider);
         if (f->what == GENERATION)
             (void)snprintf(text, sizeof text, "%lu\n", it->writes);
@@ -482,7 +519,7 @@ static ssize_t tee_read(struct file *f, void *p, size_t n)
 
     if (stopped())
         return -1;
-    if (f->what == DEVICE_FILE || f->what == INBLOB)
+    if (f->what == DEVICE_FILE || f->what == INBLOB || f->what == PRIVLEVEL)
         return failed(EINVAL);
     if (!f->filled && (err = file_fill(f)) != 0)
         return failed(err);
@@ -502,10 +539,28 @@ static ssize_t tee_read(struct file *f, void *p, size_t n)
     return (ssize_t)n;
 }
 
+/* As a number in a line; its driver's floor is the guest's own level. */
+static ssize_t level_write(const struct file *f, const char *p, size_t n)
+{
+    struct item *it = item_find(f->item);
+
+    if (it == NULL || n != 2 || p[0] < '0' || p[0] > '9' || p[1] != '\n')
+        return failed(EINVAL);
+    if ((uint32_t)(p[0] - '0') < fake_tee.vmpl || p[0] > '3')
+        return failed(EINVAL);
+    if (!fake_tee.dropped_vmpl) {
+        it->writes++;
+        it->vmpl = (uint32_t)(p[0] - '0');
+    }
+    return (ssize_t)n;
+}
+
 static ssize_t tee_write(struct file *f, const void *p, size_t n)
 {
     if (stopped())
         return -1;
+    if (f->what == PRIVLEVEL)
+        return level_write(f, p, n);
     if (f->what != INBLOB)
         return failed(EINVAL);
     if (n > INBLOB_MAX - f->data.len)
@@ -521,6 +576,8 @@ static int tee_close(struct file *f)
     struct item *it = item_find(f->item);
     const int fd = f->fd;
 
+    if (f->what == INBLOB && it != NULL && counted(&fake_tee.changed_early))
+        somebody_writes(it);
     if (f->what == INBLOB && f->data.len > 0 && it != NULL && !fake_tee.dropped) {
         it->writes++;
         memcpy(it->inblob, f->data.p, f->data.len);
@@ -533,14 +590,15 @@ static int tee_close(struct file *f)
 
 /* ---- /dev/sev-guest ---- */
 
-static int device_answer(const uint8_t data[64], struct snp_guest_request_ioctl *io)
+static int device_answer(const struct snp_report_req *req, struct snp_guest_request_ioctl *io)
 {
+    const bool refused = req->vmpl < fake_tee.vmpl || req->vmpl > 3;
     struct snp_report_resp *resp = (void *)(uintptr_t)io->resp_data;
     struct clo_buf report = clo_buf_init(REPORT_MAX);
-    uint32_t head[2] = {fake_tee.status, 0};
+    uint32_t head[2] = {refused ? INVALID_PARAM : fake_tee.status, 0};
     int err;
 
-    if (fake_tee.status == 0 && (err = report_make(data, &report)) != 0) {
+    if (head[0] == 0 && (err = report_make(req->user_data, req->vmpl, &report)) != 0) {
         clo_buf_clear(&report);
         return err;
     }
@@ -566,7 +624,7 @@ static int device_request(unsigned long what, struct snp_guest_request_ioctl *io
     int err;
 
     io->exitinfo2 = 0xff;
-    if (io->msg_version == 0 || plain->vmpl != 0 || !clo_all_zero(plain->rsvd, sizeof plain->rsvd))
+    if (io->msg_version == 0 || !clo_all_zero(plain->rsvd, sizeof plain->rsvd))
         return EINVAL;
     if ((what != SNP_GET_REPORT && !extended) || fake_tee.vanishes)
         return ENOTTY;
@@ -584,7 +642,7 @@ static int device_request(unsigned long what, struct snp_guest_request_ioctl *io
         io->vmm_error = SNP_GUEST_VMM_ERR_INVALID_LEN;
         return EIO;
     }
-    if ((err = device_answer(extended ? ext->data.user_data : plain->user_data, io)) != 0)
+    if ((err = device_answer(extended ? &ext->data : plain, io)) != 0)
         return err;
     if (extended && ext->certs_len > 0) {
         memset((void *)(uintptr_t)ext->certs_address, 0, ext->certs_len);
