@@ -239,9 +239,10 @@ void clo_supply_distrust(struct clo_supply *s, struct clo_moment now)
 
 /* ---- questions and answers ---- */
 
+/* What the last evidence didn't need isn't asked for, and may be needed by the next. */
 static bool is_due(const struct clo_supply *s, const struct item *i, struct clo_moment now)
 {
-    return !i->asked && now.mono_us >= i->again_us &&
+    return !i->asked && i->unwanted == 0 && now.mono_us >= i->again_us &&
            (now.unix_s >= i->renew || !clo_gathered_has(s->gathered, &i->want, now.unix_s));
 }
 
@@ -344,7 +345,7 @@ int64_t clo_supply_wake_us(const struct clo_supply *s, struct clo_moment now)
         const struct item *i = s->item[n];
         int64_t at = i->again_us;
 
-        if (i->asked)
+        if (i->asked || i->unwanted > 0)
             continue;
         if (clo_gathered_has(s->gathered, &i->want, now.unix_s) && now.unix_s < i->renew) {
             /* A minute at most: the clock may be set, and an answer may end before it is renewed. */

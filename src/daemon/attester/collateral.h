@@ -4,7 +4,7 @@
  * which have been part of evidence that passed our own appraisal, and what is missing. What they are is attest/gather.h's; who gets
  * them, the fetcher's. Pure but for memory: the clock comes in.
  *
- * Limits: CLO_WANTS_MAX wants. One that no evidence has needed for a while is forgotten.
+ * Limits: CLO_WANTS_MAX wants. One that the last evidence didn't need isn't asked for; one that none has needed for a while is forgotten.
  */
 #ifndef CLO_DAEMON_COLLATERAL_H
 #define CLO_DAEMON_COLLATERAL_H
