@@ -9,7 +9,10 @@
 #include "attest/sections.h"
 
 struct clo_gpus;
-/* CLOISTER_E_NOT_FOUND: no NVIDIA driver, or no GPU; CLOISTER_E_UNSUPPORTED: a driver too old for attestation; CLOISTER_E_PERMISSION. */
+/*
+ * CLOISTER_E_NOT_FOUND: no NVIDIA driver, or no GPU; CLOISTER_E_UNSUPPORTED: a driver too old for attestation, or without its library, or
+ * with another version's; CLOISTER_E_PERMISSION. Every other error may pass: CLOISTER_E_BUSY, CLOISTER_E_DEVICE, CLOISTER_E_IO.
+ */
 CLO_MUST_USE int clo_gpus_open(struct clo_gpus **ret);
 void clo_gpus_free(struct clo_gpus *g);
 
@@ -25,7 +28,8 @@ struct clo_gpus_state {
         [32]; /* SHA-256 over the UUIDs in their order: other or fewer GPUs, another value */
 };
 /*
- * Look at them. CLOISTER_E_DEVICE: one is lost, fell off the bus or needs a reset; CLOISTER_E_BUSY: not now.
+ * Look at them. CLOISTER_E_DEVICE: one is lost, fell off the bus or needs a reset; CLOISTER_E_BUSY: not now; any other error: they can't be
+ * vouched for.
  * A reset takes `accepting` back.
  */
 CLO_MUST_USE int clo_gpus_look(struct clo_gpus *g, struct clo_gpus_state *ret);

@@ -25,7 +25,7 @@ struct clo_maker_ops {
      * privilege level (VMPL), or isn't whole, is an error and never a result.
      * CLOISTER_E_BUSY: somebody else uses the interface, or the host throttles; try again later. CLOISTER_E_PERMISSION, CLOISTER_E_NOT_FOUND
      * (the interface has gone), CLOISTER_E_DEVICE (it has failed), CLOISTER_E_IO, CLOISTER_E_MALFORMED (what came is no report), CLOISTER_E_UNSUPPORTED (one of
-     * another kind).
+     * another kind). What ops->report ends with says nothing about the next call.
      */
     int (*report)(struct clo_maker *m, const uint8_t report_data[64], struct clo_cpu_section *ret);
     /* The simulator is its own vendor, and answers what gather.h wants; NULL: ask elsewhere. Both bytes of an answer as gather.h says. */
@@ -45,7 +45,9 @@ void clo_maker_simulated_info(const struct clo_maker *m, uint8_t root[32], uint8
 
 /*
  * Hardware. CLOISTER_E_NOT_FOUND: this machine doesn't have the interface; CLOISTER_E_PERMISSION: it has, and this process may
- * not use it; CLOISTER_E_UNSUPPORTED: it is another vendor's. Opening takes no report.
+ * not use it; CLOISTER_E_UNSUPPORTED: it is another vendor's, or of a kind that this version doesn't know. Every other error may pass, and
+ * says nothing about what there is: CLOISTER_E_BUSY, CLOISTER_E_DEVICE, CLOISTER_E_IO, CLOISTER_E_MALFORMED (what it says of itself can't be read). Opening
+ * takes no report; the vTPM's is read for its kind.
  */
 CLO_MUST_USE int clo_maker_tsm_new(struct clo_maker **ret);
 CLO_MUST_USE int clo_maker_sev_guest_new(struct clo_maker **ret);
