@@ -2,6 +2,7 @@
 /* `cloister measure`: the launch measurement that SEV-SNP will report of a guest, from the files that it is started with. */
 #include "client/commands.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -52,7 +53,7 @@ static bool parse_hex(const char *s, uint64_t max, uint64_t *ret)
 
     errno = 0;
     v = strtoull(s, &end, 16);
-    if (errno != 0 || end == s || *end != '\0' || *s == '-' || *s == '+' || v > max)
+    if (!isxdigit((unsigned char)*s) || errno != 0 || *end != '\0' || v > max)
         return false;
     *ret = v;
     return true;

@@ -147,6 +147,7 @@ def what_is_missing_or_wrong_on_the_command_line_is_said():
                        ([*fw, "--vcpus", "1", "--vcpu-signature", "0x100000000"], b"CPUID"),
                        ([*fw, "--vcpus", "1", "--vcpu-signature", "-1"], b"CPUID"),
                        ([*fw, "--vcpus", "1", "--vcpu-type", "EPYC", "--guest-features", "x"], b"--guest-features"),
+                       ([*fw, "--vcpus", "1", "--vcpu-type", "EPYC", "--guest-features", " -1"], b"--guest-features"),
                        ([*fw, "--vcpus", "1", "--vcpu-type", "EPYC", "--vmm", "xen"], b"qemu, ec2 or gce"),
                        ([*fw, "--vcpus", "1", "--vcpu-type", "EPYC", "--append", "ro"], b"--kernel"),
                        ([*fw, "--vcpus", "1", "--vcpu-type", "EPYC", "--kernel", TMP + "/none"], b"none"),
