@@ -233,7 +233,7 @@ def a_privilege_level_that_isnt_known_is_never_guessed():
         for interface in ("tsm", "sev_guest"):
             m.tee(f"{interface} 1", "provider sev_guest", "vmpl_said none")
             with m.start() as d:
-                wait_said(d, "report")
+                wait_said(d, "no evidence without a report")
                 assert d.ready_count() == 0
                 m.tee(f"{interface} 1", "provider sev_guest")
                 d.wait_ready()
