@@ -158,12 +158,12 @@ def answers(command, jobs, env=None):
     return got
 
 
-def compare(peer, command, job, scope, env=None):
+def compare(peer, command, job, scope, env=None, among=None):
     """
-    job(case): what the peer is given, or None where it can't be asked about such a case. scope: patterns, or a function of the case. Says how many cases agree and
+    job(case): what the peer is given, or None where it can't be asked about such a case. scope: patterns, or a function of the case. among: these, and not all. Says how many cases agree and
     how many differ as expected; an unexpected difference, an entry without use, and a peer that never accepts or never refuses are errors.
     """
-    asked = [(c, j) for c in cases() if (j := job(c)) is not None]
+    asked = [(c, j) for c in (cases() if among is None else among) if (j := job(c)) is not None]
     assert asked, "there is no case for " + peer
     got = answers(command, [{**j, "id": c.id} for c, j in asked], env)
     entries, used, wrong, agree = differences(peer), set(), [], {True: 0, False: 0}
