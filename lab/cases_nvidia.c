@@ -128,8 +128,10 @@ static void emit(struct lab *l, const struct row *w)
     r->device[0].edit[1].at = w->edit2.at;
     r->device[0].edit[1].bits = w->edit2.bits;
     gpu_lab_make(r, &devices, &collateral);
-    if (w->after.bits != 0)
+    if (w->after.bits != 0) {
+        LAB_MUST(devices.device[0].report.p != NULL && w->after.at < devices.device[0].report.len);
         devices.device[0].report.p[w->after.at] ^= w->after.bits;
+    }
     if (w->finish != NULL)
         w->finish(&devices, &collateral);
     items(&c, &devices, &collateral);
@@ -1739,7 +1741,7 @@ static void silent_of_mode(struct gpu_recipe *r)
     gpu_lab_drop(&r->device[0], CLO_SPDM_PROTECTED_PCIE);
 }
 
-#define TEXT_OF(what, text) (void)snprintf(what, sizeof what, "%s", text)
+#define TEXT_OF(what, text) (void)snprintf((what), sizeof(what), "%s", (text))
 CHANGE(driver_alone, r->want.references = 1)
 CHANGE(vbios_alone, (r->want.reference = &r->reference[1], r->want.references = 1))
 CHANGE(rim_other_driver, TEXT_OF(r->reference[0].version, "550.144.03"))

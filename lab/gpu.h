@@ -650,7 +650,7 @@ static inline void gpu_lab_answers(const struct gpu_recipe *r, size_t device,
 {
     const struct clo_signer *const key[GPU_LAB_ROLES] = {
         gpu_lab.brom[r->device[device].key], gpu_lab.ica, gpu_lab.identity, gpu_lab.root};
-    struct clo_buf root, other[GPU_LAB_ROLES];
+    struct clo_buf root, other[GPU_LAB_ROLES] = {{0}};
     struct gpu_lab_device next = r->device[device];
     bool first_of_chip = true;
 
@@ -659,7 +659,8 @@ static inline void gpu_lab_answers(const struct gpu_recipe *r, size_t device,
                         strcmp(r->device[i].brom_chip, r->device[device].brom_chip) != 0;
     gpu_lab_root(r, &root);
     next.key = (next.key + 1) % GPU_LAB_DEVICES;
-    gpu_lab_certs(r, &next, other);
+    if (r->odd_about_other)
+        gpu_lab_certs(r, &next, other);
     for (int role = 0; role < GPU_LAB_ROLES; role++) {
         const bool odd = device == 0 && r->odd == role;
 
@@ -704,6 +705,7 @@ static inline void gpu_lab_make(const struct gpu_recipe *r, struct clo_devices *
         if (d->garbage)
             out->chain[0].p[0] ^= 1;
     }
+    LAB_MUST(!(r->ocsp_garbage || r->ocsp_flip) || collateral->ocsp[0].p != NULL);
     if (r->ocsp_garbage)
         collateral->ocsp[0].p[0] ^= 1;
     if (r->ocsp_flip)
