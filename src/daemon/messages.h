@@ -14,7 +14,7 @@
  *   gateway -> keeper    OPEN -> OPENED, COMMIT -> COMMITTED, CLOSE
  *   engine  -> parent    ENGINE_UP, ENGINE_DOWN
  *   attester -> fetcher  FETCH -> FETCHED, KEEP
- *   attester -> its worker   OPEN_TEE, REPORT, LOOK, DEVICES, ACCEPT, ANSWER, each with its answer (attester/worker.h)
+ *   attester -> its worker   OPEN_TEE, REPORT, LOOK, DEVICES, ACCEPT, ANSWER, each with its answer (worker.h)
  */
 #ifndef CLO_DAEMON_MESSAGES_H
 #define CLO_DAEMON_MESSAGES_H
@@ -108,7 +108,7 @@ enum clo_msg {
     CLO_MSG_FETCHED = 81,
     /* empty: what was FETCHED under this id was good, and is worth a file in the cache */
     CLO_MSG_KEEP = 82,
-    /* attester <-> its worker: one question at a time; its answer, or FAILED, has the same id (attester/worker.h) */
+    /* attester <-> its worker: one question at a time; its answer, or FAILED, has the same id (worker.h) */
     CLO_MSG_WORK_OPEN = 90, /* struct clo_attester_start */
     /* root 32, measurement 48 (zero unless simulated), struct clo_found */
     CLO_MSG_WORK_OPENED = 91,

@@ -9,7 +9,7 @@
 
 #include "../support/simulated.h"
 #include "daemon/attester/collateral.h"
-#include "daemon/attester/worker.h"
+#include "daemon/worker.h"
 #include "lab/quote.h"
 #include "lab/snp.h"
 #include "tests/unit/gather_try.h"

@@ -6,7 +6,7 @@
  *   rounds.c       what the worker is asked for, in which order, and what becomes of its answers
  *   collateral.c   what evidence needs beside reports
  *   quotes.c       nonces that wait, and those that one report answers
- *   worker.c       the worker as it is seen from here; worker_main.c, cpu_raw.c: the worker
+ *   worker_main.c  the worker; as it is seen from here: ../worker.h
  *   given.c        limits and roots
  *
  * Nothing here blocks: hardware is the worker's, networks are the fetcher's.
@@ -17,8 +17,8 @@
 #include "daemon/attester/collateral.h"
 #include "daemon/attester/given.h"
 #include "daemon/attester/quotes.h"
-#include "daemon/attester/worker.h"
 #include "daemon/role.h"
+#include "daemon/worker.h"
 
 enum clo_attester_state {
     CLO_ATTESTER_NEW,
@@ -139,6 +139,9 @@ int64_t clo_attester_wake_us(const struct clo_attester *a);
 void clo_attester_supplied(struct clo_attester *a);
 CLO_MUST_USE int clo_attester_take_keys(struct clo_attester *a, const struct clo_ipc_msg *m);
 void clo_attester_forget_keys(struct clo_attester *a);
+
+/* worker_main.c: the worker, from its START to its end: the process's exit status. */
+int clo_worker_main(void);
 
 CLO_MUST_USE int clo_part_copy(struct clo_part *p, const void *bytes, size_t n);
 struct clo_moment clo_attester_now(void);

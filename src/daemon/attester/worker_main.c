@@ -4,7 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "daemon/attester/worker.h"
+#include "daemon/attester/attester.h"
 #include "platform/maker.h"
 #include "platform/process.h"
 

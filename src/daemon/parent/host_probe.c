@@ -2,7 +2,7 @@
 /* The examination's look at the hardware: by the attester's own worker, so that what is found is what the daemon would find. */
 #include <poll.h>
 
-#include "daemon/attester/worker.h"
+#include "daemon/worker.h"
 #include "daemon/parent/files.h"
 #include "daemon/parent/host_check.h"
 #include "platform/process.h"

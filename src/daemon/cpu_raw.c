@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "crypto/x509.h"
-#include "daemon/attester/worker.h"
+#include "daemon/worker.h"
 
 static int write_number(size_t n, struct clo_buf *out)
 {

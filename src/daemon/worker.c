@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The attester's side of its worker: never blocks, believes no length. */
-#include "daemon/attester/worker.h"
+/* The asking side of the attester's worker: never blocks, believes no length. */
+#include "daemon/worker.h"
 
 #include <poll.h>
 #include <signal.h>

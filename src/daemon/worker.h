@@ -4,7 +4,9 @@
  * hardware takes as long as it takes, and the driver's library is a lot of foreign code. It is this program again
  * (argv[2] is "worker"), started with nothing but a channel to the attester, and dies with it. It judges nothing and knows nothing of keys.
  *
- * It answers one question at a time. One that takes longer than its limit (given.h) is ended with the worker, and another is started.
+ * Here is the side of whoever asks it, which is also `cloisterd check`; its own is attester/worker_main.c.
+ *
+ * It answers one question at a time. One that takes longer than its limit is ended with the worker, and another is started.
  */
 #ifndef CLO_DAEMON_WORKER_H
 #define CLO_DAEMON_WORKER_H
@@ -13,11 +15,6 @@
 
 #include "daemon/messages.h"
 #include "platform/gpus.h"
-
-/* The worker, from its START to its end: the process's exit status. */
-int clo_worker_main(void);
-
-/* ---- the attester's side ---- */
 
 struct clo_worker {
     pid_t pid;        /* 0: none */
