@@ -160,7 +160,7 @@ static bool set_common(CURL *easy, const struct clo_transport *t, const char *ur
                        struct clo_transfer *x)
 {
 #define SET(option, value) (curl_easy_setopt(easy, (option), (value)) == CURLE_OK)
-    return clo_curl_narrow(easy, url) && SET(CURLOPT_TCP_KEEPALIVE, 1L) &&
+    return clo_curl_narrow(easy, url, &x->head) && SET(CURLOPT_TCP_KEEPALIVE, 1L) &&
            SET(CURLOPT_WRITEFUNCTION, on_body) && SET(CURLOPT_WRITEDATA, x) &&
            SET(CURLOPT_PREREQFUNCTION, on_connected) && SET(CURLOPT_PREREQDATA, x) &&
            /* A proxy set for the outside world must not see what goes to this machine itself. */

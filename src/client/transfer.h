@@ -24,6 +24,7 @@ struct clo_transfer {
     bool judged; /* status and media type were looked at */
     bool wanted; /* ... and are the right ones */
     int sink_err;
+    size_t head;            /* curl_narrow.h's */
     struct clo_buf problem; /* the beginning of another answer */
     struct curl_slist *headers;
 };

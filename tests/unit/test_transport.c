@@ -176,6 +176,10 @@ static void every_other_answer_is_an_error_and_sent_once(void **state)
          CLOISTER_E_NETWORK, CLO_NET_BROKEN},
         {"HTTP/1.1 200 OK\r\nContent-Type: message/ohttp-chunked-res\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nabcd\r\n",
          CLOISTER_E_NETWORK, CLO_NET_BROKEN},
+        /* packed: what it says is of no interest */
+        {"HTTP/1.1 200 OK\r\nContent-Type: message/ohttp-chunked-res\r\nTransfer-Encoding: deflate, chunked\r\n\r\n1b\r\n"
+         "\170\234\313\311\052\056\112\311\317\114\251\112\312\112\054\051\113\114\316\003\262\322\001\141\047\010\306\r\n0\r\n\r\n",
+         CLOISTER_E_NETWORK, CLO_NET_BROKEN},
         {OK("message/ohttp-res", "abcd"), CLOISTER_E_PROTOCOL, CLO_NET_TYPE},
         {OK("message/ohttp-chunked-resx", "abcd"), CLOISTER_E_PROTOCOL, CLO_NET_TYPE},
         {OK("text/html", "abcd"), CLOISTER_E_PROTOCOL, CLO_NET_TYPE},

@@ -27,6 +27,7 @@ struct clo_asking {
     CURL *easy;
     struct curl_slist *headers;
     struct clo_service_request request;
+    size_t head; /* curl_narrow.h's */
     struct clo_buf body;
     void (*done)(void *ctx, struct clo_reply_got *got);
     void *ctx;
@@ -96,7 +97,8 @@ static bool prepare(struct clo_asking *x)
     const struct clo_service_request *r = &x->request;
 
 #define SET(option, value) (curl_easy_setopt(x->easy, (option), (value)) == CURLE_OK)
-    if (!clo_curl_narrow(x->easy, r->url) || !SET(CURLOPT_TIMEOUT, (long)CLO_ASK_TOTAL_S) ||
+    if (!clo_curl_narrow(x->easy, r->url, &x->head) ||
+        !SET(CURLOPT_TIMEOUT, (long)CLO_ASK_TOTAL_S) ||
         !SET(CURLOPT_PROXY, r->near ? "" : x->asker->proxy) ||
         !SET(CURLOPT_WRITEFUNCTION, on_body) || !SET(CURLOPT_WRITEDATA, x) ||
         !SET(CURLOPT_PRIVATE, x) || !add_media_type(x, "Accept", r->accept))
@@ -177,8 +179,10 @@ static void conclude(struct clo_asking *x, CURLcode code, struct clo_reply_got *
     got->chain = clo_buf_init(CLO_ANSWER_CHAIN_MAX);
     if (curl_easy_getinfo(x->easy, CURLINFO_RETRY_AFTER, &retry) == CURLE_OK && retry > 0)
         got->retry_after_s = retry < UINT32_MAX ? (uint32_t)retry : UINT32_MAX;
-    /* Of another answer the body wasn't read; of this one, a part doesn't count. Too long is an answer, of no use. */
-    got->status = status == 200 && code != CURLE_OK && code != CURLE_WRITE_ERROR ? 0 : status;
+    /* Of another answer the body wasn't read; of this one, a part doesn't count, nor does a promise. Too long is an answer, of no use. */
+    got->status = status < 200 || (status == 200 && code != CURLE_OK && code != CURLE_WRITE_ERROR)
+                      ? 0
+                      : status;
     if (status != 200 || code != CURLE_OK || body->len == 0)
         return;
     if (x->request.chain[0] != NULL && !take_chain(x, &got->chain))
