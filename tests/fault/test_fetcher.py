@@ -5,6 +5,7 @@ wrong: whatever they do, there is an answer, it is a clear error or bytes as the
 import base64
 import contextlib
 import fcntl
+import gzip
 import hashlib
 import os
 import resource
@@ -386,6 +387,7 @@ def early(request, sock):
     sock.shutdown(socket.SHUT_RDWR)
 
 
+PACKED = gzip.compress(b"good bytes")  # what libcurl unpacks unasked has no end that anybody could wait for
 FAULTS = [
     # name, script, want, error, status, (least, most) seconds until it may be asked again
     ("429 with a Retry-After", ok(b"slow down", "Retry-After: 77", status="429 Too Many"), OCSP, BUSY, 429, (77, 77)),
@@ -411,6 +413,15 @@ FAULTS = [
     ("a length that is too large", b"HTTP/1.1 200 OK\r\nContent-Length: 99999999999\r\n\r\n" + bytes(ANSWER_MAX + 1), OCSP, NETWORK, 200,
      (20, 24)),
     ("a head without an end", b"HTTP/1.1 200 OK\r\n" + b"X: " + b"x" * 4000000, OCSP, NETWORK, None, (20, 24)),
+    ("a head without an end, of short lines", b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 400000, OCSP, NETWORK, None, (20, 24)),
+    ("a head that is too long", ok(b"good bytes", *["X: " + "x" * 1000] * 200), OCSP, NETWORK, 200, (20, 24)),
+    ("a tail that is too long", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nbytes\r\n0\r\n" + b"X: y\r\n" * 400000 + b"\r\n", OCSP,
+     NETWORK, 200, (20, 24)),
+    ("promises alone", b"HTTP/1.1 103 Early Hints\r\nX: y\r\n\r\n" * 100000, OCSP, NETWORK, 0, (20, 24)),
+    ("bytes that are packed", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n%x\r\n%b\r\n0\r\n\r\n" % (len(PACKED), PACKED), OCSP, NETWORK, None,
+     (20, 24)),
+    ("bytes that are packed, said in two lines", b"HTTP/1.1 200 OK\r\nTransfer-encoding:gzip\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%b\r\n0\r\n\r\n" %
+     (len(PACKED), PACKED), OCSP, NETWORK, None, (20, 24)),
     ("no issuers", ok(b"{}"), TCB_INFO, NETWORK, 200, (20, 24)),
     ("empty issuers", ok(b"{}", "TCB-Info-Issuer-Chain:"), TCB_INFO, NETWORK, 200, (20, 24)),
     ("another's issuers", ok(b"{}", "TCB-Info-Issuer-Chain: x"), QE_IDENTITY, NETWORK, 200, (20, 24)),
@@ -853,6 +864,26 @@ def an_attester_that_goes_away_takes_its_questions_along():
         f.keep(a.id)
         f.kept()
         assert os.listdir(cache) == []
+
+
+@test
+def an_attester_that_goes_away_when_there_is_no_room_left_takes_its_questions_along_too():
+    hung_up = threading.Semaphore(0)
+
+    def wait_for_the_end(request, sock):
+        if select.select([sock], [], [], WAIT)[0] and sock.recv(1) == b"":
+            hung_up.release()
+
+    with Service(wait_for_the_end) as s, Fetcher("", s.url) as f:
+        for i in range(JOBS_MAX + 4):
+            f.fetch(ocsp(b"n%d" % i))
+        s.wait(RUNNING)
+        f.attester.close()
+        f.attester = None
+        for _ in range(RUNNING):
+            assert hung_up.acquire(timeout=WAIT)
+        f.ping()
+        assert "fetch-fail" not in f.log(), "its requests went on to their end"
 
 
 @test

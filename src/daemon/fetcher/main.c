@@ -104,6 +104,14 @@ static void attester_lost(struct fetcher *f, const struct clo_ipc_msg *m, int er
     clo_channel_refuse(&f->attester, CLO_ROLE_ATTESTER);
 }
 
+/* Where nothing is read for want of room, this says that nothing more will come. */
+static bool has_hung_up(int sock)
+{
+    struct pollfd p = {.fd = sock};
+
+    return poll(&p, 1, 0) > 0 && (p.revents & (POLLHUP | POLLERR | POLLNVAL)) != 0;
+}
+
 /*
  * One message, if there is one: files are read and written for it, and the parent shouldn't wait for many of them. The attester's
  * faults end its channel; an error is a fault of ours.
@@ -113,8 +121,11 @@ static int from_attester_one(struct fetcher *f, struct clo_ipc_msg *m)
     struct clo_fetch want = {0};
     int err;
 
-    if (clo_jobs_full(f->jobs))
+    if (clo_jobs_full(f->jobs)) {
+        if (has_hung_up(f->attester))
+            attester_lost(f, m, CLOISTER_E_NETWORK);
         return 0;
+    }
     err = clo_ipc_recv(f->attester, f->state, from_attester, CLO_ARRAY_LEN(from_attester), m);
     if (err == CLOISTER_E_NOT_FOUND)
         return 0;
