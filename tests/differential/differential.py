@@ -23,6 +23,7 @@ sys.path.insert(0, HERE)
 sys.path.insert(0, os.path.join(os.path.dirname(HERE), "support"))
 import harness  # noqa: E402
 import recorded  # noqa: E402
+from peers import toolchain  # noqa: E402
 
 LAB = os.path.join(harness.BUILD, "lab", "cloister-lab")
 ORACLE = os.path.join(harness.BUILD, "lab", "cloister-oracle")
@@ -191,10 +192,9 @@ def other_policy(case):
     return case.status.get("policy.type") in DOWN or case.id.endswith("fmspc-not-admitted")
 
 
-def need(program):
-    """Skip where a toolchain is missing."""
-    if shutil.which(program) is None:
-        raise harness.Skip("no %s here" % program)
+def need(program, at_least=(0,), ask="--version"):
+    """Skip where a toolchain is missing, or older than its peer wants."""
+    toolchain(program, at_least, ask)
 
 
 def make(command, **more):
@@ -226,7 +226,7 @@ def npm():
 @functools.lru_cache(None)
 def go():
     """The program of peers/go."""
-    need("go")
+    need("go", (1, 26, 0), "version")
     program = os.path.join(place("go"), "peer")
     make(["go", "build", "-trimpath", "-buildvcs=false", "-o", program, "."], cwd=os.path.join(PEERS, "go"),
          env=dict(os.environ, GOFLAGS="-mod=readonly", GOTOOLCHAIN="local", GOWORK="off", CGO_ENABLED="0"))
@@ -236,7 +236,7 @@ def go():
 @functools.lru_cache(None)
 def rust():
     """The program of peers/rust, and the environment that it is built and run in: it uses the libcrypto that Cloister uses."""
-    need("cargo")
+    need("cargo", (1, 89, 0))
     env, prefix = dict(os.environ), os.environ.get("CLOISTER_OPENSSL_PREFIX")
     if prefix:
         env.update(OPENSSL_DIR=prefix, OPENSSL_NO_VENDOR="1", LD_LIBRARY_PATH=os.path.join(prefix, "lib"))
@@ -244,8 +244,10 @@ def rust():
     return os.path.join(place("rust"), "release", "peer"), env
 
 
-def wheels(name):
-    """A folder with the wheels that peers/NAME.txt lists; nothing is taken that doesn't match a hash there."""
+def wheels(name, pythons=None):
+    """A folder with the wheels that peers/NAME.txt lists; nothing is taken that doesn't match a hash there. pythons: there are wheels for these alone."""
+    if (pythons and sys.version_info[:2] not in pythons) or platform.machine() not in ("x86_64", "aarch64"):
+        raise harness.Skip("there are no wheels for this Python or this processor")
     listed = os.path.join(PEERS, name + ".txt")
     with open(listed, "rb") as f:
         key = hashlib.sha256(f.read() + repr((sys.version_info[:2], platform.machine())).encode()).hexdigest()[:8]

@@ -34,9 +34,9 @@ def pem_crls(data):
 def split_crls(case):
     """The root's list and the PCK authority's, in hexadecimal, told apart by their issuers."""
     crls = [x for data in case.items("crl") for x in (pem_crls(data) if b"-----BEGIN" in data else [data])]
-    name = d.names(case.root("intel") or builtin_root())[-1]
-    root = [c for c in crls if d.names(c) == [name]]
-    other = [c for c in crls if d.names(c) != [name]]
+    name = d.names(case.root("intel") or builtin_root())[-1:]
+    root = [c for c in crls if d.names(c) == name]
+    other = [c for c in crls if d.names(c) != name]
     return (root[0] if root else b"").hex(), (other[0] if other else b"").hex()
 
 

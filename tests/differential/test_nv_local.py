@@ -14,7 +14,7 @@ PEER = [sys.executable, "-B", os.path.join(d.PEERS, "nv_local_gpu_verifier_peer.
 
 
 def environment():
-    return {"PYTHONPATH": d.wheels("nv-local-gpu-verifier")}
+    return {"PYTHONPATH": d.wheels("nv-local-gpu-verifier", ((3, 11), (3, 12)))}
 
 
 # ---- GPUs ----
@@ -84,6 +84,8 @@ def manifests(folder):
     shelf = d.recorded.files()
     if shelf is None:
         raise d.harness.Skip("$CLOISTER_VECTORS names no recorded RIMs")
+    if not os.path.exists(RIM):
+        raise d.harness.Skip("cloister-rim wasn't built")
     with open(d.recorded.TABLE, encoding="utf-8") as f:
         return [Manifest(r, shelf[r["file"]], folder) for r in json.load(f)["rows"] if r["kind"] == "rim"]
 
