@@ -288,6 +288,7 @@ def what_an_oracle_does_not_support_is_counted_and_not_called_right():
     r = json.loads(runner(folder, "--json", "--oracle", none).stdout)
     assert (r["right"], r["wrong"], r["unsupported"]) == (0, 0, 3)
     assert b"3 not supported" in runner(folder, "--oracle", none).stdout
+    assert runner(folder, "--tap", "--oracle", none).stdout == b"1..1\nok 1 - each of 0 cases of sev-snp gets exactly its verdict # SKIP not supported by this oracle\n"
 
 
 @test
@@ -307,11 +308,19 @@ def the_example_in_the_documentation_is_an_oracle():
 def an_oracle_that_fails_ends_the_run():
     folder = three()
     for name, body in (("other-id", "v = {'v': 1, 'id': 'x', 'outcome': 'refused'}"), ("text", "v = 'verified'"), ("exit", "v = None; sys.exit(30)"),
+                       ("list", "v = [1]"), ("deep", "print('[' * 200000); v = 1"), ("twice", "v = {'v': 1, 'id': case['id'], 'outcome': 'refused'}; print(json.dumps(v))"),
+                       ("checks", "v = {'v': 1, 'id': case['id'], 'outcome': 'refused', 'checks': [1]}"), ("silent", "sys.exit(0)"),
                        ("status", "v = {'v': 1, 'id': case['id'], 'outcome': 'refused', 'checks': [{'id': 'a.b', 'status': 'maybe'}]}")):
         r = runner(folder, "--oracle", script(name, body), want=3)
         assert r.stderr.startswith(b"lab/run: "), (name, r)
     runner(folder, "--oracle", "/nonexistent/oracle", want=3)
     assert runner(folder, "--tap", "--oracle", "/nonexistent/oracle", want=3).stdout.startswith(b"Bail out!")
+
+
+@test
+def an_oracle_says_what_checks_came_to_only_in_its_checks():
+    sly = script("sly", "v = {'v': 1, 'id': case['id'], 'outcome': 'refused', 'status': 5}")
+    assert json.loads(runner(three(), "--json", "--oracle", sly, want=1).stdout)["wrong"] == 1
 
 
 @test
@@ -341,6 +350,8 @@ def what_the_corpus_lacks_is_told():
     whole = folder_of("whole", cases)
     assert json.loads(runner(whole, "--json", "--least", "1").stdout)["lacks"] == []
     assert b"at least 5000 are wanted" in runner(whole, "--least", "5000", want=1).stdout
+    r = runner(folder_of("one-format", cases), want=1)
+    assert b"tpm: no check of any case" in r.stdout and b"sev-snp: no check" not in r.stdout
     fewer = folder_of("fewer", [c for c in cases if "snp.vmpl" not in c["expected"]["fail"]])
     r = json.loads(runner(fewer, "--json", "--least", "1", want=1).stdout)
     assert r["lacks"] == ["sev-snp: snp.vmpl: no case in which it fails"] and r["wrong"] == 0
