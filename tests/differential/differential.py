@@ -29,7 +29,8 @@ LAB = os.path.join(harness.BUILD, "lab", "cloister-lab")
 ORACLE = os.path.join(harness.BUILD, "lab", "cloister-oracle")
 PEERS = os.path.join(HERE, "peers")
 LIMIT = 900  # seconds for one peer over all cases, or for building it
-OFFLINE = ("Could not resolve", "Temporary failure in name resolution", "dial tcp", "ENOTFOUND", "ECONNREFUSED", "Connection refused", "Network is unreachable")
+OFFLINE = ("Could not resolve", "Temporary failure in name resolution", "dial tcp", "ENOTFOUND", "ECONNREFUSED", "Connection refused", "Network is unreachable",
+           "Could not connect to server", "download of config.json failed")
 DOWN = ("fail", "missing")
 
 
