@@ -96,14 +96,14 @@ static int add(struct clo_supply *s, const struct clo_want *w)
     return 0;
 }
 
-/* What hasn't been wanted for a while goes, with its answer. */
-static int forget_old(struct clo_supply *s, int64_t now)
+/* What more than `most` completions didn't want goes, with its answer. */
+static int forget(struct clo_supply *s, unsigned most, int64_t now)
 {
     struct clo_wants keep = {0};
     size_t left = 0;
 
     for (size_t i = 0; i < s->count; i++) {
-        if (s->item[i]->unwanted > UNWANTED_MAX && !s->item[i]->asked)
+        if (s->item[i]->unwanted > most && !s->item[i]->asked)
             free(s->item[i]);
         else
             s->item[left++] = s->item[i];
@@ -124,7 +124,7 @@ static int forget_old(struct clo_supply *s, int64_t now)
 static int remember(struct clo_supply *s, const struct clo_wants *wants, int64_t now)
 {
     const struct clo_want *prepared = clo_gathered_prepared(s->gathered);
-    size_t used = prepared != NULL ? find(s, prepared) : s->count;
+    size_t used = prepared != NULL ? find(s, prepared) : s->count, more = 0;
     int err;
 
     for (size_t i = 0; i < s->count; i++)
@@ -132,11 +132,18 @@ static int remember(struct clo_supply *s, const struct clo_wants *wants, int64_t
     for (size_t i = 0; i < wants->count; i++) {
         size_t at = find(s, &wants->want[i]);
 
-        if (at == s->count && (err = add(s, &wants->want[i])) != 0)
-            return err;
-        s->item[at]->unwanted = 0;
+        if (at < s->count)
+            s->item[at]->unwanted = 0;
+        else
+            more++;
     }
-    return forget_old(s, now);
+    /* Before there would be too many, or they would be so for ever. */
+    if ((err = forget(s, s->count + more > CLO_WANTS_MAX ? 0 : UNWANTED_MAX, now)) != 0)
+        return err;
+    for (size_t i = 0; i < wants->count; i++)
+        if (find(s, &wants->want[i]) == s->count && (err = add(s, &wants->want[i])) != 0)
+            return err;
+    return 0;
 }
 
 int clo_supply_complete(struct clo_supply *s, struct clo_cpu_section *cpu,

@@ -282,6 +282,7 @@ static void from_fetcher_all(struct clo_attester *a, struct clo_ipc_msg *m)
         fetcher_lost(a, m, err);
 }
 
+/* So few questions are open at a time that there is room, unless it answers without reading: then it is no fetcher. */
 static int ask_fetcher(struct clo_attester *a)
 {
     static struct clo_fetch f;
@@ -289,10 +290,10 @@ static int ask_fetcher(struct clo_attester *a)
     uint64_t id = 0;
     int err;
 
-    while (clo_ipc_writable(a->fetcher) && clo_supply_keep(a->supply, &id))
+    while (clo_supply_keep(a->supply, &id))
         if ((err = clo_ipc_send(a->fetcher, CLO_MSG_KEEP, id, NULL, 0, -1)) != 0)
             return err;
-    while (clo_ipc_writable(a->fetcher) && clo_supply_ask(a->supply, clo_attester_now(), &f, &id)) {
+    while (clo_supply_ask(a->supply, clo_attester_now(), &f, &id)) {
         struct clo_wr wr = clo_wr_init(out, sizeof out);
 
         if ((err = clo_fetch_write(&f, &wr)) != 0 ||
@@ -311,7 +312,7 @@ static int wait_ms(const struct clo_attester *a)
     return at <= now ? 0 : at - now > 60000000 ? 60000 : (int)((at - now + 999) / 1000);
 }
 
-static void wait_for_something(const struct clo_attester *a)
+static void wait_for_something(struct clo_attester *a)
 {
     struct pollfd p[] = {{.fd = CLO_CONTROL_FD, .events = POLLIN},
                          {.fd = a->gateway},
@@ -325,6 +326,9 @@ static void wait_for_something(const struct clo_attester *a)
     if (a->blobs_due != 0 || (a->made && clo_quotes_busy(a->quotes)))
         p[1].events |= POLLOUT;
     (void)poll(p, CLO_ARRAY_LEN(p), wait_ms(a));
+    /* Nobody reads its end while it has asked as much as may wait; and nobody would wait for it then. */
+    if (a->gateway >= 0 && p[1].events == 0 && p[1].revents != 0)
+        gateway_lost(a, NULL, CLOISTER_E_NETWORK);
 }
 
 static int run(struct clo_attester *a)
