@@ -194,6 +194,22 @@ def post(d, section, text="hello"):
     return d.post(section["gateway"], r.body, r.media)
 
 
+def workers(m):
+    """Those of this machine's attester."""
+    found = {}
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        with contextlib.suppress(OSError):
+            parent = int(read(f"/proc/{pid}/stat").rsplit(b")", 1)[1].split()[1])
+            if b"\0worker\0" in read(f"/proc/{pid}/cmdline") and os.readlink(f"/proc/{pid}/exe").startswith(m.programs):
+                found[int(pid)] = parent
+    return found
+
+
+def kill_worker(m):
+    worker, = workers(m)
+    os.kill(worker, 9)
+
+
 @tap
 def a_machine_with_two_gpus_is_verified_under_its_roots_and_no_others():
     with Machine(gpus=2) as m, m.start() as d:
@@ -354,7 +370,7 @@ def gpus_whose_certificates_nobody_answers_for_are_waited_for():
     with Machine(gpus=2) as m:
         m.vendors.script = lambda path: (500, b"") if path == "/" else None
         with m.start() as d:
-            wait_said(d, "no evidence without nvidia-ocsp-")
+            wait_said(d, "no evidence without NVIDIA's answer whether a GPU's certificate is revoked")
             m.gpus_state("devtools on")  # what was seen before the waiting is no news after it
             m.vendors.script = None
             d.kill("fetcher")
@@ -387,7 +403,7 @@ def a_service_that_gives_nothing_useful_is_told_until_it_does():
             m.vendors.script = script
             machines[part] = (m, stack.enter_context(m.start()))
         for part, (m, d) in machines.items():
-            until(lambda: any("no evidence without amd-vcek" in x and part in x for x in said(d)), f"'{part}' in {said(d)}")
+            until(lambda: any("no evidence without AMD's certificate of this processor and its firmware (" in x and part in x for x in said(d)), f"'{part}' in {said(d)}")
             assert d.ready_count() == 0
         for part, (m, d) in machines.items():
             m.vendors.script = None
@@ -434,9 +450,9 @@ def a_file_by_hand_takes_the_place_of_a_service():
         with m.start("--fetch", "no", cache="by-hand") as d:
             wait_said(d, "and no service may be asked for it")
             first = next(x for x in said(d) if "no evidence without" in x)
-            name = first.split("no evidence without ")[1].split(" ")[0]
-            assert name.startswith("amd-vcek-"), name
-            folder = os.path.join(m.folder, "by-hand")
+            folder, name = os.path.split(first.split(" by hand as ")[1].rstrip("."))
+            assert folder == os.path.join(m.folder, "by-hand"), first
+            assert name.startswith("amd-vcek-genoa-"), name
             for want, file in ((name, "amd/vcek.der"), ("amd-vcek-chain-genoa.pem", "amd/cert_chain.pem"), ("amd-vcek-crl-genoa.der", "amd/crl.der")):
                 shutil.copy(os.path.join(m.made, file), os.path.join(folder, want))
             d.wait_ready()
@@ -501,28 +517,94 @@ def the_worker_dies_with_the_attester_and_is_replaced_alone():
     with Machine() as m, m.start() as d:
         d.wait_ready()
 
-        def workers():
-            found = {}
-            for pid in filter(str.isdigit, os.listdir("/proc")):
-                with contextlib.suppress(OSError):
-                    parent = int(read(f"/proc/{pid}/stat").rsplit(b")", 1)[1].split()[1])
-                    if b"\0worker\0" in read(f"/proc/{pid}/cmdline") and os.readlink(f"/proc/{pid}/exe").startswith(m.programs):
-                        found[int(pid)] = parent
-            return found
-
         attester = d.children()["attester"]
-        worker, = workers()
+        worker, = workers(m)
         fds = {os.readlink(f"/proc/{worker}/fd/{x}").split(":")[0] for x in os.listdir(f"/proc/{worker}/fd")}
         assert fds == {"/dev/null", "socket"}, fds
         os.kill(worker, 9)
-        until(lambda: set(workers()) - {worker}, "another worker")
+        until(lambda: set(workers(m)) - {worker}, "another worker")
         until(lambda: evidence_status(d) == 200, "evidence again")
         assert d.children()["attester"] == attester
-        worker, = workers()
+        worker, = workers(m)
         os.kill(attester, 9)
-        until(lambda: worker not in workers(), "the worker's end")
+        until(lambda: worker not in workers(m), "the worker's end")
         d.wait_ready(2)
         assert m.verdict(d)[0] == "verified"
+
+
+@tap
+def a_worker_that_simulates_is_not_believed():
+    with Machine() as m:
+        m.write("worker", "simulates\n")
+        with m.start() as d:
+            wait_said(d, "no evidence without a report, which is tried again: the other side broke the protocol")
+            assert d.ready_count() == 0
+            m.write("worker", "\n")
+            d.wait_ready()
+            assert m.verdict(d)[0] == "verified"
+            assert "simulated" not in str(d.lines), d.lines
+
+
+def a_worker_costs_nothing_but_evidence(mode):
+    with Machine(gpus=2) as m:
+        m.write("worker", mode + "\n")
+        with m.start() as d:
+            wait_said(d, "no evidence without a report, which is tried again")
+            attester = d.children()["attester"]
+            assert "engine" not in d.children()
+            m.write("worker", "\n")
+            d.wait_ready()
+            assert d.children()["attester"] == attester
+            old = ohttp.keys_section(d)
+            # and in the middle of its work
+            m.write("worker", mode + "\n")
+            kill_worker(m)
+            wait_said(d, "keys retired, and the engine started again: the GPUs' driver gives no answer")
+            m.write("worker", "\n")
+            d.wait_ready(2)
+            assert post(d, old)[0] != 200
+
+
+@tap
+def a_worker_that_answers_rubbish_costs_nothing_but_evidence():
+    a_worker_costs_nothing_but_evidence("rubbish")
+
+
+@tap
+def a_worker_that_answers_nothing_costs_nothing_but_evidence():
+    a_worker_costs_nothing_but_evidence("deaf")
+
+
+@tap
+def keys_are_retired_when_another_worker_finds_no_gpus():
+    with Machine(gpus=2) as m, m.start() as d:
+        d.wait_ready()
+        old = ohttp.keys_section(d)
+        library = os.path.join(m.programs, "libnvidia-ml.so.1")
+        os.rename(library, library + ".gone")
+        kill_worker(m)
+        wait_said(d, "keys retired, and the engine started again: the GPUs' driver gives no answer")
+        os.rename(library + ".gone", library)
+        until(lambda: post(d, old)[0] != 200, "the end of the old keys")
+
+
+@tap
+def keys_of_gpus_are_retired_when_nobody_looks_at_them():
+    with Machine(gpus=2) as m, m.start() as d:
+        d.wait_ready()
+        old = ohttp.keys_section(d)
+        engine = d.children()["engine"]
+        # whoever started it over would find it waiting for something, while keys hold
+        m.gpus_state("devtools on")
+        os.kill(d.children()["attester"], 9)
+        wait_said(d, "keys retired, and the engine started again: ")
+        until(lambda: d.log().count(" keeper epoch-new ") == 2, "the end of the old keys")
+        wait_said(d, "no evidence as things are: a GPU is in developer tools mode")
+        assert d.children().get("engine") is None
+        m.gpus_state()
+        d.wait_ready(2)
+        assert d.children()["engine"] != engine
+        assert post(d, old)[0] != 200
 
 
 if __name__ == "__main__":

@@ -173,6 +173,7 @@ static int appraise(struct clo_attester *a, const struct clo_reported *r,
         self.nonce = attested->nonce;
     }
     if ((err = clo_cpu_raw_read(r->raw.p, r->raw.len, cpu)) != 0 ||
+        (err = strcmp(cpu->type, clo_tee_name(a->found.tee)) == 0 ? 0 : CLOISTER_E_PROTOCOL) != 0 ||
         (err = learn_own_root(a, cpu)) != 0 ||
         (err = clo_supply_complete(a->supply, cpu, self.devices, now, &c)) != 0 ||
         (err = clo_collateral_write(&c, ret)) != 0)
@@ -320,8 +321,11 @@ static int stage_appraise(struct clo_attester *a)
     struct clo_cpu_section cpu = {0};
     struct clo_buf c = clo_buf_init(CLO_SECTION_MAX);
     int64_t until = 0;
-    int err = appraise(a, &a->report, gpus ? &a->next_attested : NULL, &cpu, &c, &until);
+    int err;
 
+    if (gpus && !a->next_attested.there)
+        return CLOISTER_E_STATE;
+    err = appraise(a, &a->report, gpus ? &a->next_attested : NULL, &cpu, &c, &until);
     clo_cpu_section_clear(&cpu);
     clo_buf_clear(&c);
     if (err == CLOISTER_E_INDETERMINATE) {
@@ -342,6 +346,30 @@ static int stage_appraise(struct clo_attester *a)
     return 0;
 }
 
+/* The worker is believed nothing that it wasn't asked for: least of all a simulator. */
+static bool is_asked_for(const struct clo_attester *a, const struct clo_found *f)
+{
+    const struct clo_attester_start *s = &a->start;
+
+    if (f->error != 0)
+        return true;
+    return (s->tee == CLO_TEE_AUTO ? f->tee != CLO_TEE_SIMULATED : f->tee == s->tee) &&
+           (f->tee == CLO_TEE_SIMULATED) == (f->source == CLO_SOURCE_SIMULATOR) &&
+           (f->gpus_error == 1) == (s->gpus == 0);
+}
+
+/* After the last worker's end. */
+static int opened_again(struct clo_attester *a, const struct clo_found *f)
+{
+    if (f->error == 0 && f->tee == a->found.tee && f->gpus_error == a->found.gpus_error)
+        return 0;
+    if (a->state != CLO_ATTESTER_RUNNING || !has_gpus(a) || f->error != 0 || f->gpus_error == 0 ||
+        f->gpus_error == CLOISTER_E_BUSY)
+        return CLOISTER_E_STATE;
+    gpus_lost(a, fault_of_error(f->gpus_error));
+    return 0;
+}
+
 static int opened(struct clo_attester *a, const struct clo_ipc_msg *m)
 {
     struct clo_found f = {0};
@@ -350,10 +378,10 @@ static int opened(struct clo_attester *a, const struct clo_ipc_msg *m)
     if ((err = clo_found_read(m->payload + sizeof a->simulated, m->n - sizeof a->simulated, &f)) !=
         0)
         return err;
-    if (a->opened) /* again, after the last worker's end */
-        return f.error != 0 || f.tee != a->found.tee || f.gpus_error != a->found.gpus_error
-                   ? CLOISTER_E_STATE
-                   : 0;
+    if (!is_asked_for(a, &f))
+        return CLOISTER_E_PROTOCOL;
+    if (a->opened)
+        return opened_again(a, &f);
     a->found = f;
     memcpy(a->simulated, m->payload, sizeof a->simulated);
     if ((err = clo_ipc_send(CLO_CONTROL_FD, CLO_MSG_FOUND, 0, m->payload + sizeof a->simulated,
@@ -441,6 +469,19 @@ static int promote(struct clo_attester *a, struct clo_buf *c, int64_t until)
     return first ? clo_ipc_send(CLO_CONTROL_FD, CLO_MSG_READY, a->manifest_id, NULL, 0, -1) : 0;
 }
 
+/* Begun, and neither evidence nor an error yet. */
+static bool is_making_batch(const struct clo_attester *a)
+{
+    return clo_quotes_busy(a->quotes) && !a->made;
+}
+
+/* Not while a batch is being made, which is of the devices that it was begun with. */
+static bool has_next_keys(const struct clo_attester *a)
+{
+    return a->state == CLO_ATTESTER_RUNNING && a->next.bytes.len > 0 &&
+           (!has_gpus(a) || a->next_attested.there) && !is_making_batch(a);
+}
+
 static int try_next_keys(struct clo_attester *a)
 {
     struct clo_cpu_section cpu = {0};
@@ -511,8 +552,12 @@ out:
 static void try_batch(struct clo_attester *a)
 {
     struct clo_waiting w;
-    int err = finish_evidence(a);
+    int err;
 
+    a->batch_waits = false;
+    if (!is_making_batch(a)) /* who asked for it has gone */
+        return;
+    err = finish_evidence(a);
     if (err == CLOISTER_E_INDETERMINATE &&
         clo_supply_missing(a->supply, &w) == CLO_WANT_AZURE_TD_QUOTE) {
         a->batch_waits = true; /* every report has its own */
@@ -523,7 +568,6 @@ static void try_batch(struct clo_attester *a)
         return;
     }
     a->made = true;
-    a->batch_waits = false;
     a->said = (struct clo_waiting){0};
     clo_log("attester", CLO_EV_REPORT, (uint64_t)(clo_clock_mono_us() - a->batch_since_us),
             a->batch_count, 0, 0);
@@ -696,8 +740,7 @@ static int answered(struct clo_attester *a, enum clo_purpose purpose, const stru
         /* Reports over keys that others have taken the place of meanwhile are for nobody. */
         return a->asked_number == a->next_number ? take_attested(a, m) : 0;
     case CLO_FOR_BATCH:
-        if ((err = clo_memfd_read(m->fd, CLO_CPU_RAW_MAX, &a->batch.raw)) == 0 &&
-            clo_quotes_busy(a->quotes))
+        if ((err = clo_memfd_read(m->fd, CLO_CPU_RAW_MAX, &a->batch.raw)) == 0)
             try_batch(a);
         return err;
     case CLO_FOR_SUPPLY: return take_supply(a, m);
@@ -861,8 +904,7 @@ static int without_worker(struct clo_attester *a)
     if (a->state == CLO_ATTESTER_PREPARING && now >= a->again_us &&
         (a->stage == CLO_STAGE_CPU || a->stage == CLO_STAGE_GPUS))
         err = stage_appraise(a);
-    if (err == 0 && a->state == CLO_ATTESTER_RUNNING && a->next.bytes.len > 0 && !a->next_waits &&
-        (!has_gpus(a) || a->next_attested.there) && now >= a->next_again_us)
+    if (err == 0 && has_next_keys(a) && now >= a->next_again_us)
         err = try_next_keys(a);
     if (a->batch_waits && now >= a->batch_until_us)
         batch_failed(a, CLOISTER_E_BUSY);
@@ -899,10 +941,8 @@ void clo_attester_supplied(struct clo_attester *a)
     if (a->state == CLO_ATTESTER_PREPARING &&
         (a->stage == CLO_STAGE_CPU || a->stage == CLO_STAGE_GPUS))
         a->again_us = 0;
-    if (a->next_waits) {
-        a->next_waits = false;
+    if (a->next_waits)
         a->next_again_us = 0;
-    }
     if (a->batch_waits)
         try_batch(a);
 }
@@ -929,8 +969,8 @@ int64_t clo_attester_wake_us(const struct clo_attester *a)
     if (a->state == CLO_ATTESTER_RUNNING) {
         if (has_gpus(a))
             sooner(&first, idle ? a->watch_us : unseen_us(a));
-        if (a->next.bytes.len > 0 && !a->next_waits &&
-            (idle || !has_gpus(a) || a->next_attested.there))
+        if (has_next_keys(a) ||
+            (idle && a->next.bytes.len > 0 && has_gpus(a) && !a->next_attested.there))
             sooner(&first, a->next_again_us);
     }
     if (a->batch_waits)

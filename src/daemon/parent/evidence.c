@@ -67,6 +67,8 @@ int clo_parent_found(struct clo_parent *p, const struct clo_ipc_msg *m)
 
     if ((err = clo_found_read(m->payload, m->n, &f)) != 0)
         return err;
+    if (f.error == 0 && (f.tee == CLO_TEE_SIMULATED) != (p->cfg.tee == CLO_TEE_SIMULATED))
+        return CLOISTER_E_PROTOCOL;
     if (f.error == CLOISTER_E_NOT_FOUND || f.error == CLOISTER_E_UNSUPPORTED)
         say_missing(&f, (uint8_t)p->cfg.tee);
     else if (f.error == CLOISTER_E_PERMISSION)
@@ -76,6 +78,7 @@ int clo_parent_found(struct clo_parent *p, const struct clo_ipc_msg *m)
         say_gpus(&f);
     else if (f.error == 0 && f.tee != CLO_TEE_SIMULATED && !p->said_found)
         say_found(&f);
+    p->gpus = f.error == 0 && f.gpus_error == 0;
     p->said_found |= f.error == 0;
     p->said_unfit = true; /* if it is */
     return 0;
@@ -119,15 +122,44 @@ static const char *service_text(const struct clo_waiting *w, char *ret, size_t c
     return ret;
 }
 
+/* What the file with this name holds. */
+static const char *collateral_text(const char *name)
+{
+    static const struct {
+        const char *start, *text;
+    } kind[] = {
+        {"amd-vcek-chain-", "AMD's certificates of its processors' issuer"},
+        {"amd-vlek-chain-", "AMD's certificates of its providers' issuer"},
+        {"amd-vcek-crl-", "AMD's list of revoked certificates"},
+        {"amd-vlek-crl-", "AMD's list of revoked certificates"},
+        {"amd-vcek-", "AMD's certificate of this processor and its firmware"},
+        {"intel-tcb-", "Intel's statement about this platform's firmware"},
+        {"intel-qe-identity-", "Intel's statement about its quoting enclave"},
+        {"intel-", "Intel's list of revoked certificates"},
+        {"nvidia-ocsp-", "NVIDIA's answer whether a GPU's certificate is revoked"},
+        {"azure-td-quote-", "the quote that Azure's instance service makes of a report"},
+    };
+
+    for (size_t i = 0; i < CLO_ARRAY_LEN(kind); i++)
+        if (strncmp(name, kind[i].start, strlen(kind[i].start)) == 0)
+            return kind[i].text;
+    return name;
+}
+
 static void say_collateral(const struct clo_parent *p, const struct clo_waiting *w)
 {
-    char sentence[1024], why[64], again[64] = "";
+    const bool is_file = p->cfg.fetch.cache[0] != 0 &&
+                         strncmp(w->name, "azure-", 6) != 0; /* each is used once */
+    char sentence[2 * CLO_STR_MAX], why[64], again[64] = "",
+                                             file[CLO_STR_MAX + CLO_WANT_NAME_MAX + 64] = "";
 
     if (w->again_s > 0)
         snprintf(again, sizeof again, " in %u s", w->again_s);
-    snprintf(sentence, sizeof sentence,
-             "no evidence without %s (%s): it is tried again%s; or put the file into %s", w->name,
-             service_text(w, why, sizeof why), again, p->cfg.fetch.cache);
+    if (is_file)
+        snprintf(file, sizeof file, ", or put it there by hand as %s/%s", p->cfg.fetch.cache,
+                 w->name);
+    snprintf(sentence, sizeof sentence, "no evidence without %s (%s): it is tried again%s%s",
+             collateral_text(w->name), service_text(w, why, sizeof why), again, file);
     clo_parent_say(sentence);
 }
 

@@ -65,6 +65,7 @@ struct clo_parent {
     bool has_simulated;
     struct clo_waiting waiting;  /* the last one that was said */
     bool said_found, said_unfit; /* sentences about what the attester found */
+    bool gpus;                   /* the attester vouches for some, once it is ready */
     /* the engine that is up, and what was said about it */
     bool up;
     struct clo_engine_state engine;

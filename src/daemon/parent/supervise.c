@@ -112,6 +112,8 @@ static int heard(struct clo_parent *p, enum clo_role r, const struct clo_ipc_msg
         return 0;
     case CLO_MSG_PEER_BAD: return heard_bad(p, r, m->payload[0]);
     case CLO_MSG_SIMULATED:
+        if (p->cfg.tee != CLO_TEE_SIMULATED)
+            return CLOISTER_E_PROTOCOL;
         memcpy(p->simulated, m->payload, sizeof p->simulated);
         p->has_simulated = true;
         return 0;
@@ -197,8 +199,7 @@ static void give_up(struct clo_parent *p, const char *sentence, int status)
 /* ---- what happens to children ---- */
 
 /* What no restart mends, or only the person who started us can. */
-static void look_at_exit(struct clo_parent *p, enum clo_role r, enum clo_child_state before,
-                         int status)
+static void look_at_exit(struct clo_parent *p, enum clo_role r, int status)
 {
     char sentence[2 * CLO_STR_MAX + 128];
 
@@ -230,10 +231,6 @@ static void look_at_exit(struct clo_parent *p, enum clo_role r, enum clo_child_s
         }
         p->engine_advised = true;
         return;
-    case CLO_EXIT_DEVICES:
-        if (r == CLO_ROLE_ATTESTER && before == CLO_CHILD_RUNNING) /* the same */
-            clo_parent_retire_keys(p, 0);
-        return;
     default: return;
     }
 }
@@ -256,7 +253,11 @@ static void child_ended(struct clo_parent *p, enum clo_role r, int status)
             (void)unlink(p->socket); /* it couldn't, if it was killed */
         engine_down(p);
     }
-    look_at_exit(p, r, before, status);
+    look_at_exit(p, r, status);
+    /* Nobody looks at the GPUs that it vouched for, and who knows for how long. (After DEVICES_LOST it is running no more.) */
+    if (r == CLO_ROLE_ATTESTER && before == CLO_CHILD_RUNNING && p->gpus &&
+        p->phase == CLO_PHASE_SERVING)
+        clo_parent_retire_keys(p, 0);
     if (p->phase == CLO_PHASE_DRAINING && r == CLO_ROLE_GATEWAY)
         begin_ending(p);
     else if (p->phase == CLO_PHASE_SERVING)
