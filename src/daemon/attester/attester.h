@@ -3,7 +3,13 @@
  * The attester, from the inside.
  *
  *   main.c         channels: who says what, and what is due to whom
- *   rounds.c       what the worker is asked for, in which order, and what becomes of its answers
+ *   rounds.c       what the worker is asked for, in which order, and to whom its answers go:
+ *   stages.c       from START to READY
+ *   watch.c        the GPUs' state, and what takes keys from them
+ *   keys.c         the next keys, with the GPUs' reports over them
+ *   batch.c        one report for the nonces that wait
+ *   appraise.c     our own appraisal, which all of them need; what is wrong, for the parent
+ *                  (rounds.h: what these have of each other)
  *   collateral.c   what evidence needs beside reports
  *   quotes.c       nonces that wait, and those that one report answers
  *   worker_main.c  the worker; as it is seen from here: ../worker.h
@@ -130,7 +136,7 @@ struct clo_attester {
     int gateway, keeper, fetcher;
 };
 
-/* rounds.c */
+/* rounds.c, and the files beside it */
 /* Everything that can be done now. An error ends the attester. */
 CLO_MUST_USE int clo_attester_turn(struct clo_attester *a);
 /* When there may be more to do, whatever anybody says: monotonic microseconds. */
