@@ -31,8 +31,16 @@ const struct clo_buf *clo_evidence_find(struct clo_gw *gw, const uint8_t digest[
     return NULL;
 }
 
-/* A free place, or that of the blob which would have gone first. */
-static struct clo_blob *blob_place(struct clo_gw *gw)
+/* Who goes before whom: one of the same section, because new evidence has the newest of each; then the older one. */
+static bool goes_first(const struct clo_blob *a, const struct clo_blob *b, uint8_t section)
+{
+    if ((a->section == section) != (b->section == section))
+        return a->section == section;
+    return a->keep_until != b->keep_until ? a->keep_until < b->keep_until : a->number < b->number;
+}
+
+/* A free place, or that of the blob which goes first. */
+static struct clo_blob *blob_place(struct clo_gw *gw, uint8_t section)
 {
     struct clo_blob *oldest = &gw->blob[0];
 
@@ -41,7 +49,7 @@ static struct clo_blob *blob_place(struct clo_gw *gw)
 
         if (b->bytes.p == NULL)
             return b;
-        if (b->keep_until < oldest->keep_until)
+        if (goes_first(b, oldest, section))
             oldest = b;
     }
     clo_log("gateway", CLO_EV_LIMIT, CLO_GW_LIMIT_BLOBS, CLO_GW_BLOBS_MAX, 0, 0);
@@ -87,9 +95,11 @@ int clo_evidence_blob(struct clo_gw *gw, struct clo_ipc_msg *m)
         err = CLOISTER_E_PROTOCOL;
         goto out;
     }
-    place = section == CLO_SEC_CPU ? &gw->cpu : blob_place(gw);
+    place = section == CLO_SEC_CPU ? &gw->cpu : blob_place(gw, section);
     drop_blob(place);
     memcpy(place->digest, digest, sizeof(digest));
+    place->section = section;
+    place->number = ++gw->blobs;
     place->keep_until = (int64_t)until;
     place->bytes = bytes;
     return 0;

@@ -72,6 +72,8 @@ struct clo_credential {
 
 struct clo_blob {
     uint8_t digest[32];
+    uint8_t section;
+    uint64_t number;    /* counts blobs that came */
     int64_t keep_until; /* Unix s */
     struct clo_buf bytes;
 };
@@ -184,6 +186,7 @@ struct clo_gw {
     int exit_status;
     /* evidence.c */
     struct clo_blob blob[CLO_GW_BLOBS_MAX];
+    uint64_t blobs;      /* that came, ever */
     struct clo_blob cpu; /* of the batch that is being answered; not served alone */
     uint32_t quotes;
     bool quotable; /* the attester can make evidence */
