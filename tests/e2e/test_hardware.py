@@ -49,12 +49,14 @@ class Vendors:
             def answer(self, body=b""):
                 with outer.lock:
                     outer.asked.append(self.path)
-                status, out = (outer.script and outer.script(self.path)) or outer.answer(self.path, body)
+                status, out, *headers = (outer.script and outer.script(self.path)) or outer.answer(self.path, body)
                 if status is None:
                     return self.connection.close()  # nothing
                 self.send_response(status)
                 if status == 429:
                     self.send_header("Retry-After", "1")
+                for name, value in headers:
+                    self.send_header(name, value)
                 self.send_header("Content-Length", str(len(out)))
                 self.end_headers()
                 self.wfile.write(out)
@@ -139,22 +141,30 @@ class Machine:
     def start(self, *args, cache="cache", tee="auto"):
         more = ["--cache-dir", os.path.join(self.folder, cache)]
         if self.vendors:
-            more += ["--amd-service", self.vendors.url, "--nvidia-service", self.vendors.url]
+            more += [x for o in ("amd-service", "nvidia-service", "intel-service", "intel-certificates", "azure-service")
+                     for x in ("--" + o, self.vendors.url)]
         return Daemon("--allow-x25519", *more, *args, engine=self.engine, tee=tee, program=os.path.join(self.programs, "cloisterd"))
+
+    def policy(self, vmpl=0):
+        policy = json.loads(read(self.made, "policy.json"))
+        policy["sev_snp"]["vmpl"] = vmpl
+        return policy
+
+    def roots(self):
+        roots = [{"vendor": "amd", "product": "genoa", "certificate": b64(read(self.made, "roots/ark.der"))}]
+        if self.gpus:
+            roots.append({"vendor": "nvidia", "certificate": b64(read(self.made, "roots/nvidia.der"))})
+        return roots
 
     def verdict(self, d, builtin=False, vmpl=0):
         """Of fresh evidence: the outcome, and the checks that failed."""
         nonce = os.urandom(32)
         status, _, body = d.get(f"/.well-known/cloister/evidence?nonce={b64(nonce)}&full=1")
         assert status == 200, (status, body)
-        policy = json.loads(read(self.made, "policy.json"))
+        policy = self.policy(vmpl)
         policy["allow_unmanaged"], policy["kems"] = True, ["x-wing", "x25519"]
-        policy["sev_snp"]["vmpl"] = vmpl
-        roots = [{"vendor": "amd", "product": "genoa", "certificate": b64(read(self.made, "roots/ark.der"))}]
-        if self.gpus:
-            roots.append({"vendor": "nvidia", "certificate": b64(read(self.made, "roots/nvidia.der"))})
         now = int(time.time())
-        case = {"v": 1, "id": "daemon", "now": now, "policy": b64(json.dumps(policy).encode()), "roots": roots,
+        case = {"v": 1, "id": "daemon", "now": now, "policy": b64(json.dumps(policy).encode()), "roots": self.roots(),
                 "evidence": {"document": b64(body), "nonce": b64(nonce), "sent_at": now}}
         r = subprocess.run([ORACLE] + (["--builtin-roots"] if builtin else []), input=json.dumps(case).encode(), capture_output=True)
         assert r.returncode == 0, (r, body[:300])
@@ -450,7 +460,7 @@ def a_file_by_hand_takes_the_place_of_a_service():
         with m.start("--fetch", "no", cache="by-hand") as d:
             wait_said(d, "and no service may be asked for it")
             first = next(x for x in said(d) if "no evidence without" in x)
-            folder, name = os.path.split(first.split(" by hand as ")[1].rstrip("."))
+            folder, name = os.path.split(first.split(" by hand as ")[1].split(", or wait: ")[0])
             assert folder == os.path.join(m.folder, "by-hand"), first
             assert name.startswith("amd-vcek-genoa-"), name
             for want, file in ((name, "amd/vcek.der"), ("amd-vcek-chain-genoa.pem", "amd/cert_chain.pem"), ("amd-vcek-crl-genoa.der", "amd/crl.der")):

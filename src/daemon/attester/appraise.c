@@ -91,8 +91,14 @@ int clo_round_appraise(struct clo_attester *a, const struct clo_reported *r,
     if (same)
         self.devices = NULL;
     self.roots = a->own_roots != NULL ? a->own_roots : clo_attester_roots();
-    if ((err = clo_self_appraise(&self, now.unix_s, &check, ret_until)) == 0)
-        clo_supply_proved(a->supply);
+    if ((err = clo_self_appraise(&self, now.unix_s, &check, ret_until)) != 0)
+        goto out;
+    clo_supply_proved(a->supply);
+    if (attested == &a->attested && !same) { /* by what came since */
+        a->proved_until = 0;
+        if ((err = clo_sha256(ret->p, ret->len, a->proved)) == 0)
+            a->proved_until = *ret_until;
+    }
 out:
     if (err == CLOISTER_E_INDETERMINATE && clo_supply_missing(a->supply, &w) != 0) {
         if (w.what != 0) /* it was asked for */

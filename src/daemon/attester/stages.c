@@ -38,7 +38,7 @@ static int ready(struct clo_attester *a)
     a->stage = CLO_STAGE_DONE;
     a->state = CLO_ATTESTER_RUNNING;
     a->said = (struct clo_waiting){0};
-    a->watch_us = clo_round_in_ms(clo_attester_limits.watch_ms);
+    a->watch_us = a->looked_us = clo_clock_mono_us(); /* at once: all that took its time */
     return 0;
 }
 

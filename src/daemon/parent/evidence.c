@@ -156,10 +156,10 @@ static void say_collateral(const struct clo_parent *p, const struct clo_waiting 
     if (w->again_s > 0)
         snprintf(again, sizeof again, " in %u s", w->again_s);
     if (is_file)
-        snprintf(file, sizeof file, ", or put it there by hand as %s/%s", p->cfg.fetch.cache,
+        snprintf(file, sizeof file, "put it there by hand as %s/%s, or wait: ", p->cfg.fetch.cache,
                  w->name);
-    snprintf(sentence, sizeof sentence, "no evidence without %s (%s): it is tried again%s%s",
-             collateral_text(w->name), service_text(w, why, sizeof why), again, file);
+    snprintf(sentence, sizeof sentence, "no evidence without %s (%s): %sit is tried again%s",
+             collateral_text(w->name), service_text(w, why, sizeof why), file, again);
     clo_parent_say(sentence);
 }
 

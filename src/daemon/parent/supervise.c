@@ -256,7 +256,7 @@ static void child_ended(struct clo_parent *p, enum clo_role r, int status)
     look_at_exit(p, r, status);
     /* Nobody looks at the GPUs that it vouched for, and who knows for how long. (After DEVICES_LOST it is running no more.) */
     if (r == CLO_ROLE_ATTESTER && before == CLO_CHILD_RUNNING && p->gpus &&
-        p->phase == CLO_PHASE_SERVING)
+        p->phase != CLO_PHASE_ENDING)
         clo_parent_retire_keys(p, 0);
     if (p->phase == CLO_PHASE_DRAINING && r == CLO_ROLE_GATEWAY)
         begin_ending(p);
