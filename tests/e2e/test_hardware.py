@@ -498,20 +498,39 @@ def a_report_interface_that_fails_costs_errors_only_while_it_does():
             assert ohttp.keys_section(d)["ohttp_keys"] == keys
 
 
+def firmware(m):
+    """The machine's report, the same of another firmware level, and what puts one in place."""
+    template = os.path.join(m.made, "tee", "template")
+    old = read(template)
+    new = bytearray(old)
+    new[0x187] -= 1  # REPORTED_TCB's microcode: the host has lowered it
+
+    def put(b):
+        with open(template + ".new", "wb") as f:
+            f.write(b)
+        os.rename(template + ".new", template)
+
+    return old, new, put
+
+
+@tap
+def a_firmware_level_that_nobody_certifies_is_waited_for_no_longer_than_it_lasts():
+    with Machine() as m:
+        old, new, put = firmware(m)
+        put(new)
+        with m.start() as d:
+            wait_said(d, "no evidence without AMD's certificate of this processor and its firmware")
+            assert d.ready_count() == 0
+            put(old)
+            d.wait_ready()
+            assert m.verdict(d)[0] == "verified"
+
+
 @tap
 def another_firmware_level_costs_its_batch_and_has_its_certificate_asked_for():
     with Machine() as m, m.start() as d:
         d.wait_ready()
-        template = os.path.join(m.made, "tee", "template")
-        old = read(template)
-        new = bytearray(old)
-        new[0x187] -= 1  # REPORTED_TCB's microcode: the host has lowered it
-
-        def put(b):
-            with open(template + ".new", "wb") as f:
-                f.write(b)
-            os.rename(template + ".new", template)
-
+        old, new, put = firmware(m)
         put(new)
         assert evidence_status(d) == 503
         until(lambda: any(f"ucodeSPL={new[0x187]:02d}" in x for x in m.vendors.asked), f"a question for it in {m.vendors.asked}")

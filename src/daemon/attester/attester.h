@@ -99,6 +99,7 @@ struct clo_attester {
     uint64_t answer_id; /* CLO_FOR_SUPPLY */
     enum clo_stage stage;
     int64_t again_us; /* a stage that failed */
+    int64_t anew_us;  /* then what it has waited with is asked for anew */
     bool waited;      /* the GPUs' stage did, for collateral */
     struct clo_waiting said;
     struct clo_reported report; /* the newest one that was found good */

@@ -4,6 +4,11 @@
 
 #include "daemon/attester/rounds.h"
 
+enum {
+    /* Collateral is waited for, times again_ms; then the machine may have become another: its firmware is updated while it runs. */
+    ANEW = 12,
+};
+
 void clo_round_stage_again(struct clo_attester *a, enum clo_stage stage)
 {
     a->stage = stage;
@@ -55,8 +60,8 @@ int clo_round_stage_appraise(struct clo_attester *a)
     err = clo_round_appraise(a, &a->report, gpus ? &a->next_attested : NULL, &cpu, &c, &until);
     clo_cpu_section_clear(&cpu);
     clo_buf_clear(&c);
-    if (err == CLOISTER_E_INDETERMINATE) {
-        a->again_us = INT64_MAX; /* until something is supplied */
+    if (err == CLOISTER_E_INDETERMINATE && clo_clock_mono_us() < a->anew_us) {
+        a->again_us = a->anew_us; /* or as soon as something is supplied */
         a->waited |= gpus;
     } else if (err != 0) {
         clo_round_stage_again(a, gpus ? CLO_STAGE_LOOK : CLO_STAGE_REPORT);
@@ -71,6 +76,13 @@ int clo_round_stage_appraise(struct clo_attester *a)
         return ready(a);
     }
     return 0;
+}
+
+/* What was asked for is there, and can be appraised. */
+static void stage_has(struct clo_attester *a, enum clo_stage stage)
+{
+    a->stage = stage;
+    a->anew_us = clo_round_in_ms(ANEW * clo_attester_limits.again_ms);
 }
 
 /* The worker is believed nothing that it wasn't asked for: least of all a simulator. */
@@ -159,7 +171,7 @@ int clo_round_stage_answered(struct clo_attester *a, const struct clo_ipc_msg *m
     switch (m->type) {
     case CLO_MSG_WORK_REPORTED:
         if ((err = clo_memfd_read(m->fd, CLO_CPU_RAW_MAX, &a->report.raw)) == 0)
-            a->stage = CLO_STAGE_CPU;
+            stage_has(a, CLO_STAGE_CPU);
         return err;
     case CLO_MSG_WORK_LOOKED:
         if ((err = clo_gpus_state_read(m->payload, m->n, &s)) == 0)
@@ -167,7 +179,7 @@ int clo_round_stage_answered(struct clo_attester *a, const struct clo_ipc_msg *m
         return err;
     case CLO_MSG_WORK_DEVICED:
         if ((err = clo_round_take_attested(a, m)) == 0)
-            a->stage = CLO_STAGE_GPUS;
+            stage_has(a, CLO_STAGE_GPUS);
         return err;
     default: return ready(a); /* they take work */
     }
