@@ -173,11 +173,14 @@ out:
 enum clo_want_kind clo_supply_missing(const struct clo_supply *s, struct clo_waiting *ret)
 {
     const struct item *i;
+    bool told;
 
     if (s->missing >= s->count)
         return (enum clo_want_kind)0;
     i = s->item[s->missing];
-    *ret = (struct clo_waiting){.what = i->answered ? CLO_WAIT_COLLATERAL : 0,
+    /* After a good answer that has ended, or was thrown away, the next one says why there is none. */
+    told = i->answered && (i->error != 0 || i->last.error != 0);
+    *ret = (struct clo_waiting){.what = told ? CLO_WAIT_COLLATERAL : 0,
                                 .error = i->error != 0 ? i->error : i->last.error,
                                 .detail = i->last.status,
                                 .again_s = i->last.again_s};

@@ -27,7 +27,7 @@ struct clo_moment {
 CLO_MUST_USE int clo_supply_complete(struct clo_supply *s, struct clo_cpu_section *cpu,
                                      const struct clo_devices *devices, struct clo_moment now,
                                      struct clo_collateral *ret);
-/* What the last clo_supply_complete lacked, as the parent says it (`what` is 0 while there was no answer yet). Its kind; 0: nothing. */
+/* What the last clo_supply_complete lacked, as the parent says it (`what` is 0 while no answer yet says why). Its kind; 0: nothing. */
 enum clo_want_kind clo_supply_missing(const struct clo_supply *s, struct clo_waiting *ret);
 /* It passed our own appraisal, or it didn't: then whatever hasn't before is thrown away, and asked for behind the cache's back. */
 void clo_supply_proved(struct clo_supply *s);
