@@ -28,7 +28,8 @@
 #define REPORT_MAX    131072
 #define TABLE_MAX     16384 /* SEV_FW_BLOB_MAX_SIZE */
 #define HEADER_LEN    32    /* of MSG_REPORT_RSP */
-#define INVALID_PARAM 0x16  /* its status */
+#define QUOTE_MAX     16384
+#define INVALID_PARAM 0x16 /* its status */
 
 struct item {
     char name[NAME_CAP]; /* "": none */
@@ -158,12 +159,40 @@ int fake_tee_sign(const void *pem, size_t n, uint8_t report[1184])
     return err != 0 ? EIO : 0;
 }
 
+/* A quote of version 4 over a TD's report: header, report with the data at its end, length, signature by the key that the quote names. */
+static int quote_by_folder(const uint8_t data[64], struct clo_buf *ret)
+{
+    enum {
+        SIGNED = 48 + 584
+    };
+    uint8_t quote[QUOTE_MAX], key[4096];
+    const ssize_t n = folder_read("quote", quote, sizeof quote);
+    const ssize_t key_n = folder_read("ak.key", key, sizeof key);
+    struct clo_signer signer = {0};
+    int err = CLOISTER_E_CRYPTO;
+    BIO *bio;
+
+    if (n < SIGNED + 4 + 64 || key_n < 0)
+        return EIO;
+    memcpy(quote + SIGNED - 64, data, 64);
+    bio = BIO_new_mem_buf(key, (int)key_n);
+    if (bio != NULL && (signer.key = PEM_read_bio_PrivateKey(bio, NULL, NULL, NULL)) != NULL)
+        err = clo_signer_sign_p256(&signer, quote, SIGNED, quote + SIGNED + 4);
+    EVP_PKEY_free(signer.key);
+    BIO_free(bio);
+    if (err != 0)
+        return EIO;
+    return clo_buf_append(ret, quote, (size_t)n) != 0 ? ENOMEM : 0;
+}
+
 static int sign_by_folder(void *arg, const uint8_t data[64], uint32_t vmpl, struct clo_buf *ret)
 {
     uint8_t report[REPORT_LEN], key[4096];
     const ssize_t key_n = folder_read("vcek.key", key, sizeof key);
 
     (void)arg;
+    if (strcmp(fake_tee.provider, "tdx_guest") == 0)
+        return quote_by_folder(data, ret);
     if (key_n < 0 || folder_read("template", report, sizeof report) != REPORT_LEN)
         return EIO;
     memcpy(report + 0x50, data, 64);

@@ -12,7 +12,7 @@
  *
  * A test in the same process sets `fake_tee`. In a program of its own the imitation finds a folder: its path is the first line of a file "fake_tee" beside
  * the program. There the file "tee" says what `fake_tee` would, in lines of a name and a value, and is read again for each request, so that counts have no meaning but
- * none and always; beside it lie "template" (a report, whose report data and signature are made anew), "vcek.key" (PEM), the file that the word `table` names, and, if requests are to wait,
+ * none and always; where the provider is tdx_guest, "quote" and "ak.key" lie beside it (kind_maker writes them), else "template" (a report, whose report data and signature are made anew), "vcek.key" (PEM), the file that the word `table` names, and, if requests are to wait,
  * a named pipe "slow": each opens it, and goes on when whoever opened it for writing has closed it. machine_maker writes all but the last.
  */
 #ifndef CLO_TESTS_FAKE_TEE_H

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <tss2/tss2_mu.h>
 #include <unistd.h>
@@ -58,7 +59,7 @@ static struct {
     uint8_t answer[FAKE_TPM_MAX];
     size_t answer_n;
     int read_errno;
-    bool pending, read_fails;
+    bool pending, read_fails, attached;
     enum mode mode;
     struct exchange *log;
     size_t logged;
@@ -152,6 +153,64 @@ void fake_tpm_stop(void)
     own.dir[0] = '\0';
 }
 
+/* ---- swtpm that somebody else started ---- */
+
+static bool find_folder(char *ret, size_t cap)
+{
+    char path[4096];
+    const ssize_t n = readlink("/proc/self/exe", path, sizeof path - sizeof "fake_tpm");
+    char *slash;
+    FILE *f;
+
+    if (n <= 0)
+        return false;
+    path[n] = '\0';
+    if ((slash = strrchr(path, '/')) == NULL)
+        return false;
+    memcpy(slash + 1, "fake_tpm", sizeof "fake_tpm");
+    if ((f = fopen(path, "re")) == NULL)
+        return false;
+    if (fgets(ret, (int)cap, f) == NULL)
+        ret[0] = '\0';
+    (void)fclose(f);
+    ret[strcspn(ret, "\n")] = '\0';
+    return ret[0] != '\0';
+}
+
+bool fake_tpm_attach(const char *folder)
+{
+    static uint8_t envelope[FAKE_TPM_MAX];
+    struct sockaddr_un a = {.sun_family = AF_UNIX};
+    char path[4096];
+    FILE *f;
+
+    MUST(snprintf(a.sun_path, sizeof a.sun_path, "%s/swtpm", folder) < (int)sizeof a.sun_path);
+    MUST(snprintf(path, sizeof path, "%s/envelope", folder) < (int)sizeof path);
+    MUST(own.sock < 0 && (own.sock = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)) >= 0);
+    if (connect(own.sock, (const struct sockaddr *)&a, sizeof a) != 0) {
+        (void)__real_close(own.sock);
+        own.sock = -1;
+        return false;
+    }
+    own.attached = true;
+    fake_tpm_calm();
+    if ((f = fopen(path, "re")) != NULL) {
+        fake_tpm.envelope_n = fread(envelope, 1, sizeof envelope, f);
+        fake_tpm.envelope = envelope;
+        (void)fclose(f);
+    }
+    return true;
+}
+
+static void detach(void)
+{
+    if (!own.attached)
+        return;
+    (void)__real_close(own.sock);
+    own.sock = -1;
+    own.attached = false;
+}
+
 static uint32_t be32(const uint8_t *p)
 {
     return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
@@ -187,7 +246,7 @@ static bool read_all(uint8_t *p, size_t n)
 /* False: it is gone. */
 static bool ask_swtpm(const uint8_t *p, size_t n, uint8_t *answer, size_t *answer_n)
 {
-    if (own.pid <= 0 || send(own.sock, p, n, MSG_NOSIGNAL) != (ssize_t)n ||
+    if (own.sock < 0 || send(own.sock, p, n, MSG_NOSIGNAL) != (ssize_t)n ||
         !read_all(answer, HEADER_LEN))
         return false;
     *answer_n = be32(answer + 2);
@@ -437,7 +496,14 @@ static ssize_t device_read(uint8_t *p, size_t n)
 
 static int device_open(int flags)
 {
+    char folder[4096];
+
     MUST((flags & O_ACCMODE) == O_RDWR && (flags & O_CLOEXEC) != 0 && (flags & O_NONBLOCK) == 0);
+    if (own.sock < 0 && own.mode != REPLAYING && find_folder(folder, sizeof folder) &&
+        !fake_tpm_attach(folder)) {
+        errno = ENOENT;
+        return -1;
+    }
     if (fake_tpm.open_errno != 0) {
         errno = fake_tpm.open_errno;
         return -1;
@@ -491,6 +557,7 @@ int __wrap_close(int fd)
     if (fd >= 0 && fd == own.fd) {
         own.fd = -1;
         fake_tpm.closed++;
+        detach();
     }
     return __real_close(fd);
 }

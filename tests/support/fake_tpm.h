@@ -60,6 +60,13 @@ bool fake_tpm_runs(void);
 void fake_tpm_stop(void); /* and removes the folder */
 
 /*
+ * swtpm is another process: it listens on the socket "swtpm" in this folder, and what the file "envelope" there has, if there is one, the index
+ * holds in place of what swtpm has. True: it does. In a program that started none, opening the device does this by itself, with the folder
+ * that the first line of a file "fake_tpm" beside the program names; closing it ends it.
+ */
+bool fake_tpm_attach(const char *folder);
+
+/*
  * From now on remember what was answered to which command; or answer from memory, without swtpm, with the fault at the nth answer that is
  * there (in `skip`), as often as it is asked for.
  */

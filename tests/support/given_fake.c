@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What an attester for tests is given instead of given.c: limits that a test can wait for, the roots in the folder "roots" beside the
- * program, as machine_maker writes them, and a clock that is ahead by as many seconds as the file "clock" there says.
+ * program, as machine_maker and kind_maker write them, and a clock that is ahead by as many seconds as the file "clock" there says.
  */
 #include <stdint.h>
 #include <stdio.h>
@@ -66,5 +66,8 @@ const struct cloister_roots *clo_attester_roots(void)
     if ((n = read_beside("roots/nvidia.der", der, sizeof der)) > 0 &&
         cloister_roots_add_nvidia(roots, der, n) != 0)
         (void)fputs("given_fake: nvidia.der is no root\n", stderr);
+    if ((n = read_beside("roots/intel.der", der, sizeof der)) > 0 &&
+        cloister_roots_add_intel(roots, der, n) != 0)
+        (void)fputs("given_fake: intel.der is no root\n", stderr);
     return roots;
 }

@@ -3,14 +3,16 @@
  * `machine_maker DIR [GPUS]` invents an SEV-SNP machine with so many GPUs (none) and its vendors as of now, for tests in Python:
  *
  *   amd/vcek.der, amd/cert_chain.pem, amd/crl.der   what AMD's service answers (cert_chain: ASK, then ARK)
+ *   amd/crl-later.der                               its list of four days later; each holds for seven, from the day before
  *   roots/ark.der                                   the root that such a machine's evidence ends in
  *   policy.json                                     admits exactly this machine, with its GPUs
- *   tee/                                            for fake_tee.h; "table" is what a host could give with a report
+ *   tee/                                            for fake_tee.h; "table" is what a host could give with a report, "table-of-two" the same without its root
  *
  * with GPUs also
  *
  *   gpus/                                           for fake_nvml.h
  *   nvidia/NAME                                     NVIDIA's answers about them, by their names in the cache (clo_want_name)
+ *   nvidia-later/NAME                               and those of four days later
  *   roots/nvidia.der                                the root that their chains end in
  *
  * and says on one line of JSON how AMD's service is asked for the certificate.
@@ -32,6 +34,9 @@
 
 #define REPORTED_TCB 0x180
 #define CHIP_ID      0x1a0
+#define DAY          86400
+#define LATER        (4 * DAY)
+#define HOLDS        (7 * DAY)
 
 static const char *folder;
 
@@ -76,13 +81,13 @@ static int save_chain(const struct synthetic *y)
 }
 
 /* The one of the answers that is about what is wanted. */
-static int save_answer(const struct synthetic_scene *s, const struct clo_want *w,
+static int save_answer(const struct synthetic_scene *s, const struct clo_want *w, const char *to,
                        struct clo_gathered *g)
 {
-    char name[CLO_WANT_NAME_MAX], path[CLO_WANT_NAME_MAX + 8];
+    char name[CLO_WANT_NAME_MAX], path[CLO_WANT_NAME_MAX + 16];
 
     clo_want_name(w, name);
-    (void)snprintf(path, sizeof path, "nvidia/%s", name);
+    (void)snprintf(path, sizeof path, "%s/%s", to, name);
     for (size_t i = 0; i < s->collateral.ocsps; i++) {
         const struct clo_buf *b = &s->collateral.ocsp[i];
         const struct clo_answer a = {.body = b->p, .body_n = b->len};
@@ -108,11 +113,26 @@ static int add_root(struct synthetic_scene *s, const struct clo_buf *root)
     return err;
 }
 
+static int save_answers(const struct synthetic *y, struct synthetic_scene *s, const char *to)
+{
+    struct clo_gathered *g = NULL;
+    struct clo_wants wants = {0};
+    int err;
+
+    if ((err = make_folder(to)) != 0 || (err = add_root(s, synthetic_nvidia_root(y))) != 0 ||
+        (err = clo_wants_of(NULL, &s->devices, &wants)) != 0 || (err = clo_gathered_new(&g)) != 0)
+        goto out;
+    for (size_t i = 0; i < wants.count && err == 0; i++)
+        err = save_answer(s, &wants.want[i], to, g);
+out:
+    clo_gathered_free(g);
+    clo_wants_clear(&wants);
+    return err;
+}
+
 static int save_gpus(const struct synthetic *y, struct synthetic_scene *s)
 {
     const struct clo_buf *root = synthetic_nvidia_root(y);
-    struct clo_gathered *g = NULL;
-    struct clo_wants wants = {0};
     char path[4096];
     int err;
 
@@ -120,17 +140,26 @@ static int save_gpus(const struct synthetic *y, struct synthetic_scene *s)
         return 0;
     if (snprintf(path, sizeof path, "%s/gpus", folder) >= (int)sizeof path)
         return CLOISTER_E_IO;
-    if ((err = make_folder("gpus")) != 0 || (err = make_folder("nvidia")) != 0 ||
-        (err = fake_gpus_write(y, s, path)) != 0 ||
-        (err = save("roots/nvidia.der", root->p, root->len)) != 0 ||
-        (err = add_root(s, root)) != 0 || (err = clo_wants_of(NULL, &s->devices, &wants)) != 0 ||
-        (err = clo_gathered_new(&g)) != 0)
-        goto out;
-    for (size_t i = 0; i < wants.count && err == 0; i++)
-        err = save_answer(s, &wants.want[i], g);
-out:
-    clo_gathered_free(g);
-    clo_wants_clear(&wants);
+    if ((err = make_folder("gpus")) != 0 || (err = fake_gpus_write(y, s, path)) != 0 ||
+        (err = save("roots/nvidia.der", root->p, root->len)) != 0)
+        return err;
+    return save_answers(y, s, "nvidia");
+}
+
+/* What the vendors answer when half of their first answers' time is over. */
+static int save_later(const struct synthetic *y, size_t gpus)
+{
+    static struct synthetic_scene s;
+    int err;
+
+    synthetic_good(y, gpus, 0, &s);
+    s.now += LATER;
+    s.crl_until = s.answers_until = s.now + HOLDS;
+    if ((err = synthetic_make(y, &s)) == 0 &&
+        (err = save("amd/crl-later.der", s.collateral.crl[0].p, s.collateral.crl[0].len)) == 0 &&
+        gpus > 0)
+        err = save_answers(y, &s, "nvidia-later");
+    synthetic_clear(&s);
     return err;
 }
 
@@ -140,6 +169,7 @@ static int save_vendor(const struct synthetic *y, size_t gpus)
     int err;
 
     synthetic_good(y, gpus, 0, &s);
+    s.crl_until = s.answers_until = s.now + HOLDS;
     if ((err = synthetic_make(y, &s)) != 0 || (err = make_folder("amd")) != 0 ||
         (err = make_folder("roots")) != 0 || (err = save_chain(y)) != 0 ||
         (err = save("amd/vcek.der", synthetic_amd(y, 0)->p, synthetic_amd(y, 0)->len)) != 0 ||
@@ -173,6 +203,10 @@ static int save_hardware(const struct synthetic *y, uint8_t report[CLO_SNP_REPOR
         (err = save("tee/vcek.key", key.p, key.len)) != 0 ||
         (err = save("tee/table", table.p, table.len)) != 0)
         goto out;
+    clo_buf_clear(&table);
+    if ((err = cert_table_make(e, 2, &table)) != 0 ||
+        (err = save("tee/table-of-two", table.p, table.len)) != 0)
+        goto out;
     err = save("tee/tee", words, sizeof words - 1);
 out:
     clo_buf_clear(&key);
@@ -194,7 +228,8 @@ int main(int argc, char **argv)
     }
     folder = argv[1];
     if ((err = clo_crypto_init()) != 0 || (err = synthetic_new(time(NULL), &y)) != 0 ||
-        (err = save_vendor(y, gpus)) != 0 || (err = save_hardware(y, report)) != 0)
+        (err = save_vendor(y, gpus)) != 0 || (err = save_later(y, gpus)) != 0 ||
+        (err = save_hardware(y, report)) != 0)
         goto out;
     clo_hex(report + CHIP_ID, 64, chip);
     if (printf("{\"product\": \"Genoa\", \"chip_id\": \"%s\", \"tcb\": {\"bl\": %u, \"tee\": %u, "
