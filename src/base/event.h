@@ -51,7 +51,7 @@ enum clo_event {
     CLO_EV_CACHE_FAIL,      /* a file of the cache can't be read or written: errno */
     CLO_EV_SELF_REFUSED,    /* our own evidence fails a check: its number */
     CLO_EV_DEVICES_LOST,    /* keys were retired because of the GPUs: enum clo_devices_fault */
-    CLO_EV_WORKER_HUNG,     /* the attester's worker was too slow, and is replaced: the message's type */
+    CLO_EV_WORKER_HUNG, /* the attester's worker was too slow, and is replaced: the message's type */
     CLO_EV_MAX
 };
 
