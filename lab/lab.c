@@ -68,8 +68,12 @@ void lab_pem(struct clo_buf *out, const struct clo_buf *der)
 
     LAB_MUST(text != NULL);
     clo_b64(der->p, der->len, text);
-    for (char *c = text; *c != '\0'; c++) /* the alphabet of RFC 4648 section 4 */
-        *c = *c == '-' ? '+' : *c == '_' ? '/' : *c;
+    for (char *c = text; *c != '\0'; c++) { /* the alphabet of RFC 4648 section 4 */
+        if (*c == '-')
+            *c = '+';
+        else if (*c == '_')
+            *c = '/';
+    }
     n = strlen(text);
     while (n % 4 != 0)
         text[n++] = '=';

@@ -281,9 +281,8 @@ static int one(const void *p, size_t n, size_t line, bool builtin)
 
     if ((err = question_read(p, n, &q)) != 0)
         code = complain(line, "this is no case", err);
-    else if ((err = judge(&q, builtin ? cloister_roots_builtin() : q.roots, &v)) != 0)
-        code = complain(line, q.id, err);
-    else if ((err = answer(q.id, &v, &out)) != 0)
+    else if ((err = judge(&q, builtin ? cloister_roots_builtin() : q.roots, &v)) != 0 ||
+             (err = answer(q.id, &v, &out)) != 0)
         code = complain(line, q.id, err);
     else if (fwrite(out.p, 1, out.len, stdout) != out.len || putchar('\n') == EOF ||
              fflush(stdout) != 0)

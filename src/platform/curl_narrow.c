@@ -31,9 +31,9 @@ static bool is_packed(const char *line, size_t n)
         return false;
     for (line += name_n, n -= name_n; n > 0 && (*line == ' ' || *line == '\t'); n--)
         line++;
-    while (n > 0 && memchr("\r\n\t ", line[n - 1], 4) != NULL)
+    while (n > 0 && strchr("\r\n\t ", line[n - 1]) != NULL) /* a zero byte counts as one of these */
         n--;
-    return n != chunked_n || strncasecmp(line, chunked, n) != 0;
+    return n != chunked_n || strncasecmp(line, chunked, chunked_n) != 0;
 }
 
 /* The types are libcurl's. NOLINTNEXTLINE(readability-non-const-parameter) */

@@ -277,7 +277,7 @@ def examined(m, *args):
 def the_examination_finds_what_the_daemon_would():
     with Machine(gpus=2) as m:
         found = examined(m)
-        assert found["tee"] == ("ok", "sev-snp: reports come from /sys/kernel/config/tsm/report, and 2 GPUs belong to them"), found["tee"]
+        assert found["tee"] == ("ok", "sev-snp: reports come from /sys/kernel/config/tsm/report; GPUs that belong to it: 2"), found["tee"]
         assert found["tee-debug"] == ("ok", "the guest policy forbids debugging"), found["tee-debug"]
         m.tee("tsm 1", "refused 13")
         assert examined(m)["tee"][0] == "fail" and "may not take reports" in examined(m)["tee"][1]

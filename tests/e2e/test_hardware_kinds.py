@@ -133,7 +133,7 @@ def is_kind(kind, source):
         assert any(f"evidence of {kind} comes from {source}" in x for x in said(d)), said(d)
         assert "simulated_root" not in d.info
         assert post(d, ohttp.keys_section(d))[0] == 200
-        assert examined(m)["tee"] == ("ok", f"{kind}: reports come from {source}, and 0 GPUs belong to them"), examined(m)["tee"]
+        assert examined(m)["tee"] == ("ok", f"{kind}: reports come from {source}; GPUs that belong to it: 0"), examined(m)["tee"]
 
 
 @tap

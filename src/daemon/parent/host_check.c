@@ -158,7 +158,7 @@ static void judge_found(const struct clo_host *h, const struct clo_found *t, str
               "see to NVIDIA's driver, or choose --gpus none, if nothing private gets to the GPUs",
               "there are GPUs that can't be attested: %s", cloister_strerror(t->gpus_error));
     else
-        found(f, CLO_FINDING_OK, "", "%s: reports come from %s, and %u GPUs belong to them",
+        found(f, CLO_FINDING_OK, "", "%s: reports come from %s; GPUs that belong to it: %u",
               clo_tee_name(t->tee), clo_source_name((enum clo_source)t->source),
               t->gpus_error == 0 ? t->gpus : 0);
 }
