@@ -461,26 +461,13 @@ static void emit(struct lab *l, struct whole *w, const struct says *s)
 
 /* ---- what is right ---- */
 
-static struct snp_recipe milan(void)
-{
-    struct snp_recipe r = snp_lab_good();
-
-    r.product = "Milan";
-    r.root_cn = r.ask_issuer_cn = "ARK-Milan";
-    r.ask_cn = r.leaf_issuer_cn = "SEV-Milan";
-    snp_ext_text(&r, SNP_OID("2"), "Milan-B0");
-    memcpy(r.report + 0x188, "\x19\x01\x01", 3);
-    snp_policy_edit(&r, "'genoa'", "'milan'");
-    return r;
-}
-
 static void good(struct lab *l)
 {
     struct whole *w = sound(0, 0);
 
     emit(l, w, SAYS("evidence-good", "SEV-SNP without a GPU: nothing is wrong", BINDING));
     w = sound(0, 0);
-    w->r = milan();
+    w->r = snp_lab_milan();
     emit(l, w, SAYS("evidence-good-milan", "The same on a Milan", BINDING));
     emit(l, sound(1, 0), SAYS("evidence-good-gpu", "SEV-SNP with one GPU", GPU_BINDING));
     emit(l, sound(2, 0), SAYS("evidence-good-gpus", "SEV-SNP with two GPUs", GPU_BINDING));

@@ -153,43 +153,6 @@ static void emit(struct lab *l, const struct snp_recipe *r, const struct says *s
 
 /* ---- variants of what is right ---- */
 
-static struct snp_recipe milan(void)
-{
-    struct snp_recipe r = snp_lab_good();
-
-    r.product = "Milan";
-    r.root_cn = r.ask_issuer_cn = "ARK-Milan";
-    r.ask_cn = r.leaf_issuer_cn = "SEV-Milan";
-    snp_ext_text(&r, SNP_OID("2"), "Milan-B0");
-    memcpy(r.report + 0x188, "\x19\x01\x01", 3);
-    snp_policy_edit(&r, "'genoa'", "'milan'");
-    return r;
-}
-
-static struct snp_recipe turin(void)
-{
-    struct snp_recipe r = snp_lab_good();
-
-    r.product = "Turin";
-    r.root_cn = r.ask_issuer_cn = "ARK-Turin";
-    r.ask_cn = r.leaf_issuer_cn = "SEV-Turin";
-    snp_ext_text(&r, SNP_OID("2"), "Turin");
-    snp_ext_int(&r, SNP_OID("1"), 1);
-    snp_ext_drop(&r, SNP_OID("3.4"));
-    snp_ext_int(&r, SNP_OID("3.9"), 2);
-    snp_ext_set(&r, SNP_OID("4"), r.report + 0x1a0, 8);
-    memset(r.report + 0x1a8, 0, 56);
-    memcpy(r.report + 0x188, "\x1a\x02\x01", 3);
-    for (size_t i = 0; i < 4; i++)
-        memcpy(r.report + (const size_t[]){0x38, 0x180, 0x1e0, 0x1f0}[i],
-               "\x02\x0a\x00\x1b\x00\x00\x00\xc8", 8);
-    snp_put64(&r, 0x040, 0x67);
-    snp_policy_edit(&r, "'genoa'", "'turin'");
-    snp_policy_edit(&r, "{'bl':10", "{'fmc':2,'bl':10");
-    snp_policy_edit(&r, "{'bl':10", "{'fmc':2,'bl':10");
-    return r;
-}
-
 static struct snp_recipe vlek_of(struct snp_recipe r, const char *asvk_cn, const char *product)
 {
     r.ask_cn = r.leaf_issuer_cn = asvk_cn;
@@ -237,13 +200,13 @@ static void good_products(struct lab *l)
 
     emit(l, &r,
          SAYS("snp-good-genoa", "A Genoa's report of version 5: nothing is wrong", REPORT "all"));
-    r = milan();
+    r = snp_lab_milan();
     emit(l, &r, SAYS("snp-good-milan", "A Milan's report: nothing is wrong", REPORT "all"));
     snp_ext_text(&r, SNP_OID("2"), "Milan-B1");
     emit(l, &r,
          SAYS("snp-good-milan-stepping", "productName carries another stepping",
               VCEK "productName"));
-    r = turin();
+    r = snp_lab_turin();
     emit(
         l, &r,
         SAYS(
@@ -268,11 +231,11 @@ static void good_products(struct lab *l)
     emit(l, &r,
          SAYS("snp-good-vlek-genoa", "Signed by a provider's key that the policy names",
               VLEK "CSP_ID"));
-    r = vlek_of(milan(), "SEV-VLEK-Milan", "Milan");
+    r = vlek_of(snp_lab_milan(), "SEV-VLEK-Milan", "Milan");
     emit(l, &r,
          SAYS("snp-good-vlek-milan", "A Milan's provider key: no stepping in productName",
               VLEK "productName"));
-    r = vlek_of(turin(), "SEV-VLEK-Turin", "Turin");
+    r = vlek_of(snp_lab_turin(), "SEV-VLEK-Turin", "Turin");
     emit(l, &r, SAYS("snp-good-vlek-turin", "A Turin's provider key", VLEK "FMC"));
     r = vlek();
     r.report[0x1a0] = 7;
@@ -547,7 +510,7 @@ static void reserved(struct lab *l)
          SAYS("snp-reserved-current-tcb", "A reserved byte of CURRENT_TCB isn't zero",
               "AMD 56860, TCB_VERSION of family 19h", .fail = "snp.reserved",
               .missing = "snp.cert_tcb " LEVELS));
-    r = turin();
+    r = snp_lab_turin();
     r.report[0x1f6] = 1;
     emit(l, &r,
          SAYS("snp-reserved-turin-launch-tcb",
@@ -654,7 +617,7 @@ static void product(struct lab *l)
     emit(l, &r,
          SAYS("snp-product-model-20", "A model behind Genoa's last", REPORT "CPUID_MOD_ID",
               .fail = "snp.product", .missing = ties_less));
-    r = turin();
+    r = snp_lab_turin();
     r.report[0x189] = 0x12;
     emit(l, &r,
          SAYS("snp-product-model-1a-12", "A model behind Turin's last", REPORT "CPUID_MOD_ID",
@@ -708,7 +671,7 @@ static void product(struct lab *l)
     emit(l, &r,
          SAYS("snp-product-vlek-by-ask", "A VLEK under the intermediate of VCEKs",
               "AMD 57230, ASVK", .fail = "snp.product"));
-    r = vlek_of(milan(), "SEV-VLEK-Genoa", "Milan");
+    r = vlek_of(snp_lab_milan(), "SEV-VLEK-Genoa", "Milan");
     emit(l, &r,
          SAYS("snp-product-vlek-other-asvk", "A Milan's VLEK under Genoa's intermediate",
               "AMD 57230, ASVK", .fail = "snp.product"));
@@ -1086,12 +1049,12 @@ static void chip(struct lab *l)
     emit(l, &r,
          SAYS("snp-chip-not-listed", "The policy lists another chip", OWN "chip_ids",
               .fail = "snp.chip"));
-    r = turin();
+    r = snp_lab_turin();
     r.report[0x1df] = 1;
     emit(l, &r,
          SAYS("snp-chip-turin-padding", "Turin: a byte behind the chip id's eight isn't zero",
               "AMD 57230: HWID of 8 bytes", .fail = "snp.chip"));
-    r = turin();
+    r = snp_lab_turin();
     r.report[0x1a7] ^= 0x40;
     emit(l, &r,
          SAYS("snp-chip-turin-other", "Turin: the certificate is another chip's",
@@ -1141,7 +1104,7 @@ static void cert_tcb(struct lab *l)
              SAYS(.id = der[i].id, .title = der[i].title, .basis = "X.690 section 8.3: INTEGER",
                   .fail = "snp.cert_tcb"));
     }
-    r = turin();
+    r = snp_lab_turin();
     snp_ext_int(&r, SNP_OID("3.9"), 3);
     emit(l, &r,
          SAYS("snp-cert-tcb-fmc", "Turin: the certificate is for another FMC level", VCEK "fmcSPL",
@@ -1197,7 +1160,7 @@ static void levels(struct lab *l)
              SAYS(.id = above[i].launch, .title = title, .basis = REPORT "LAUNCH_TCB",
                   .fail = "snp.tcb_launch"));
     }
-    r = turin();
+    r = snp_lab_turin();
     snp_policy_edit(&r, "{'fmc':2", "{'fmc':3");
     emit(l, &r,
          SAYS("snp-tcb-min-fmc", "Turin: REPORTED_TCB is below the floor: FMC",

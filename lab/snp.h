@@ -227,6 +227,44 @@ static inline struct snp_recipe snp_lab_good(void)
     return r;
 }
 
+/* The same of other products. */
+static inline struct snp_recipe snp_lab_milan(void)
+{
+    struct snp_recipe r = snp_lab_good();
+
+    r.product = "Milan";
+    r.root_cn = r.ask_issuer_cn = "ARK-Milan";
+    r.ask_cn = r.leaf_issuer_cn = "SEV-Milan";
+    snp_ext_text(&r, SNP_OID("2"), "Milan-B0");
+    memcpy(r.report + 0x188, "\x19\x01\x01", 3);
+    snp_policy_edit(&r, "'genoa'", "'milan'");
+    return r;
+}
+
+static inline struct snp_recipe snp_lab_turin(void)
+{
+    struct snp_recipe r = snp_lab_good();
+
+    r.product = "Turin";
+    r.root_cn = r.ask_issuer_cn = "ARK-Turin";
+    r.ask_cn = r.leaf_issuer_cn = "SEV-Turin";
+    snp_ext_text(&r, SNP_OID("2"), "Turin");
+    snp_ext_int(&r, SNP_OID("1"), 1);
+    snp_ext_drop(&r, SNP_OID("3.4"));
+    snp_ext_int(&r, SNP_OID("3.9"), 2);
+    snp_ext_set(&r, SNP_OID("4"), r.report + 0x1a0, 8);
+    memset(r.report + 0x1a8, 0, 56);
+    memcpy(r.report + 0x188, "\x1a\x02\x01", 3);
+    for (size_t i = 0; i < 4; i++)
+        memcpy(r.report + (const size_t[]){0x38, 0x180, 0x1e0, 0x1f0}[i],
+               "\x02\x0a\x00\x1b\x00\x00\x00\xc8", 8);
+    snp_put64(&r, 0x040, 0x67); /* bit 6 is reserved, and set on real machines */
+    snp_policy_edit(&r, "'genoa'", "'turin'");
+    snp_policy_edit(&r, "{'bl':10", "{'fmc':2,'bl':10");
+    snp_policy_edit(&r, "{'bl':10", "{'fmc':2,'bl':10");
+    return r;
+}
+
 /* ---- making it ---- */
 
 static inline struct cloister_policy *snp_lab_policy(const struct snp_recipe *r)

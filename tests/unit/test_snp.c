@@ -112,50 +112,13 @@ static void a_good_report_passes_every_check(void **state)
     assert_string_equal(got, "");
 }
 
-static struct snp_recipe milan(void)
-{
-    struct snp_recipe r = snp_lab_good();
-
-    r.product = "Milan";
-    r.root_cn = r.ask_issuer_cn = "ARK-Milan";
-    r.ask_cn = r.leaf_issuer_cn = "SEV-Milan";
-    snp_ext_text(&r, SNP_OID("2"), "Milan-B0");
-    memcpy(r.report + 0x188, "\x19\x01\x01", 3);
-    snp_policy_edit(&r, "'genoa'", "'milan'");
-    return r;
-}
-
-static struct snp_recipe turin(void)
-{
-    struct snp_recipe r = snp_lab_good();
-
-    r.product = "Turin";
-    r.root_cn = r.ask_issuer_cn = "ARK-Turin";
-    r.ask_cn = r.leaf_issuer_cn = "SEV-Turin";
-    snp_ext_text(&r, SNP_OID("2"), "Turin");
-    snp_ext_int(&r, SNP_OID("1"), 1);
-    snp_ext_drop(&r, SNP_OID("3.4"));
-    snp_ext_int(&r, SNP_OID("3.9"), 2);
-    snp_ext_set(&r, SNP_OID("4"), r.report + 0x1a0, 8);
-    memset(r.report + 0x1a8, 0, 56);
-    memcpy(r.report + 0x188, "\x1a\x02\x01", 3);
-    for (size_t i = 0; i < 4; i++)
-        memcpy(r.report + (const size_t[]){0x38, 0x180, 0x1e0, 0x1f0}[i],
-               "\x02\x0a\x00\x1b\x00\x00\x00\xc8", 8);
-    snp_put64(&r, 0x040, 0x67); /* bit 6 is reserved, and set on real machines */
-    snp_policy_edit(&r, "'genoa'", "'turin'");
-    snp_policy_edit(&r, "{'bl':10", "{'fmc':2,'bl':10");
-    snp_policy_edit(&r, "{'bl':10", "{'fmc':2,'bl':10");
-    return r;
-}
-
 static void milan_and_turin_pass_with_their_own_layouts(void **state)
 {
-    struct snp_recipe r = milan();
+    struct snp_recipe r = snp_lab_milan();
 
     (void)state;
     passes(&r);
-    r = turin();
+    r = snp_lab_turin();
     passes(&r);
 
     /* The chip id has 8 bytes, and the 56 behind it are zero. */
@@ -676,18 +639,18 @@ static struct snp_recipe vlek(void)
 /* Of these three, only Milan's is recorded. */
 static void every_product_has_vleks(void **state)
 {
-    struct snp_recipe r = make_vlek(milan(), "SEV-VLEK-Milan");
+    struct snp_recipe r = make_vlek(snp_lab_milan(), "SEV-VLEK-Milan");
 
     (void)state;
     snp_ext_text(&r, SNP_OID("2"), "Milan"); /* no stepping: it stands for many chips */
     passes(&r);
     r.ask_cn = r.leaf_issuer_cn = "SEV-VLEK-Genoa";
     fails(&r, "snp.product");
-    r = make_vlek(turin(), "SEV-VLEK-Turin");
+    r = make_vlek(snp_lab_turin(), "SEV-VLEK-Turin");
     passes(&r);
     snp_ext_drop(&r, SNP_OID("3.9"));
     fails(&r, "snp.cert_tcb");
-    r = make_vlek(turin(), "SEV-VLEK-Milan");
+    r = make_vlek(snp_lab_turin(), "SEV-VLEK-Milan");
     fails(&r, "snp.product");
 }
 
@@ -1268,10 +1231,10 @@ static void without_a_policy_authenticity_is_shown_and_no_more(void **state)
     (void)state;
     r.no_policy = true;
     only_lacks(&r, NEEDS_POLICY);
-    r = milan();
+    r = snp_lab_milan();
     r.no_policy = true;
     only_lacks(&r, NEEDS_POLICY);
-    r = turin();
+    r = snp_lab_turin();
     r.no_policy = true;
     only_lacks(&r, NEEDS_POLICY);
 }
