@@ -112,10 +112,11 @@ static void put(const char *file, const char *text)
 static void hardware_is_there_or_nothing_can_be_served(void **state)
 {
     (void)state;
-    OK(CLO_HOST_TEE, "sev-snp: reports come from /sys/kernel/config/tsm/report, and 0 GPUs");
+    OK(CLO_HOST_TEE,
+       "sev-snp: reports come from /sys/kernel/config/tsm/report; GPUs that belong to it: 0");
     there.gpus_error = 0;
     there.gpus = 8;
-    OK(CLO_HOST_TEE, "8 GPUs");
+    OK(CLO_HOST_TEE, "GPUs that belong to it: 8");
     there.gpus_error = CLOISTER_E_UNSUPPORTED;
     FAIL(CLO_HOST_TEE, "GPUs that can't be attested");
     there = (struct clo_found){
