@@ -3,10 +3,12 @@
 """`cloister appraise`, `explain` and `bundle` as a person would use them: on a synthetic machine's raw files under its own roots, which are there
 everywhere; on a simulated server's saved evidence; and on recorded evidence where that is.
 """
+import atexit
 import base64
 import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -20,6 +22,7 @@ from harness import Daemon, Engine, cloister  # noqa: E402
 tap = harness.Tap()
 BUILD = os.environ["CLOISTER_BUILD"]
 TMP = tempfile.mkdtemp(prefix="cloister-appraise-")
+atexit.register(shutil.rmtree, TMP, ignore_errors=True)
 RAW = os.path.join(TMP, "raw")
 DAY = 86400
 

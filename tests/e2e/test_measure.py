@@ -4,8 +4,10 @@
 
 The firmware is Debian's OVMF: as it is, and with a place for a kernel's hashes, which Debian 12 builds it without and Debian 13 has in a file of its own.
 """
+import atexit
 import json
 import os
+import shutil
 import struct
 import subprocess
 import sys
@@ -18,6 +20,7 @@ from harness import cloister  # noqa: E402
 
 tap = harness.Tap()
 TMP = tempfile.mkdtemp(prefix="cloister-measure-")
+atexit.register(shutil.rmtree, TMP, ignore_errors=True)
 OVMF = "/usr/share/ovmf/OVMF.fd"
 AMDSEV = "/usr/share/ovmf/OVMF.amdsev.fd"
 FOOTER, METADATA, RESET, HASHES = (uuid.UUID(g).bytes_le for g in (
