@@ -604,6 +604,50 @@ def a_worker_that_answers_nothing_costs_nothing_but_evidence():
     a_worker_costs_nothing_but_evidence("deaf")
 
 
+ATTESTER, FETCHER = 3, 5  # enum clo_role
+# Says rubbish on its channel to the attester, once; its successor is the real one.
+BAD_FETCHER = """
+import array, os, socket, struct, sys
+here = os.path.dirname(os.path.abspath(__file__))
+try:
+    os.close(os.open(os.path.join(here, "was-bad"), os.O_CREAT | os.O_EXCL))
+except FileExistsError:
+    real = os.path.join(here, "cloisterd-fetcher.real")
+    os.execve(real, [real, *sys.argv[1:]], {"LD_BIND_NOW": "1"})
+control = socket.socket(fileno=3)
+control.setblocking(True)
+while True:
+    m, rights, _, _ = control.recvmsg(65536, 64)
+    if not m:
+        break
+    version, kind, length, id = struct.unpack_from("<HHIQ", m)
+    if kind == 16:  # FETCHER_START: READY
+        control.send(struct.pack("<HHIQ", version, 4, 0, 0))
+    elif kind == 5:  # PING
+        control.send(struct.pack("<HHIQ", version, 5, 0, id))
+    elif kind == 1:  # PEER
+        attester = socket.socket(fileno=array.array("i", rights[0][2])[0])
+        attester.send(b"rubbish")
+"""
+
+
+@tap
+def a_fetcher_that_breaks_the_rules_is_replaced_and_not_the_attester():
+    with Machine() as m:
+        fetcher = os.path.join(m.programs, "cloisterd-fetcher")
+        os.rename(fetcher, fetcher + ".real")
+        with open(fetcher, "w") as f:
+            f.write(f"#!{sys.executable} -I" + BAD_FETCHER)
+        os.chmod(fetcher, 0o755)
+        with m.start() as d:
+            d.wait_ready()
+            assert os.path.exists(os.path.join(m.programs, "was-bad"))
+            log = d.log()
+            assert f"parent child-start child={FETCHER} " in log and log.count(f"parent child-exit child={FETCHER} ") == 1, log
+            assert f"parent child-exit child={ATTESTER} " not in log, log
+            assert m.verdict(d) == ("verified", []), m.verdict(d)
+
+
 @tap
 def keys_are_retired_when_another_worker_finds_no_gpus():
     with Machine(gpus=2) as m, m.start() as d:

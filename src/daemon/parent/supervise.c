@@ -35,7 +35,8 @@ static const struct clo_ipc_permit from_attester[] = {
     {1U << CLO_CHILD_STARTING | 1U << CLO_CHILD_RUNNING, CLO_MSG_READY, 0, 0, false},
     {1U << CLO_CHILD_STARTING | 1U << CLO_CHILD_RUNNING, CLO_MSG_DRAINED, 0, 0, false},
     {1U << CLO_CHILD_STARTING | 1U << CLO_CHILD_RUNNING, CLO_MSG_PING, 0, 0, false},
-    {1U << CLO_CHILD_RUNNING, CLO_MSG_PEER_BAD, 1, 1, false},
+    /* before READY as well: it asks the fetcher while it prepares */
+    {1U << CLO_CHILD_STARTING | 1U << CLO_CHILD_RUNNING, CLO_MSG_PEER_BAD, 1, 1, false},
 };
 static const struct clo_ipc_permit from_keeper[] = {
     {1U << CLO_CHILD_STARTING, CLO_MSG_READY, 0, 0, false},
