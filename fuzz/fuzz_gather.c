@@ -41,8 +41,8 @@ static void section_digest(const struct clo_cpu_section *c, uint8_t ret[CLO_SHA2
     FUZZ_CHECK(clo_hash(CLO_SHA256, in, CLO_ARRAY_LEN(in), ret) == 0);
 }
 
-/* Wants as they are asked for. */
-static bool is_same(const struct clo_want *a, const struct clo_want *b)
+/* Two wants as they are asked for. */
+static bool same_bytes(const struct clo_want *a, const struct clo_want *b)
 {
     uint8_t p[2][2 * CLO_WANT_REQUEST_MAX];
     struct clo_wr wr[2] = {clo_wr_init(p[0], sizeof p[0]), clo_wr_init(p[1], sizeof p[1])};
@@ -64,7 +64,9 @@ static bool wanted(const struct clo_cpu_section *cpu, const struct clo_devices *
     for (size_t i = 0; i < l->count; i++) {
         const struct clo_want *w = &l->want[i];
 
-        FUZZ_CHECK(is_same(w, &again.want[i]));
+        for (size_t j = 0; j < l->count; j++) /* each once */
+            FUZZ_CHECK(clo_want_same(w, &again.want[j]) == (i == j) &&
+                       same_bytes(w, &again.want[j]) == (i == j));
         FUZZ_CHECK(w->kind >= CLO_WANT_AMD_VCEK && w->kind < CLO_WANT_KINDS);
         FUZZ_CHECK(w->hwid_n <= sizeof w->hwid && w->request_n <= sizeof w->request);
         FUZZ_CHECK((w->kind == CLO_WANT_AMD_VCEK) == (w->hwid_n == 8 || w->hwid_n == 64));

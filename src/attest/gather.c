@@ -10,22 +10,12 @@
 
 /* ---- wants ---- */
 
-static bool same_want(const struct clo_want *a, const struct clo_want *b)
-{
-    return a->kind == b->kind && a->product == b->product && a->vlek == b->vlek &&
-           a->tdx == b->tdx && a->processor == b->processor && a->hwid_n == b->hwid_n &&
-           memcmp(a->hwid, b->hwid, sizeof a->hwid) == 0 &&
-           memcmp(a->tcb, b->tcb, sizeof a->tcb) == 0 &&
-           memcmp(a->fmspc, b->fmspc, sizeof a->fmspc) == 0 && a->request_n == b->request_n &&
-           memcmp(a->request, b->request, a->request_n) == 0;
-}
-
 int clo_wants_add(struct clo_wants *l, const struct clo_want *w)
 {
     struct clo_want *grown = NULL;
 
     for (size_t i = 0; i < l->count; i++)
-        if (same_want(&l->want[i], w))
+        if (clo_want_same(&l->want[i], w))
             return 0;
     if (l->count == CLO_WANTS_MAX)
         return CLOISTER_E_LIMIT;
@@ -133,7 +123,7 @@ struct clo_entry *clo_gathered_find(const struct clo_gathered *g, const struct c
                                     int64_t now)
 {
     for (size_t i = 0; i < g->count; i++)
-        if (same_want(&g->entry[i]->want, w))
+        if (clo_want_same(&g->entry[i]->want, w))
             return in_time(g->entry[i], now) ? g->entry[i] : NULL;
     return NULL;
 }
@@ -155,7 +145,7 @@ bool clo_gathered_has(const struct clo_gathered *g, const struct clo_want *w, in
 static bool listed(const struct clo_wants *l, const struct clo_want *w)
 {
     for (size_t i = 0; i < l->count; i++)
-        if (same_want(&l->want[i], w))
+        if (clo_want_same(&l->want[i], w))
             return true;
     return false;
 }
@@ -231,7 +221,7 @@ int clo_gathered_put(struct clo_gathered *g, const struct clo_want *w, const str
         err = CLOISTER_E_EXPIRED;
         goto out;
     }
-    while (i < g->count && !same_want(&g->entry[i]->want, w))
+    while (i < g->count && !clo_want_same(&g->entry[i]->want, w))
         i++;
     if (i < g->count && in_time(g->entry[i], now) && g->entry[i]->made > e->made) {
         err = CLOISTER_E_STATE;

@@ -49,6 +49,8 @@ struct clo_want {
     uint8_t request[CLO_WANT_REQUEST_MAX]; /* OCSP: an OCSPRequest without a nonce */
     size_t request_n;
 };
+/* Of the same thing: all members. */
+bool clo_want_same(const struct clo_want *a, const struct clo_want *b);
 /* For the message that asks for it; the reader refuses what no want of that kind has. */
 CLO_MUST_USE int clo_want_write(const struct clo_want *w, struct clo_wr *wr);
 CLO_MUST_USE int clo_want_read(const void *p, size_t n, struct clo_want *ret);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A want as a message and as a file's name: see gather.h. Each kind has its own members and no others; a reader takes no want that
+ * A want, as a message and as a file's name: see gather.h. Each kind has its own members and no others; a reader takes no want that
  * its writer doesn't write. Fuzzed by fuzz/fuzz_ipc.c.
  */
 #include <stdio.h>
@@ -15,6 +15,16 @@ enum {
     HWID_TURIN = 8,
     TDREPORT = 1024
 };
+
+bool clo_want_same(const struct clo_want *a, const struct clo_want *b)
+{
+    return a->kind == b->kind && a->product == b->product && a->vlek == b->vlek &&
+           a->tdx == b->tdx && a->processor == b->processor && a->hwid_n == b->hwid_n &&
+           memcmp(a->hwid, b->hwid, sizeof a->hwid) == 0 &&
+           memcmp(a->tcb, b->tcb, sizeof a->tcb) == 0 &&
+           memcmp(a->fmspc, b->fmspc, sizeof a->fmspc) == 0 && a->request_n == b->request_n &&
+           memcmp(a->request, b->request, a->request_n) == 0;
+}
 
 static size_t hwid_len(enum clo_amd_product product)
 {

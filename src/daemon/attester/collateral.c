@@ -62,21 +62,11 @@ void clo_supply_free(struct clo_supply *s)
 
 /* ---- wants ---- */
 
-static bool is_same(const struct clo_want *a, const struct clo_want *b)
-{
-    return a->kind == b->kind && a->product == b->product && a->vlek == b->vlek &&
-           a->tdx == b->tdx && a->processor == b->processor && a->hwid_n == b->hwid_n &&
-           a->request_n == b->request_n && memcmp(a->hwid, b->hwid, sizeof a->hwid) == 0 &&
-           memcmp(a->tcb, b->tcb, sizeof a->tcb) == 0 &&
-           memcmp(a->fmspc, b->fmspc, sizeof a->fmspc) == 0 &&
-           memcmp(a->request, b->request, a->request_n) == 0;
-}
-
 static size_t find(const struct clo_supply *s, const struct clo_want *w)
 {
     size_t i = 0;
 
-    while (i < s->count && !is_same(&s->item[i]->want, w))
+    while (i < s->count && !clo_want_same(&s->item[i]->want, w))
         i++;
     return i;
 }
