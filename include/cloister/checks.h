@@ -23,6 +23,7 @@
     X(33, MANIFEST_RELEASE, "manifest.release", "the release is one that the policy admits")       \
     X(34, MANIFEST_PINNED, "manifest.pinned", "the manifest is one that the policy pins")          \
     X(35, MANIFEST_ENGINE, "manifest.engine", "the engine is one that the policy admits")          \
+    X(36, MANIFEST_SHAPE, "manifest.shape", "the traffic's shape hides what the policy wants")     \
     X(40, DEVICES_COUNT, "devices.count", "as many GPUs as the policy wants")                      \
     X(41, DEVICES_APPRAISED, "devices.appraised", "every listed device was appraised")             \
     X(100, SNP_FORMAT, "snp.format", "the report keeps its format")                                \

@@ -132,6 +132,13 @@ struct cloister_check {
 };
 
 #define CLOISTER_OHTTP_KEYS_MAX 4096
+/* What sizes and times of encrypted traffic give away (docs/PROTOCOL.md section 4): each hides more than the one before. */
+enum cloister_shaping {
+    CLOISTER_SHAPING_OFF = 0,  /* how long the answer is, when which part of it was written */
+    CLOISTER_SHAPING_SIZE = 1, /* when which part of it was written */
+    CLOISTER_SHAPING_FULL = 2, /* the length's class */
+};
+
 struct cloister_verdict {
     enum cloister_outcome outcome;
     enum cloister_freshness freshness;
@@ -160,6 +167,7 @@ struct cloister_verdict {
        the former and the vTPM's PCR values as quoted */
     uint8_t measurement[48];
     uint32_t request_max;  /* bytes of the largest request body that is taken; 0: not told */
+    uint32_t shape;        /* what the manifest promises of the traffic's shape: enum cloister_shaping */
     uint64_t reserved[63]; /* zero */
 };
 

@@ -189,6 +189,16 @@ static void suites_read(struct clo_place *p, struct cloister_policy *pol)
         pol->aead[pol->aeads++] = (uint16_t)aeads[i];
 }
 
+/* Without the word nothing less than all of it will do: a policy that says nothing hides the most. */
+static enum clo_shaping shape_read(struct clo_place *p)
+{
+    static const struct clo_word words[] = {
+        {"off", CLO_SHAPING_OFF}, {"size", CLO_SHAPING_SIZE}, {"full", CLO_SHAPING_FULL}};
+
+    return (enum clo_shaping)clo_place_word(p, "shape", false, words, CLO_ARRAY_LEN(words),
+                                            CLO_SHAPING_FULL);
+}
+
 /* One pinned manifest: its exact bytes in base64url, of which only the digest is kept. */
 static void manifest_read(struct clo_place *p, const json_t *v, uint8_t *bytes,
                           struct clo_policy_list *l)
@@ -329,6 +339,7 @@ static void document_read(struct clo_place *p, struct cloister_policy *pol)
     manifests_read(p, &pol->manifests);
     replicas_read(p, pol);
     pol->allow_unmanaged = clo_place_flag(p, "allow_unmanaged");
+    pol->shape = shape_read(p);
     suites_read(p, pol);
     pol->max_age_s = clo_json_obj_opt_int(&p->o, "max_age_s", 1, 3600, pol->max_age_s);
     (void)clo_place_good(p, "max_age_s", "must be a number from 1 to 3600");

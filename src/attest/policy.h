@@ -9,6 +9,7 @@
 #include <cloister/verify.h>
 
 #include "attest/snp_report.h"
+#include "codec/shape.h"
 
 #define CLO_EPOCH_MAX_S          86400 /* keys that live longer are no epoch */
 #define CLO_POLICY_MAX           (1u << 20)
@@ -210,6 +211,7 @@ struct cloister_policy {
     char *replica[CLO_POLICY_REPLICAS_MAX];
     size_t replicas;
     bool allow_unmanaged;
+    enum clo_shaping shape; /* the least that the manifest has to promise; absent: full */
     bool x25519;
     uint16_t aead[8]; /* in order of preference */
     size_t aeads;

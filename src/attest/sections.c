@@ -293,6 +293,56 @@ static bool manifest_text_ok(const struct clo_manifest *m)
            text_ok(m->upstream) && text_ok(m->model) && prefix_cache_ok(m->prefix_cache);
 }
 
+static json_t *class_json(const struct clo_shape_class *c)
+{
+    struct writer w = writer_init();
+
+    put(&w, "name", json_string(c->name));
+    put(&w, "frame", json_integer(c->frame));
+    put(&w, "interval_ms", json_integer(c->interval_ms));
+    put(&w, "delay_ms", json_integer(c->delay_ms));
+    put(&w, "first", json_integer(c->first));
+    put(&w, "max", json_integer(c->max));
+    if (w.err == 0)
+        return w.obj;
+    json_decref(w.obj);
+    return NULL;
+}
+
+/* NULL when memory ran out. */
+static json_t *shape_json(enum clo_shaping s)
+{
+    json_t *a = json_array();
+
+    for (unsigned i = 0; s != CLO_SHAPING_OFF && i < CLO_SHAPES; i++) {
+        const struct clo_shape_class c = clo_shape_class(s, (enum clo_shape)i);
+
+        if (json_array_append_new(a, class_json(&c)) != 0) {
+            json_decref(a);
+            return NULL;
+        }
+    }
+    return a;
+}
+
+/* What it promises, if it is one of the three promises that there are. */
+static int shape_read(const json_t *v, enum clo_shaping *ret)
+{
+    for (unsigned s = CLO_SHAPING_OFF; s <= CLO_SHAPING_FULL; s++) {
+        json_t *want = shape_json((enum clo_shaping)s);
+        const bool same = want != NULL && json_equal(v, want);
+
+        json_decref(want);
+        if (want == NULL)
+            return CLOISTER_E_MEMORY;
+        if (same) {
+            *ret = (enum clo_shaping)s;
+            return 0;
+        }
+    }
+    return CLOISTER_E_UNSUPPORTED;
+}
+
 int clo_manifest_write(const struct clo_manifest *m, struct clo_buf *out)
 {
     struct writer w, engine, model, limits;
@@ -321,7 +371,7 @@ int clo_manifest_write(const struct clo_manifest *m, struct clo_buf *out)
     put_object(&w, "model", &model);
     put(&w, "kems", kems_json(m->x25519));
     put(&w, "prefix_cache", json_string(m->prefix_cache));
-    put(&w, "shape", json_array());
+    put(&w, "shape", shape_json(m->shape));
     put_object(&w, "limits", &limits);
     return writer_end(&w, out);
 }
@@ -375,9 +425,7 @@ int clo_manifest_parse(const void *p, size_t n, struct clo_manifest *ret)
     text(&o, "prefix_cache", m.prefix_cache, sizeof m.prefix_cache);
     if (!prefix_cache_ok(m.prefix_cache))
         set_error(&o, CLOISTER_E_MALFORMED);
-    /* A promised shape has to be checked by the client; this version can't. */
-    if (json_array_size(clo_json_obj_need(&o, "shape", JSON_ARRAY)) != 0)
-        set_error(&o, CLOISTER_E_UNSUPPORTED);
+    set_error(&o, shape_read(clo_json_obj_need(&o, "shape", JSON_ARRAY), &m.shape));
     set_error(&o, limits_read(clo_json_obj_need(&o, "limits", JSON_OBJECT), &m));
     if ((err = clo_json_obj_end(&o)) == 0)
         *ret = m;

@@ -8,6 +8,7 @@
 
 #include "base/rw.h"
 #include "codec/json.h"
+#include "codec/shape.h"
 #include "crypto/crypto.h"
 
 enum clo_section {
@@ -57,12 +58,16 @@ struct clo_manifest {
     char model[128];
     bool x25519;           /* DHKEM(X25519) keys are offered as well */
     char prefix_cache[16]; /* "credential", "off" or "upstream" */
+    enum clo_shaping shape; /* what is promised of the traffic's shape */
     /* limits */
     uint32_t context_tokens; /* 0: unknown */
     uint32_t slots;
     uint32_t request_bytes; /* largest request body */
 };
-/* The shape classes are an array, empty until a shape is promised. */
+/*
+ * The shape's classes are an array: all of codec/shape.h's with exactly its numbers, or none. Others are CLOISTER_E_UNSUPPORTED:
+ * a client can't hold a machine to a promise that it doesn't know.
+ */
 CLO_MUST_USE int clo_manifest_write(const struct clo_manifest *m, struct clo_buf *out);
 CLO_MUST_USE int clo_manifest_parse(const void *p, size_t n, struct clo_manifest *ret);
 

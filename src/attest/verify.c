@@ -346,6 +346,14 @@ static void check_pinned(struct work *w)
             "the policy pins another manifest: `cloister policy diff` shows the difference");
 }
 
+static void check_shape(struct work *w)
+{
+    clo_vb_claim(&w->vb, CLOISTER_CHECK_MANIFEST_SHAPE, w->manifest.shape >= w->policy->shape,
+                 w->measured, clo_shaping_name(w->policy->shape),
+                 clo_shaping_name(w->manifest.shape),
+                 "sizes and times of the traffic tell more than the policy allows");
+}
+
 static void check_engine(struct work *w)
 {
     const enum cloister_check_id id = CLOISTER_CHECK_MANIFEST_ENGINE;
@@ -381,6 +389,7 @@ static void check_manifest(struct work *w)
                      clo_policy_texts_have(&w->policy->releases, m->release), w->measured,
                      "listed in the policy", m->release, "the policy doesn't list this release");
     check_pinned(w);
+    check_shape(w);
 }
 
 /*
@@ -444,6 +453,7 @@ static void hand_over(const struct work *w, struct cloister_verdict *v)
     v->allow_x25519 = w->policy->x25519 && w->manifest.x25519;
     memcpy(v->model, w->manifest.model, sizeof v->model);
     v->request_max = w->manifest.request_bytes;
+    v->shape = (uint32_t)w->manifest.shape;
     memcpy(v->measurement, w->hw.measurement, sizeof v->measurement);
 }
 

@@ -343,7 +343,8 @@ int clo_gateway_start_write(const struct clo_gateway_start *v, struct clo_wr *wr
     int err;
 
     if ((err = write_str(wr, v->gateway, sizeof v->gateway)) != 0 ||
-        (err = clo_wr_u8(wr, v->open_to_all)) != 0 || (err = clo_wr_u32le(wr, v->request_max)) != 0)
+        (err = clo_wr_u8(wr, v->open_to_all)) != 0 || (err = clo_wr_u8(wr, v->shape)) != 0 ||
+        (err = clo_wr_u32le(wr, v->request_max)) != 0)
         return err;
     return clo_wr_u32le(wr, v->connections_max);
 }
@@ -355,9 +356,11 @@ int clo_gateway_start_read(const void *p, size_t n, struct clo_gateway_start *re
     int err;
 
     if ((err = read_gateway(&rd, v.gateway)) != 0 || (err = read_flag(&rd, &v.open_to_all)) != 0 ||
-        (err = clo_rd_u32le(&rd, &v.request_max)) != 0 ||
+        (err = clo_rd_u8(&rd, &v.shape)) != 0 || (err = clo_rd_u32le(&rd, &v.request_max)) != 0 ||
         (err = clo_rd_u32le(&rd, &v.connections_max)) != 0 || (err = clo_rd_end(&rd)) != 0)
         return err;
+    if (v.shape > CLO_SHAPING_FULL)
+        return CLOISTER_E_MALFORMED;
     *ret = v;
     return 0;
 }

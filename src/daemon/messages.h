@@ -257,6 +257,7 @@ struct clo_engine_state {
 struct clo_gateway_start {
     char gateway[CLO_GATEWAY_PATH_LEN + 1];
     uint8_t open_to_all;  /* no credential configured: only with a loopback listener */
+    uint8_t shape;        /* enum clo_shaping, as the manifest says */
     uint32_t request_max; /* bytes of one inner request body */
     uint32_t connections_max;
 };

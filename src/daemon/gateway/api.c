@@ -85,6 +85,9 @@ static const struct {
                      "This API key has used up its tokens of this day."},
     [CLO_API_ONLY_EMBEDDINGS] = {400, 0, "invalid_request_error", "unsupported_endpoint",
                                  "The model that runs here makes embeddings, and nothing else."},
+    [CLO_API_TOO_LONG] =
+        {500, 0, "server_error", "answer_too_long",
+         "The answer is longer than the traffic shape's class holds. Ask for less, or in the class wide."},
 };
 
 unsigned clo_api_status(enum clo_api_code code)
@@ -283,16 +286,7 @@ static enum clo_api_code read_content_type(struct clo_inner *in, const char *val
 
 static enum clo_api_code read_shape(struct clo_inner *in, const char *value)
 {
-    static const char *const name[] = {
-        [CLO_SHAPE_CHAT] = "chat", [CLO_SHAPE_WIDE] = "wide", [CLO_SHAPE_BULK] = "bulk"};
-
-    for (unsigned i = 0; i < CLO_ARRAY_LEN(name); i++) {
-        if (strcmp(value, name[i]) == 0) {
-            in->shape = (enum clo_shape)i;
-            return CLO_API_OK;
-        }
-    }
-    return CLO_API_BAD_FIELD;
+    return clo_shape_read(value, &in->shape) ? CLO_API_OK : CLO_API_BAD_FIELD;
 }
 
 static int read_request_id(const char *s, size_t n, uint8_t id[CLO_REQUEST_ID])
@@ -408,6 +402,8 @@ enum clo_api_code clo_inner_end(struct clo_inner *in)
         in->fault = CLO_API_MALFORMED;
     clo_bhttp_dec_free(in->dec);
     in->dec = NULL;
+    if (in->fault != CLO_API_OK)
+        in->shape = CLO_SHAPE_CHAT;
     return in->fault;
 }
 

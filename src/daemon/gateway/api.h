@@ -15,6 +15,7 @@
 
 #include "base/rw.h"
 #include "codec/bhttp.h"
+#include "codec/shape.h"
 
 #define CLO_TOKEN_MAX     512
 #define CLO_REQUEST_ID    32 /* bytes of a cloister-request value */
@@ -52,6 +53,7 @@ enum clo_api_code {
     CLO_API_MINUTE,    /* the credential's requests of this minute are used up */
     CLO_API_DAY,       /* ... its tokens of this day */
     CLO_API_ONLY_EMBEDDINGS,
+    CLO_API_TOO_LONG, /* the answer doesn't fit its class of shape */
     CLO_API_CODES
 };
 struct clo_api_fault {
@@ -85,13 +87,6 @@ enum clo_endpoint {
 };
 /* The inner path, which is the engine's as well; of CLO_EP_MODEL what stands before the name. */
 const char *clo_endpoint_path(enum clo_endpoint e);
-/* The class of traffic shape that the client asks for (docs/PROTOCOL.md section 4). */
-enum clo_shape {
-    CLO_SHAPE_CHAT,
-    CLO_SHAPE_WIDE,
-    CLO_SHAPE_BULK
-};
-
 /* Bytes of request bodies held by all requests together. */
 struct clo_budget {
     size_t used, max; /* more may be used than is allowed now */
@@ -106,7 +101,7 @@ struct clo_inner {
     enum clo_api_code
         late; /* of method, path, type and size: told only to an accepted credential */
     enum clo_endpoint endpoint;
-    enum clo_shape shape;
+    enum clo_shape shape; /* the class that is asked for; chat where that can't be told */
     char model[CLO_API_MODEL_MAX + 1]; /* CLO_EP_MODEL's; "" for one that can't be ours */
     bool has_token, has_request;
     uint8_t token[32]; /* SHA-256 of the bearer token */

@@ -18,7 +18,6 @@
 #define CREDENTIAL 32 /* bytes */
 /* Room of an encrypted request beside its body, and of the padding behind it (docs/PROTOCOL.md section 4). */
 #define UPLOAD_EXTRA ((size_t)128 << 10)
-#define UPLOAD_LEAST ((size_t)1 << 20)
 
 struct clo_request *clo_gw_find(struct clo_gw *gw, uint64_t id)
 {
@@ -185,9 +184,11 @@ static int on_peer(struct clo_gw *gw, struct clo_ipc_msg *m)
 /* The largest encrypted request that can hold the largest body, padded as the protocol says. */
 static size_t upload_max(uint32_t request_max)
 {
-    const size_t n = request_max + UPLOAD_EXTRA;
+    const size_t n = (size_t)request_max + UPLOAD_EXTRA;
+    const size_t shaped = clo_shape_request(CLO_OHTTP_HDR + CLO_KEM_ENC_MAX, n);
+    const size_t loose = n + n / 32; /* in smaller chunks than ours */
 
-    return n <= UPLOAD_LEAST ? UPLOAD_LEAST : n + n / 32;
+    return shaped > loose ? shaped : loose;
 }
 
 static bool is_config_ok(const struct clo_gateway_start *c)

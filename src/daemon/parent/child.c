@@ -123,6 +123,7 @@ static int write_keeper_start(const struct clo_parent *p, struct clo_wr *wr)
 static int write_gateway_start(const struct clo_parent *p, struct clo_wr *wr)
 {
     struct clo_gateway_start s = {.open_to_all = p->cfg.api_keys[0] == 0,
+                                  .shape = (uint8_t)p->cfg.shape,
                                   .request_max = p->cfg.request_max,
                                   .connections_max = p->cfg.connections_max};
 

@@ -41,6 +41,7 @@ enum option {
     INTEL_CERTIFICATES,
     NVIDIA_SERVICE,
     AZURE_SERVICE,
+    SHAPE,
     KEY_LIFETIME,
     ALLOW_X25519,
     QUOTA,
@@ -119,6 +120,8 @@ static const struct {
                         "instead of NVIDIA's OCSP service"},
     [AZURE_SERVICE] = {"azure-service", "AzureService", TEXT, 0, 0, 0, "URL",
                        "instead of Azure's instance service"},
+    [SHAPE] = {"shape", "Shape", TEXT, 0, 0, 0, "KIND",
+               "what sizes and times of answers hide: full (the default), size or off"},
     [KEY_LIFETIME] = {"key-lifetime", "KeyLifetime", NUMBER, 10, 86400, 1800, "SECONDS",
                       "life of a private key"},
     [ALLOW_X25519] = {"allow-x25519", "AllowX25519", YES_NO, 0, 0, 0, NULL,
@@ -699,6 +702,15 @@ static int set_embeddings(const struct values *v, struct clo_config *c, struct c
     return 0;
 }
 
+static int set_shape(const struct values *v, struct clo_config *c, struct clo_problem *problem)
+{
+    c->shape = CLO_SHAPING_FULL;
+    if (v->at[SHAPE].given && !clo_shaping_read(v->at[SHAPE].text, &c->shape))
+        return clo_problem_set(problem, "%s wants full, size or off, not '%.100s'",
+                               place_of(v, SHAPE).text, v->at[SHAPE].text);
+    return 0;
+}
+
 static int set_log_level(const struct values *v, struct clo_config *c, struct clo_problem *problem)
 {
     static const char *const level[] = {
@@ -726,7 +738,7 @@ static int interpret(const struct values *v, struct clo_config *c, struct clo_pr
     if ((err = set_tee(v, c, problem)) != 0 || (err = set_pcrs(v, c, problem)) != 0 ||
         (err = set_fetch(v, c, problem)) != 0 || (err = set_engine(v, c, problem)) != 0 ||
         (err = set_embeddings(v, c, problem)) != 0 || (err = set_listen(v, c, problem)) != 0 ||
-        (err = set_log_level(v, c, problem)) != 0 ||
+        (err = set_log_level(v, c, problem)) != 0 || (err = set_shape(v, c, problem)) != 0 ||
         (err = number(v, SLOTS, &c->slots, problem)) != 0 ||
         (err = number(v, CONTEXT, &c->context, problem)) != 0 ||
         (err = number(v, THREADS, &c->threads, problem)) != 0 ||
@@ -824,6 +836,7 @@ int clo_config_merge(const struct clo_config *now, const struct clo_config *next
         FIELD(EMBEDDINGS, embeddings),
         FIELD(RUNTIME_DIR, runtime_dir),
         FIELD(STATE_DIR, state_dir),
+        FIELD(SHAPE, shape),
         FIELD(KEY_LIFETIME, key_lifetime),
         FIELD(ALLOW_X25519, x25519),
         FIELD(QUOTA, quota),

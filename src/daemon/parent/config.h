@@ -39,6 +39,7 @@ struct clo_config {
     enum clo_pooling embeddings;                           /* managed */
     char api_keys[CLO_STR_MAX];                            /* "": none */
     char runtime_dir[CLO_STR_MAX], state_dir[CLO_STR_MAX]; /* "": the default place */
+    enum clo_shaping shape;
     uint32_t key_lifetime, quota, epoch_requests;
     bool x25519;
     uint32_t request_max, memory_max, connections_max, parallel, queue_max;

@@ -205,6 +205,7 @@ static int write_manifest(struct clo_parent *p, const struct clo_engine_up *up)
 {
     struct clo_manifest m = {.managed = p->cfg.managed,
                              .x25519 = p->cfg.x25519,
+                             .shape = p->cfg.shape,
                              .context_tokens = up->context,
                              .slots = up->slots,
                              .request_bytes = p->cfg.request_max};
