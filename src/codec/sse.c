@@ -165,3 +165,25 @@ void clo_sse_free(struct clo_sse *s)
     clo_buf_clear(&s->data);
     clo_wipe_free(s);
 }
+
+int clo_sse_write(const void *data, size_t n, struct clo_buf *out)
+{
+    struct clo_rd rd = clo_rd_init(data, n);
+    const uint8_t *line = NULL;
+    bool more = true;
+    int err = 0;
+
+    while (err == 0 && more) {
+        const uint8_t *end = rd.left > 0 ? memchr(rd.p, '\n', rd.left) : NULL;
+        const size_t len = end != NULL ? (size_t)(end - rd.p) : rd.left;
+
+        more = end != NULL;
+        if ((err = clo_rd_view(&rd, len, &line)) != 0 ||
+            (more && (err = clo_rd_skip(&rd, 1)) != 0) ||
+            (err = clo_buf_append(out, "data: ", 6)) != 0 ||
+            (err = clo_buf_append(out, line, len)) != 0)
+            break;
+        err = clo_buf_append(out, "\n", 1);
+    }
+    return err != 0 ? err : clo_buf_append(out, "\n", 1);
+}

@@ -19,4 +19,7 @@ CLO_MUST_USE int clo_sse_feed(struct clo_sse *s, const void *p, size_t n);
 CLO_MUST_USE int clo_sse_end(struct clo_sse *s);
 void clo_sse_free(struct clo_sse *s);
 
+/* Append one event: each line of data as a `data:` line, and a blank one. */
+CLO_MUST_USE int clo_sse_write(const void *data, size_t n, struct clo_buf *out);
+
 #endif

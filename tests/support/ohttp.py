@@ -124,6 +124,8 @@ def varint(n):
 
 
 class Reader:
+    """Bytes from the front."""
+
     def __init__(self, b):
         self.b, self.at = b, 0
 
@@ -153,10 +155,14 @@ def bhttp_request(method, path, fields, content):
 
 
 def bhttp_response(b):
-    """Either form: status, fields, content; the message must be whole."""
+    """Either form: status, fields, content; the message must be whole. Informational responses are read and dropped."""
     r = Reader(b)
     framing, status = r.varint(), r.varint()
     assert framing in (1, 3), framing
+    while framing == 3 and 100 <= status < 200:
+        while r.sized():
+            r.sized()
+        status = r.varint()
     fields = {}
     if framing == 1:
         lines = Reader(r.sized())

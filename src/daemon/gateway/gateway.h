@@ -8,6 +8,7 @@
  *   evidence.c  quotes, blobs, readiness
  *   request.c   one encrypted request from its first byte to the end of its answer
  *   response.c  the encrypted answer's chunks      engine.c  the connection to the engine
+ *   frames.c    what is in them under a shape      delta.c   which events are one, pure both
  *   lease.c     who may use which slot             api.c     the inner API, pure
  *   limits.c    what an API key, or a peer, has used
  */
@@ -113,6 +114,7 @@ struct clo_request {
     struct MHD_Connection *conn;
     int fd;
     struct event *watch; /* for the peer's hang-up */
+    struct event *due;   /* for the moment at which the answer goes on */
     bool suspended, gone;
     uint64_t received;
     /* evidence */
@@ -136,6 +138,7 @@ struct clo_request {
     struct clo_response *response;
     struct clo_buf send; /* to the engine */
     size_t charged;      /* of the budget, for `send` */
+    size_t waits;        /* ... for what a shaped response hasn't sent yet */
     struct clo_api_asked asked;
     bool leased, waiting;
     struct clo_lease lease;
@@ -144,6 +147,7 @@ struct clo_request {
     unsigned engine_status;
     struct clo_sse *sse;
     bool sse_done;
+    bool too_long; /* for its class of shape */
     struct clo_buf gathered;
     unsigned status; /* of the inner answer, for the log */
     /* what it took */

@@ -18,6 +18,7 @@
 
 #define EVIDENCE_PATH "/.well-known/cloister/evidence"
 #define OHTTP_PATH    "/.well-known/ohttp-gateway" /* RFC 9540 section 3 */
+#define MICRO         INT64_C(1000000)
 #define BLOCK         1024  /* of a buffer that chunked answers to HTTP/1.0 clients go through */
 #define PLAIN_BLOCK   16384 /* ... and that plain ones do: each is one send */
 #define BLOB_PATH     "/blob/"
@@ -105,8 +106,35 @@ static void on_watch(evutil_socket_t fd, short what, void *arg)
     }
 }
 
+static void on_due(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    clo_outer_wake(arg);
+}
+
+/* Come back when the answer's next piece is due. */
+static bool wait_until_due(struct clo_request *r)
+{
+    const int64_t due = r->response != NULL ? clo_response_due(r->response) : CLO_RESPONSE_NEVER;
+    const int64_t left = due - clo_clock_mono_us();
+    struct timeval tv = {0};
+
+    if (due == CLO_RESPONSE_NEVER)
+        return true;
+    if (r->due == NULL && (r->due = evtimer_new(r->gw->base, on_due, r)) == NULL)
+        return false;
+    if (left > 0) {
+        tv.tv_sec = (time_t)(left / MICRO);
+        tv.tv_usec = (suseconds_t)(left % MICRO);
+    }
+    return event_add(r->due, &tv) == 0;
+}
+
 static enum MHD_Result wait_for_wake(struct clo_request *r)
 {
+    if (!wait_until_due(r))
+        return MHD_NO;
     if (r->watch == NULL) {
         r->watch = event_new(r->gw->base, r->fd, EV_READ | EV_CLOSED | EV_ET | EV_PERSIST, on_watch,
                              r);
@@ -120,9 +148,17 @@ static enum MHD_Result wait_for_wake(struct clo_request *r)
     return MHD_YES;
 }
 
+/* There is an answer, and by its shape it isn't time yet: whatever has come for it waits. */
+static bool is_early(const struct clo_request *r)
+{
+    return !r->gone && r->state == CLO_RS_ANSWERING && r->response != NULL && r->due != NULL &&
+           event_pending(r->due, EV_TIMEOUT, NULL) &&
+           clo_response_flow(r->response, clo_clock_mono_us()) == CLO_FLOW_WAIT;
+}
+
 void clo_outer_wake(struct clo_request *r)
 {
-    if (r->suspended) {
+    if (r->suspended && !is_early(r)) {
         r->suspended = false;
         MHD_resume_connection(r->conn);
         /* Without threads of its own the server isn't told: it has to be run. */
@@ -141,19 +177,22 @@ void clo_outer_hang_up(struct clo_request *r)
 static ssize_t on_content(void *arg, uint64_t pos, char *dst, size_t max)
 {
     struct clo_request *r = arg;
+    int64_t now = 0;
     size_t n = 0;
 
     (void)pos;
     if (r->gone)
         return MHD_CONTENT_READER_END_WITH_ERROR;
-    n = clo_response_take(r->response, dst, max);
+    now = clo_clock_mono_us();
+    n = clo_response_take(r->response, now, dst, max);
     clo_request_flowed(r);
     if (n > 0)
         return (ssize_t)n;
-    switch (clo_response_state(r->response)) {
-    case CLO_RESPONSE_ENDED: return MHD_CONTENT_READER_END_OF_STREAM;
-    case CLO_RESPONSE_ABORTED: return MHD_CONTENT_READER_END_WITH_ERROR;
-    default: break;
+    switch (clo_response_flow(r->response, now)) {
+    case CLO_FLOW_END: return MHD_CONTENT_READER_END_OF_STREAM;
+    case CLO_FLOW_CUT: return MHD_CONTENT_READER_END_WITH_ERROR;
+    case CLO_FLOW_SOME:
+    case CLO_FLOW_WAIT: break;
     }
     return wait_for_wake(r) == MHD_YES ? 0 : MHD_CONTENT_READER_END_WITH_ERROR;
 }
@@ -218,8 +257,8 @@ static enum MHD_Result proceed(struct clo_request *r)
         return answer_refusal(r);
     if (r->state == CLO_RS_ANSWERING && r->kind == CLO_REQ_EVIDENCE)
         return answer_document(r);
-    if (r->state == CLO_RS_ANSWERING && (clo_response_has_some(r->response) ||
-                                         clo_response_state(r->response) != CLO_RESPONSE_OPEN))
+    if (r->state == CLO_RS_ANSWERING &&
+        clo_response_flow(r->response, clo_clock_mono_us()) != CLO_FLOW_WAIT)
         return answer_encrypted(r);
     return wait_for_wake(r);
 }
@@ -529,6 +568,8 @@ static void on_completed(void *arg, struct MHD_Connection *conn, void **state,
     *state = NULL;
     if (r->watch != NULL)
         event_free(r->watch);
+    if (r->due != NULL)
+        event_free(r->due);
     clo_request_free(r);
 }
 

@@ -26,6 +26,8 @@
     "{\"error\"" /* how llama-server, vLLM and SGLang begin an error inside a stream */
 #define MICRO     INT64_C(1000000)
 #define ERROR_MAX 65536 /* bytes of an engine's error answer that are kept */
+/* So much room a shaped stream keeps for what may come at once when it has become too long: an event, and the error that says so. */
+#define ROOM_MIN (CLO_GW_EVENT_MAX + 65536)
 
 static const uint8_t nobodys_credential[32]; /* everyone's, where no key is asked for */
 
@@ -112,6 +114,25 @@ static void count_tokens(struct clo_request *r)
         clo_usage_spend(&r->gw->credential[r->owner].usage, tokens, clo_clock_now());
 }
 
+/* What waits to be sent counts against memory, and in a shaped answer against nothing else. */
+static void count_waiting(struct clo_request *r)
+{
+    const size_t n = r->response != NULL && clo_response_is_shaped(r->response)
+                         ? clo_response_size(r->response)
+                         : 0;
+
+    r->gw->budget.used += n;
+    r->gw->budget.used -= r->waits;
+    r->waits = n;
+}
+
+static void drop_response(struct clo_request *r)
+{
+    clo_response_free(r->response);
+    r->response = NULL;
+    count_waiting(r);
+}
+
 static void drop_send(struct clo_request *r)
 {
     clo_buf_clear(&r->send);
@@ -147,7 +168,7 @@ void clo_request_free(struct clo_request *r)
     drop_keys(r);
     drop_inner(r);
     leave_engine(r);
-    clo_response_free(r->response);
+    drop_response(r);
     clo_buf_clear(&r->document);
     gw->request[(uint32_t)r->id] = NULL;
     gw->requests--;
@@ -161,8 +182,7 @@ void clo_request_refuse(struct clo_request *r, enum clo_refusal refusal)
     close_context(r);
     drop_keys(r);
     drop_inner(r);
-    clo_response_free(r->response);
-    r->response = NULL;
+    drop_response(r);
     r->state = CLO_RS_REFUSED;
     r->refusal = refusal;
 }
@@ -387,6 +407,7 @@ static void finish_body(struct clo_request *r)
     struct clo_rd head = clo_rd_init(r->head.p, r->head.len);
     enum clo_api_code code = CLO_API_OK;
     const uint8_t *credential = nobodys_credential;
+    const int64_t ended_us = clo_clock_mono_us();
 
     if ((r->chunked ? clo_ohttp_reader_end(r->reader, on_chunk, r) : open_held(r)) != 0) {
         clo_request_refuse(r, CLO_REFUSE_BAD);
@@ -401,6 +422,11 @@ static void finish_body(struct clo_request *r)
     drop_keys(r);
     clo_log("gateway", CLO_EV_REQUEST_OPEN, r->received, 0, 0, 0);
     code = clo_inner_end(&r->inner);
+    if (clo_response_shape(r->response, (enum clo_shaping)r->gw->cfg.shape, r->inner.shape,
+                           ended_us) != 0) {
+        clo_request_refuse(r, CLO_REFUSE_BUSY);
+        return;
+    }
     if (code == CLO_API_OK)
         code = find_credential(r->gw, &r->inner, &r->owner);
     if (code != CLO_API_OK) {
@@ -443,8 +469,9 @@ static void say_all(struct clo_request *r, unsigned status, unsigned retry_after
     r->status = status;
     if (clo_response_begin(r->response, status, JSON_TYPE, retry_after) == 0 &&
         clo_response_content(r->response, body->p, body->len) == 0 &&
-        clo_response_end(r->response) == 0)
+        clo_response_end(r->response, clo_clock_mono_us()) == 0)
         log_done(r);
+    count_waiting(r);
     clo_outer_wake(r);
 }
 
@@ -634,8 +661,10 @@ static void cancel(struct clo_request *r)
         fail(r, CLO_API_CANCELLED);
         return;
     }
-    if (say_event_fault(r, CLO_API_CANCELLED) == 0 && clo_response_end(r->response) == 0)
+    if (say_event_fault(r, CLO_API_CANCELLED) == 0 &&
+        clo_response_end(r->response, clo_clock_mono_us()) == 0)
         log_done(r);
+    count_waiting(r);
     clo_outer_wake(r);
 }
 
@@ -767,7 +796,6 @@ static bool is_streaming(const struct clo_request *r)
 static int on_event(void *ctx, const char *data, size_t n)
 {
     struct clo_request *r = ctx;
-    struct clo_buf event = clo_buf_init(2 * CLO_GW_EVENT_MAX);
     int err = 0;
 
     if (r->sse_done)
@@ -785,20 +813,12 @@ static int on_event(void *ctx, const char *data, size_t n)
         if ((err = clo_response_begin(r->response, 200, STREAM_TYPE, 0)) != 0)
             return err;
     }
+    r->too_long = clo_response_is_shaped(r->response) && clo_response_room(r->response) < ROOM_MIN;
+    if (r->too_long)
+        return CLOISTER_E_LIMIT;
     r->sse_done = strcmp(data, SSE_DONE) == 0;
-    for (struct clo_rd rd = clo_rd_init(data, n); err == 0;) {
-        const uint8_t *line = NULL;
-        const size_t len = strcspn((const char *)rd.p, "\n");
-
-        if ((err = clo_rd_view(&rd, len, &line)) != 0 ||
-            (err = clo_buf_append(&event, "data: ", 6)) != 0 ||
-            (err = clo_buf_append(&event, line, len)) != 0 ||
-            (err = clo_buf_append(&event, "\n", 1)) != 0 || clo_rd_skip(&rd, 1) != 0)
-            break;
-    }
-    if (err == 0 && (err = clo_buf_append(&event, "\n", 1)) == 0)
-        err = clo_response_content(r->response, event.p, event.len);
-    clo_buf_clear(&event);
+    err = clo_response_event(r->response, data, n);
+    count_waiting(r);
     clo_outer_wake(r);
     return err;
 }
@@ -835,7 +855,7 @@ static int on_leg_body(void *ctx, const uint8_t *p, size_t n)
 /* The engine is done, but a large answer takes memory until it is read: so long its request counts as one that runs. */
 static void hold_share(struct clo_request *r)
 {
-    if (clo_response_size(r->response) <= CLO_RESPONSE_HIGH)
+    if (clo_response_is_shaped(r->response) || clo_response_size(r->response) <= CLO_RESPONSE_HIGH)
         return;
     clo_lessor_hold(r->gw->lessor, r->owner, &r->lease);
     r->leased = true;
@@ -843,6 +863,7 @@ static void hold_share(struct clo_request *r)
 
 void clo_request_flowed(struct clo_request *r)
 {
+    count_waiting(r);
     if (r->leased && r->leg == NULL && clo_response_size(r->response) <= CLO_RESPONSE_HIGH) {
         clo_lessor_give(r->gw->lessor, &r->lease);
         r->leased = false;
@@ -856,6 +877,8 @@ void clo_request_flowed(struct clo_request *r)
 /* The stream has ended: as it should, or in the middle, which must look like nothing else. */
 static void end_stream(struct clo_request *r, int err)
 {
+    enum clo_api_code code = CLO_API_OK;
+
     if (err == 0)
         err = clo_sse_end(r->sse);
     if (err == 0 && !r->sse_done)
@@ -863,15 +886,17 @@ static void end_stream(struct clo_request *r, int err)
     leave_engine(r);
     r->status = 200;
     if (err == 0)
-        err = clo_response_end(r->response);
+        err = clo_response_end(r->response, clo_clock_mono_us());
+    code = r->too_long                ? CLO_API_TOO_LONG
+           : err == CLOISTER_E_ENGINE ? CLO_API_ENGINE_FAILED
+                                      : CLO_API_ENGINE_LOST;
     if (err == 0) {
         log_done(r);
         hold_share(r);
     } else if (clo_response_take_back(r->response)) {
-        fail(r, err == CLOISTER_E_ENGINE ? CLO_API_ENGINE_FAILED : CLO_API_ENGINE_LOST);
+        fail(r, code);
     } else {
-        (void)!say_event_fault(r, err == CLOISTER_E_ENGINE ? CLO_API_ENGINE_FAILED
-                                                           : CLO_API_ENGINE_LOST);
+        (void)!say_event_fault(r, code);
         clo_log("gateway", CLO_EV_REQUEST_ABORTED, (uint64_t)-err, clo_response_bytes(r->response),
                 0, 0);
         clo_response_abort(r->response);
@@ -893,6 +918,8 @@ static void end_whole(struct clo_request *r, int err)
     if (err != 0) {
         fail(r, err == CLOISTER_E_CUT || err == CLOISTER_E_NETWORK ? CLO_API_ENGINE_LOST
                                                                    : CLO_API_ENGINE_FAILED);
+    } else if (r->engine_status == 200 && body.len > clo_response_room(r->response)) {
+        fail(r, CLO_API_TOO_LONG);
     } else if (r->engine_status == 200) {
         say_all(r, 200, 0, &body);
         hold_share(r);
