@@ -40,6 +40,7 @@ def script(body, out):
             if text == "slowly":
                 time.sleep(0.1)
             if text == "half" and i == 10:
+                time.sleep(3 * DELAY)  # until a part has left; before, the error takes the answer's place
                 return
         out.done()
 
