@@ -102,7 +102,7 @@ size_t clo_frame_chunk(uint32_t frame)
 {
     switch (frame) {
     case 512:
-    case 4096: return frame - FRAMING - 3; /* 0x1f9, 0xff9 */
+    case 4096: return frame - FRAMING - 3;  /* 0x1f9, 0xff9 */
     case 16384: return frame - FRAMING - 4; /* 0x3ff8 */
     default: return 0;
     }

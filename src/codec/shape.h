@@ -11,9 +11,9 @@
 
 /* How much of it a machine keeps to. Numbers of the manifest's words and of <cloister/verify.h>. */
 enum clo_shaping {
-    CLO_SHAPING_OFF,  /* bytes leave as they come */
+    CLO_SHAPING_OFF, /* bytes leave as they come */
     CLO_SHAPING_SIZE, /* frames of one size and padded totals, as soon as there is something to send */
-    CLO_SHAPING_FULL  /* ... and at times that nothing depends on */
+    CLO_SHAPING_FULL /* ... and at times that nothing depends on */
 };
 /* "off", "size", "full" */
 const char *clo_shaping_name(enum clo_shaping s);
@@ -31,8 +31,8 @@ struct clo_shape_class {
     uint32_t frame;       /* bytes on the wire, HTTP's chunk framing included */
     uint32_t interval_ms; /* between two frames; 0: without a clock */
     uint32_t delay_ms;    /* from the final request chunk to frame 0 */
-    uint32_t first;       /* frames of the smallest answer; each further class has four times as many */
-    uint32_t max;         /* ... up to this */
+    uint32_t first; /* frames of the smallest answer; each further class has four times as many */
+    uint32_t max;   /* ... up to this */
 };
 /* Under CLO_SHAPING_SIZE interval and delay are 0; there is none under CLO_SHAPING_OFF. */
 struct clo_shape_class clo_shape_class(enum clo_shaping s, enum clo_shape c);

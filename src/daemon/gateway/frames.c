@@ -8,12 +8,13 @@
 #include "codec/sse.h"
 #include "daemon/gateway/delta.h"
 
-#define EVENT     "data: "
+#define EVENT "data: "
 
 enum {
-    FRAMING = 1,      /* a message's first byte: an indeterminate-length response */
-    CHUNK_HEAD = 2,   /* the length in front of a content chunk, always of two bytes (RFC 9000 section 16) */
-    END = 2,          /* no more content, no trailers: a zero each */
+    FRAMING = 1, /* a message's first byte: an indeterminate-length response */
+    CHUNK_HEAD =
+        2,   /* the length in front of a content chunk, always of two bytes (RFC 9000 section 16) */
+    END = 2, /* no more content, no trailers: a zero each */
     PADDING_HEAD = 13 /* all of an informational response but the value of its one field */
 };
 
@@ -29,7 +30,8 @@ struct clo_frames {
     struct clo_shape_class class;
     size_t nonce;
     uint32_t index;
-    bool begun, stream, placed; /* the head is known; the answer is a stream; the head is in a frame */
+    bool begun, stream,
+        placed; /* the head is known; the answer is a stream; the head is in a frame */
     bool ended, failed;
     bool closed; /* the end is in a frame */
     bool over;   /* the final frame was made */
@@ -47,11 +49,11 @@ int clo_frames_new(const struct clo_shape_class *c, size_t nonce, size_t max,
 
     if (f == NULL)
         return CLOISTER_E_MEMORY;
-    *f = (struct clo_frames){.class = *c,
-                             .nonce = nonce,
-                             .head = clo_buf_init(clo_frame_plain(c->frame, nonce, false) -
-                                                  FRAMING - CHUNK_HEAD - END),
-                             .text = clo_buf_init(max)};
+    *f = (struct clo_frames){
+        .class = *c,
+        .nonce = nonce,
+        .head = clo_buf_init(clo_frame_plain(c->frame, nonce, false) - FRAMING - CHUNK_HEAD - END),
+        .text = clo_buf_init(max)};
     *ret = f;
     return 0;
 }
@@ -137,10 +139,8 @@ int clo_frames_event(struct clo_frames *f, const void *data, size_t n)
             t->at.created.at += d.text.n;
         return 0;
     }
-    f->tail = (struct tail){.live = plain,
-                            .event = f->moved + f->text.len + strlen(EVENT),
-                            .n = n,
-                            .at = d};
+    f->tail = (struct tail){
+        .live = plain, .event = f->moved + f->text.len + strlen(EVENT), .n = n, .at = d};
     return clo_sse_write(data, n, &f->text);
 }
 
@@ -253,8 +253,7 @@ int clo_frames_next(struct clo_frames *f, struct clo_buf *out, bool *final)
     const bool may_end = clo_shape_may_end(&f->class, f->index);
     const size_t framing = f->index == 0 ? FRAMING : 0;
     size_t n = clo_frame_plain(f->class.frame, nonce, may_end) - framing;
-    const bool last = may_end &&
-                      (f->failed || end_fits(f, n) || f->index + 1 == f->class.max);
+    const bool last = may_end && (f->failed || end_fits(f, n) || f->index + 1 == f->class.max);
     const size_t all = clo_frame_plain(f->class.frame, nonce, last);
     uint8_t *at = NULL;
     int err;
@@ -299,7 +298,8 @@ uint32_t clo_frames_index(const struct clo_frames *f)
 
 bool clo_frames_have_some(const struct clo_frames *f)
 {
-    return !f->over && ((f->begun && !f->placed) || clo_frames_waiting(f) > 0 || f->ended || f->failed);
+    return !f->over &&
+           ((f->begun && !f->placed) || clo_frames_waiting(f) > 0 || f->ended || f->failed);
 }
 
 bool clo_frames_are_over(const struct clo_frames *f)

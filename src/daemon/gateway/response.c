@@ -269,8 +269,8 @@ int clo_response_begin(struct clo_response *r, unsigned status, const char *cont
     }
     r->begun = true;
     if (r->frames != NULL)
-        return checked(r, clo_frames_head(r->frames, status, f, n,
-                                          strcmp(content_type, STREAM) == 0));
+        return checked(r,
+                       clo_frames_head(r->frames, status, f, n, strcmp(content_type, STREAM) == 0));
     return checked(r, clo_bhttp_write_response_head(status, f, n, true, &r->plain));
 }
 
