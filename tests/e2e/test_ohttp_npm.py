@@ -114,6 +114,14 @@ def a_stream_comes_in_several_chunks_and_the_plain_form_in_one_piece():
 
 
 @test
+def a_shaped_answer_is_decoded():
+    """Informational responses before the status is known, comments between events, and what fills the last frames."""
+    with peers.served(shape="full") as (d, url, keys, _):
+        text, chunks = stream(url, keys.hex(), "chunked", "x-wing", "aes-256-gcm", "one two")
+        assert text == "echo: one two" and chunks == 512, (text, chunks)
+
+
+@test
 def a_long_request_of_many_chunks_and_its_answer_arrive_whole():
     for form in FORMS:
         answer, _ = ask(SERVED.url, SERVED.keys.hex(), form, "x-wing", "chacha20-poly1305", LONG)

@@ -42,6 +42,14 @@ def its_client_discovers_a_key_that_is_attested():
 
 
 @test
+def a_shaped_answer_is_decoded():
+    """Informational responses before the status is known, comments between events, and what fills the last frames."""
+    program = peer()
+    with served(shape="full") as (_, url, keys, _):
+        assert ask(program, url, keys, "chunked", "x-wing", "aes-128-gcm", "one two").text() == "echo: one two"
+
+
+@test
 def a_long_request_and_its_answer_arrive_whole():
     program = peer()
     with served() as (_, url, keys, _):

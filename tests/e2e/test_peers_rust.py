@@ -38,6 +38,14 @@ def its_chunked_client_is_answered():
 
 
 @test
+def a_shaped_answer_is_decoded():
+    """Informational responses before the status is known, comments between events, and what fills the last frames."""
+    program = peer()
+    with served(shape="full") as (_, url, keys, _):
+        assert ask(program, url, keys, "chunked", "x-wing", "aes-128-gcm", "one two").text() == "echo: one two"
+
+
+@test
 def a_long_request_and_its_answer_arrive_whole():
     program = peer()
     with served() as (_, url, keys, _):

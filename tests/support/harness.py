@@ -200,15 +200,19 @@ class Daemon:
     """cloisterd with the simulated TEE (unless `tee` says otherwise), an ephemeral port, and its own runtime folder.
 
     api_key: the client's key in key_file, and, unless `keys` says otherwise, all that the key store admits. keys: what write_keys takes.
+    shape: of the traffic, for the daemon and in its policy; with the usual one ("full", which needs no option) every answer takes half a minute.
     """
 
-    def __init__(self, *args, engine=None, api_key=API_KEY, keys=None, log=None, program=CLOISTERD, tee="simulated"):
+    def __init__(self, *args, engine=None, api_key=API_KEY, keys=None, log=None, program=CLOISTERD, tee="simulated", shape="off"):
         self.dir = tempfile.mkdtemp(prefix="cloister-test-")
         self.log_path = log or os.path.join(self.dir, "log")
         cmd = [program, "--tee", tee, "--listen", "127.0.0.1:0", "--runtime-dir", os.path.join(self.dir, "run"),
                "--state-dir", os.path.join(self.dir, "state")]
         os.mkdir(os.path.join(self.dir, "run"), 0o700)
         os.mkdir(os.path.join(self.dir, "state"), 0o700)
+        self.shape = shape
+        if shape != "full":
+            cmd += ["--shape", shape]
         if engine is not None:
             cmd += ["--upstream", "unix:" + engine.path]
         if api_key:
@@ -272,6 +276,8 @@ class Daemon:
     def write_policy(self, **changes):
         policy = {"v": 1, "name": "test", "tee": ["simulated"], "measurements": [self.info["measurement"]],
                   "simulated": {"roots": [self.info["simulated_root"]]}, "allow_unmanaged": True}
+        if self.shape != "full":
+            policy["shape"] = self.shape
         policy.update(changes)
         with open(self.policy, "w") as f:
             json.dump({k: v for k, v in policy.items() if v is not None}, f)

@@ -90,12 +90,12 @@ def ask(program, url, keys, form, kem, aead, question, key=API_KEY, stream=True)
 
 
 @contextlib.contextmanager
-def served():
+def served(shape="off"):
     """cloisterd with a scripted engine: (daemon, its gateway's address, the application/ohttp-keys list, engine)."""
     with tempfile.TemporaryDirectory(prefix="cloister-engine-") as folder:
         engine = harness.Engine(os.path.join(folder, "engine.sock"))
         try:
-            with harness.Daemon("--allow-x25519", engine=engine) as d:
+            with harness.Daemon("--allow-x25519", engine=engine, shape=shape) as d:
                 d.wait_ready()
                 keys, url = attested_keys(d)
                 yield d, url, keys, engine

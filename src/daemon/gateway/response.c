@@ -312,10 +312,10 @@ int clo_response_event(struct clo_response *r, const void *data, size_t n)
     return checked(r, err);
 }
 
-/* The first whole second behind the request's end that isn't over. */
+/* The first whole second behind the request's end that hasn't begun. */
 static int64_t next_second(const struct clo_response *r, int64_t now_us)
 {
-    return now_us + (SECOND - (now_us - r->start_us) % SECOND) % SECOND;
+    return now_us + SECOND - (now_us - r->start_us) % SECOND;
 }
 
 int clo_response_end(struct clo_response *r, int64_t now_us)
