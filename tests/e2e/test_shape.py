@@ -17,7 +17,7 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 import ohttp
-from harness import API_KEY, WAIT, Daemon, Engine, Tap
+from harness import API_KEY, WAIT, Daemon, Engine, Tap, until
 
 tap = Tap()
 CLASSES = {"chat": (512, 512), "wide": (4096, 128), "bulk": (16384, 32)}  # bytes of a frame, frames of the smallest answer
@@ -135,9 +135,9 @@ def text_of(content):
 class Serving:
     """A daemon with one shape before the scripted engine."""
 
-    def __init__(self, shape):
+    def __init__(self, shape, parallel=64):
         self.engine = Engine(f"/tmp/cloister-shape-{os.getpid()}.sock", script)
-        self.daemon = Daemon("--allow-x25519", "--max-parallel", "64", engine=self.engine, shape=shape)
+        self.daemon = Daemon("--allow-x25519", "--max-parallel", str(parallel), engine=self.engine, shape=shape)
 
     def __enter__(self):
         return self.daemon.wait_ready()
@@ -213,6 +213,22 @@ def a_stream_that_its_owner_stops_goes_on_in_its_shape():
             assert seen.began < asked
             status, _, content = r.open(seen.body())
             assert (status == 200 and b'"cancelled"' in content and b"[DONE]" not in content) or status == 409, (status, content[-300:])
+
+
+@tap
+def a_stream_that_only_drains_takes_nobodys_place():
+    """Of one request at a time the second is answered while the first one's frames still leave."""
+    with Serving("full", parallel=1) as d:
+        hello = ohttp.inner(ohttp.chat("hello", stream=True), API_KEY)
+        with concurrent.futures.ThreadPoolExecutor(2) as pool:
+            first = pool.submit(ask, d, hello)
+            until(lambda: "request-done status=200" in d.log(), "the first answer's end")
+            second = pool.submit(ask, d, hello)
+            until(lambda: d.log().count("request-done status=200") == 2, "the second answer's end")
+            assert not first.done()
+            for seen, (status, _, _) in (first.result(), second.result()):
+                assert status == 200
+                has_shape(seen, "chat")
 
 
 @tap
