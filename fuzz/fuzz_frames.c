@@ -187,6 +187,17 @@ static void act(struct run *r, uint8_t what, const uint8_t **p, size_t *n)
     }
 }
 
+/* What was not said at once has line feeds in between. */
+static void without_fillers(struct clo_buf *b)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < b->len; i++)
+        if (b->p[i] != '\n')
+            b->p[n++] = b->p[i];
+    b->len = n;
+}
+
 static void compare(struct run *r)
 {
     /* With all of the class's frames used up an answer may not have come to its end. */
@@ -198,10 +209,10 @@ static void compare(struct run *r)
         return;
     FUZZ_CHECK(r->status == 200);
     if (!r->stream) {
-        FUZZ_CHECK(r->got.len >= r->content.len &&
-                   (r->content.len == 0 || memcmp(r->got.p, r->content.p, r->content.len) == 0));
-        for (size_t i = r->content.len; i < r->got.len; i++)
-            FUZZ_CHECK(r->got.p[i] == '\n');
+        without_fillers(&r->content);
+        without_fillers(&r->got);
+        FUZZ_CHECK(r->got.len == r->content.len &&
+                   (r->got.len == 0 || memcmp(r->got.p, r->content.p, r->got.len) == 0));
         return;
     }
     FUZZ_CHECK(clo_sse_end(r->sse) == 0);

@@ -25,6 +25,7 @@ void clo_frames_free(struct clo_frames *f);
  */
 CLO_MUST_USE int clo_frames_head(struct clo_frames *f, unsigned status,
                                  const struct clo_bhttp_field *field, size_t fields, bool stream);
+/* What isn't a stream is said at once, and its end with it: between its parts there may be line feeds otherwise. */
 CLO_MUST_USE int clo_frames_content(struct clo_frames *f, const void *p, size_t n);
 /* One event's data. Text that goes on where the last event stopped becomes part of that. */
 CLO_MUST_USE int clo_frames_event(struct clo_frames *f, const void *data, size_t n);
