@@ -166,9 +166,9 @@ struct cloister_verdict {
     /* what was started: SEV-SNP the report's MEASUREMENT; TDX SHA-384 over MRTD and RTMR0 to 3; on Azure SHA-384 over
        the former and the vTPM's PCR values as quoted */
     uint8_t measurement[48];
-    uint32_t request_max;  /* bytes of the largest request body that is taken; 0: not told */
-    uint32_t shape;        /* what the manifest promises of the traffic's shape: enum cloister_shaping */
-    uint64_t reserved[63]; /* zero */
+    uint32_t request_max; /* bytes of the largest request body that is taken; 0: not told */
+    uint32_t shape; /* what the manifest promises of the traffic's shape: enum cloister_shaping */
+    uint64_t reserved[62]; /* zero */
 };
 
 /*

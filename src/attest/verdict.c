@@ -8,6 +8,7 @@
 
 #include "base/enc.h"
 #include "codec/json.h"
+#include "codec/shape.h"
 
 #define VERDICT_JSON_MAX (1u << 20)
 
@@ -386,6 +387,8 @@ int cloister_verdict_json(const struct cloister_verdict *v, char **ret)
         put_hex(o, "measurement", v->measurement, sizeof v->measurement, &err);
     if (v->ohttp_keys_n > 0)
         put(o, "request_max", json_integer(v->request_max), &err);
+    if (v->ohttp_keys_n > 0 && v->shape <= CLO_SHAPING_FULL)
+        put(o, "shape", json_string(clo_shaping_name((enum clo_shaping)v->shape)), &err);
     put(o, "checks", checks_json(v, &err), &err);
     if (err != 0 || (err = clo_json_write(o, &b)) != 0)
         goto out;
