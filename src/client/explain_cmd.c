@@ -44,6 +44,18 @@ static void explain_keys(struct clo_explain *x, const uint8_t *p, size_t n)
     clo_explain_hex(x, "receipt key", "will sign receipts", k.receipt_key, sizeof k.receipt_key);
 }
 
+static const char *shape_in_words(enum clo_shaping s)
+{
+    switch (s) {
+    case CLO_SHAPING_FULL:
+        return "full: how long an answer is, but for its class, and when it was written";
+    case CLO_SHAPING_SIZE:
+        return "size: how long an answer is, but for its class; NOT when it was written";
+    case CLO_SHAPING_OFF: break;
+    }
+    return "off: NOTHING about how long an answer is and when it was written";
+}
+
 static void explain_manifest(struct clo_explain *x, const uint8_t *p, size_t n)
 {
     struct clo_manifest m = {0};
@@ -64,6 +76,8 @@ static void explain_manifest(struct clo_explain *x, const uint8_t *p, size_t n)
     clo_explain_field(x, "model", "", "%s", m.model);
     if (m.managed)
         clo_explain_hex(x, "model's SHA-256", "of its file", m.model_sha256, sizeof m.model_sha256);
+    clo_explain_field(x, "shape", "what sizes and times of its traffic hide", "%s",
+                      shape_in_words(m.shape));
 }
 
 static void explain_batch(struct clo_explain *x, const uint8_t *p, size_t n)

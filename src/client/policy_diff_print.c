@@ -155,6 +155,8 @@ static void print_wrong(const struct clo_diff *d)
             printf("      expected %s\n      found    %s\n", c->expected, c->actual);
         if (c->id == CLOISTER_CHECK_MANIFEST_MODEL || c->id == CLOISTER_CHECK_MANIFEST_RELEASE)
             puts("      the policy's list is yours: write it in by hand, if you want it");
+        if (c->id == CLOISTER_CHECK_MANIFEST_SHAPE)
+            puts("      the policy's \"shape\" is yours: change it by hand, if less will do");
     }
 }
 

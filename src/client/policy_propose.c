@@ -307,6 +307,8 @@ int clo_policy_propose(const struct clo_shown *s, const char *name, bool pin_chi
         add(o, "manifests", json_pack("[s]", s->manifest_b64), &err);
         if (!s->manifest.managed)
             add(o, "allow_unmanaged", json_true(), &err);
+        if (s->manifest.shape != CLO_SHAPING_FULL)
+            add(o, "shape", json_string(clo_shaping_name(s->manifest.shape)), &err);
     }
     if (err != 0) {
         json_decref(o);
@@ -361,6 +363,11 @@ void clo_policy_propose_notes(const struct clo_shown *s, bool pin_chip)
     if (s->tpm.there && (s->tpm.selection >> 10 & 1) != 0)
         clo_say_note("PCR 10 is pinned as well: where the kernel measures files as they are "
                      "opened (IMA), it changes all the time, and has to be taken out");
+    if (s->has_manifest && s->manifest.shape != CLO_SHAPING_FULL)
+        clo_say_note(
+            "the traffic of this server hides less than it could: the policy allows that (shape: %s), and "
+            "`cloister policy show` says what it means",
+            clo_shaping_name(s->manifest.shape));
     if (pin_chip && intel && s->kind != CLO_KIND_TDX_AZURE)
         clo_say_problem("--pin-chip: a quote of Intel's names no chip, so none is pinned");
 }

@@ -382,6 +382,8 @@ static int show_runs(const struct cloister_policy *p, const struct clo_buf *text
         puts("  any release of Cloister");
     printf("  an engine that the measured code did not start itself: %s\n",
            allowed(p->allow_unmanaged));
+    printf("  shape of the traffic: %s%s\n", clo_shaping_name(p->shape),
+           p->shape == CLO_SHAPING_FULL ? "" : " or more");
     printf(
         "  X25519 without ML-KEM: %s; evidence at most %lld s old; keys that live %lld s at most\n",
         allowed(p->x25519), (long long)p->max_age_s, (long long)p->max_lifetime_s);
@@ -488,6 +490,11 @@ static void open_all(const struct cloister_policy *p)
     open_if(&n, p->devices.min == 0 && p->devices.max > 0, "GPUs may be absent altogether");
     open_if(&n, p->allow_unmanaged,
             "an engine that nothing vouches for, and so any model (allow_unmanaged)");
+    open_if(
+        &n, p->shape == CLO_SHAPING_OFF,
+        "sizes and times of the traffic tell how long an answer is and how it was written (shape)");
+    open_if(&n, p->shape == CLO_SHAPING_SIZE,
+            "times of the traffic tell how an answer was written (shape)");
     open_if(&n, p->x25519, "what is recorded now, a quantum computer may read later (x25519)");
 }
 

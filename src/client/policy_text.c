@@ -139,6 +139,7 @@ void clo_manifest_members(const struct clo_manifest *m,
         {"model.sha256", "file of the model (SHA-256)"},
         {"kems", "key exchange"},
         {"prefix_cache", "cache of earlier prompts"},
+        {"shape", "shape of the traffic"},
         {"limits.context_tokens", "longest conversation in tokens"},
         {"limits.slots", "conversations at a time"},
         {"limits.request_bytes", "largest request in bytes"},
@@ -155,6 +156,7 @@ void clo_manifest_members(const struct clo_manifest *m,
         {6, m->model},
         {8, m->x25519 ? "X-Wing, or X25519 alone" : "X-Wing"},
         {9, m->prefix_cache},
+        {10, clo_shaping_name(m->shape)},
     };
 
     memset(ret, 0, CLO_MANIFEST_MEMBERS * sizeof(*ret));
@@ -166,7 +168,7 @@ void clo_manifest_members(const struct clo_manifest *m,
         (void)snprintf(ret[texts[i].at].value, sizeof(ret->value), "%s", texts[i].text);
     digest(m->managed, m->engine_args, ret[4].value);
     digest(m->managed, m->model_sha256, ret[7].value);
-    number(m->context_tokens, ret[10].value);
-    number(m->slots, ret[11].value);
-    number(m->request_bytes, ret[12].value);
+    number(m->context_tokens, ret[11].value);
+    number(m->slots, ret[12].value);
+    number(m->request_bytes, ret[13].value);
 }

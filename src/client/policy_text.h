@@ -38,7 +38,7 @@ CLO_MUST_USE int clo_policy_pinned(const json_t *policy,
 
 /* ---- a manifest in words ---- */
 
-#define CLO_MANIFEST_MEMBERS 13
+#define CLO_MANIFEST_MEMBERS 14
 struct clo_manifest_member {
     const char *id;    /* where it stands in the manifest: "model.name" */
     const char *title; /* the same for people */

@@ -158,6 +158,17 @@ def another_measurement_is_shown_old_and_new():
 
 
 @test
+def a_changed_shape_is_shown_old_and_new():
+    full = [{"name": n, "frame": f, "interval_ms": 50, "delay_ms": 100, "first": k, "max": 32768}
+            for n, f, k in (("chat", 512, 512), ("wide", 4096, 128), ("bulk", 16384, 32))]
+    with served() as s:
+        s.write(manifests=[s.other_manifest(shape=full)])
+        has(status(s.diff(), 10)[0], "shape of the traffic\n  - full\n  + off\n")
+        doc = json.loads(status(s.diff("--json"), 10)[0])
+        same([m for m in doc["manifest"]["members"] if m["member"] == "shape"], [{"member": "shape", "pinned": "full", "shown": "off"}])
+
+
+@test
 def the_same_members_in_other_bytes_are_another_manifest():
     with served() as s:
         s.write(manifests=[b64(s.manifest + b" ")])
@@ -323,7 +334,7 @@ def a_forged_signature_can_not_be_accepted():
 def what_the_policy_lists_by_hand_is_left_to_the_hand():
     with served() as s:
         for changes, check in (({"models": ["0" * 64]}, "manifest.model"), ({"releases": ["9"]}, "manifest.release"),
-                               ({"allow_unmanaged": None}, "manifest.managed"),
+                               ({"allow_unmanaged": None}, "manifest.managed"), ({"shape": None}, "manifest.shape"),
                                ({"devices": {"min": 1, "architectures": ["hopper"], "min_driver": "550.90.07"}}, "devices.count")):
             s.write(measurements=[OTHER_IMAGE], **changes)
             before = s.text()
@@ -331,6 +342,8 @@ def what_the_policy_lists_by_hand_is_left_to_the_hand():
             same(s.text(), before)
         s.write(models=["0" * 64])
         has(status(s.diff(), 10)[0], "manifest.model", "by hand")
+        s.write(shape="size")
+        has(status(s.diff(), 10)[0], "manifest.shape", "expected size\n      found    off", '"shape" is yours: change it by hand')
 
 
 @test

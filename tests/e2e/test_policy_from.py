@@ -59,10 +59,11 @@ def write(path, text):
 def saved_evidence_gives_the_policy_that_its_server_gives():
     with saved() as (d, path, _):
         out, err = status(cloister("policy", "from-evidence", path), 0)
-        has(err, "WARNING", "protects nothing", "compare what was started")
+        has(err, "WARNING", "protects nothing", "compare what was started", "hides less than it could", "shape: off")
         live = json.loads(status(cloister("policy", "init", "--from-server", "--server", d.url), 0)[0])
         doc = json.loads(out)
         assert {**doc, "name": ""} == {**live, "name": ""}, (doc, live)
+        assert doc["shape"] == "off", doc
         policy = write(path + ".policy", out)
         status(cloister("verify", "--server", d.url, "--policy", policy), 0)
         with open(path, "rb") as f:
@@ -144,6 +145,12 @@ def show_tells_what_every_kind_admits_and_leaves_open():
         has(opened, "revocation: if-present", "TDX: platforms with holes", "no advisories", "TDX: any genuine platform", "perfmon",
             "SGX: whatever the signer signs", "min_evaluation_number is 0", "Azure: any VM", "allow_console", "any value of PCR 0 1 2 7")
         assert "\033" not in out
+        has(out, "shape of the traffic: full\n")
+        assert "(shape)" not in opened, opened
+        for word, tells in (("size", "times of the traffic tell how"), ("off", "sizes and times of the traffic tell how long")):
+            out, _ = status(cloister("policy", "show", write(os.path.join(tmp, "p"), json.dumps({**doc, "shape": word}))), 0)
+            has(out, f"shape of the traffic: {word} or more\n")
+            has(out.split("left open")[1], tells, "(shape)")
         nothing = {"v": 1, "name": "n", "tee": ["tdx"], "tdx": {"images": [], "tcb": {"min_evaluation_number": 1, "statuses": []}}}
         out, _ = status(cloister("policy", "show", write(os.path.join(tmp, "p"), json.dumps(nothing))), 0)
         has(out, "NO image, so none is admitted", "NONE, so nothing is admitted", "NO architecture is admitted")

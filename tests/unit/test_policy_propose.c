@@ -192,6 +192,37 @@ static void gpus_are_not_admitted_before_reference_values_come(void **state)
     machine_free(s);
 }
 
+/* As the service is configured; nobody is admitted whose traffic tells more. */
+static void a_shape_that_hides_less_is_written_down(void **state)
+{
+    static const char *const word[] = {"off", "size", NULL};
+
+    (void)state;
+    for (unsigned i = 0; i < CLO_ARRAY_LEN(word); i++) {
+        struct synthetic_scene *s = calloc(1, sizeof *s);
+        const char *got;
+        json_t *doc = NULL;
+
+        assert_non_null(s);
+        synthetic_good(machines, 0, 0, s);
+        s->manifest.shape = (enum clo_shaping)i;
+        assert_int_equal(synthetic_make(machines, s), 0);
+        doc = proposal(s, false);
+        got = json_string_value(json_object_get(doc, "shape"));
+        if (word[i] != NULL)
+            assert_string_equal(got, word[i]);
+        else
+            assert_null(got);
+        assert_string_equal(left_open(s, doc), "");
+        if (word[i] != NULL) {
+            assert_int_equal(json_object_del(doc, "shape"), 0);
+            assert_string_equal(left_open(s, doc), "manifest.shape");
+        }
+        json_decref(doc);
+        machine_free(s);
+    }
+}
+
 static void another_machine_is_not_admitted(void **state)
 {
     struct synthetic_scene *a = machine(0, 0), *b = calloc(1, sizeof *b);
@@ -403,6 +434,7 @@ int main(void)
         cmocka_unit_test(a_machine_is_admitted_by_the_policy_that_pins_it),
         cmocka_unit_test(its_own_chip_is_pinned_where_that_is_wanted),
         cmocka_unit_test(gpus_are_not_admitted_before_reference_values_come),
+        cmocka_unit_test(a_shape_that_hides_less_is_written_down),
         cmocka_unit_test(another_machine_is_not_admitted),
         cmocka_unit_test(a_td_is_admitted_by_the_policy_that_pins_it),
         cmocka_unit_test(what_the_host_chose_for_a_td_is_pinned),
