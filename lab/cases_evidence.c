@@ -430,14 +430,14 @@ static void emit(struct lab *l, struct whole *w, const struct says *s)
 #define TIES       "snp.product snp.signing_key snp.chip snp.cert_tcb "
 #define REVOCATION "snp.crl snp.crl_dates snp.revoked "
 /* What the sections say is nobody's word before the report covers them. */
-#define MANIFEST "manifest.upstream manifest.managed"
+#define MANIFEST "manifest.upstream manifest.managed manifest.shape"
 #define SECTIONS "epoch.time freshness.nonce keys.suite " MANIFEST
 /* Without AMD's word for the report. */
 #define UNSIGNED "binding.report_data " SECTIONS " " TIES STATEMENTS
 #define COMMON                                                                        \
     "policy.type policy.measurements epoch.time freshness.nonce binding.report_data " \
     "keys.suite manifest.model manifest.upstream manifest.managed manifest.release "  \
-    "manifest.pinned manifest.engine devices.count devices.appraised "
+    "manifest.pinned manifest.engine manifest.shape devices.count devices.appraised "
 #define SNP                                                                              \
     "snp.format snp.version snp.signature_algo snp.reserved snp.chain_present snp.root " \
     "snp.chain snp.chain_dates snp.signature " REVOCATION TIES STATEMENTS
@@ -504,6 +504,28 @@ static void good(struct lab *l)
     emit(l, w,
          SAYS("evidence-good-listed", "The policy lists model, release and engine",
               POLICY "models, releases, engines"));
+}
+
+static void good_shapes(struct lab *l)
+{
+    struct whole *w = whole(0, 0);
+
+    w->s.manifest.shape = CLO_SHAPING_SIZE;
+    policy_add(w, "'shape':'size'");
+    emit(l, w,
+         SAYS("evidence-good-shape-size", "Answers are padded, and the policy wants no more",
+              POLICY "shape"));
+    w = whole(0, 0);
+    w->s.manifest.shape = CLO_SHAPING_OFF;
+    policy_add(w, "'shape':'off'");
+    emit(l, w,
+         SAYS("evidence-good-shape-off", "The traffic has no shape, and the policy wants none",
+              POLICY "shape"));
+    w = whole(0, 0);
+    policy_add(w, "'shape':'off'");
+    emit(l, w,
+         SAYS("evidence-good-shape-more", "The traffic's shape hides more than the policy wants",
+              POLICY "shape"));
 }
 
 static void good_edges(struct lab *l)
@@ -588,6 +610,19 @@ static void document(struct lab *l)
         {"evidence-collateral-trailing", "A byte stands behind the collateral", CLO_SEC_COLLATERAL,
          "]}", "]}x", COMMON GPU SNP},
     };
+    /* What another version may mean: nothing is wrong with it, and nothing is known. */
+    static const struct {
+        const char *id, *title, *from, *to;
+    } unknown[] = {
+        {"evidence-shape-number", "The manifest promises frames of another size", "\"frame\":512",
+         "\"frame\":513"},
+        {"evidence-shape-clock", "The manifest promises a clock for two classes of three",
+         "\"interval_ms\":50,\"delay_ms\":100", "\"interval_ms\":0,\"delay_ms\":0"},
+        {"evidence-shape-class", "The manifest promises a class that the protocol doesn't have",
+         "\"shape\":[",
+         "\"shape\":[{\"name\":\"slow\",\"frame\":512,\"interval_ms\":99,\"delay_ms\":100,"
+         "\"first\":512,\"max\":32768},"},
+    };
 
     for (size_t i = 0; i < CLO_ARRAY_LEN(gone); i++)
         emit_without(l, whole(0, 0), gone[i].which,
@@ -601,6 +636,15 @@ static void document(struct lab *l)
              SAYS(.id = broken[i].id, .title = broken[i].title,
                   .basis = PROTOCOL "1.2: strict JSON", .fail = "evidence.format",
                   .missing = broken[i].missing, .outcome = "malformed", .lesson = "47"));
+    }
+    for (size_t i = 0; i < CLO_ARRAY_LEN(unknown); i++) {
+        struct whole *w = whole(0, 0);
+
+        section_edit(w, CLO_SEC_MANIFEST, unknown[i].from, unknown[i].to);
+        emit(l, w,
+             SAYS(.id = unknown[i].id, .title = unknown[i].title,
+                  .basis = PROTOCOL "4: the manifest promises exactly these classes, or none",
+                  .missing = "evidence.format " COMMON GPU));
     }
 }
 
@@ -869,6 +913,18 @@ static void manifest(struct lab *l)
     emit(l, w,
          SAYS("evidence-engine", "The policy lists another version of the engine", POLICY "engines",
               .fail = "manifest.engine"));
+    w = whole(0, 0);
+    w->s.manifest.shape = CLO_SHAPING_OFF;
+    emit(l, w,
+         SAYS("evidence-shape-off",
+              "The traffic has no shape, and the policy says nothing about it", POLICY "shape",
+              .fail = "manifest.shape"));
+    w = whole(0, 0);
+    w->s.manifest.shape = CLO_SHAPING_SIZE;
+    policy_add(w, "'shape':'full'");
+    emit(l, w,
+         SAYS("evidence-shape-size", "Answers are padded, and the policy wants a clock as well",
+              POLICY "shape", .fail = "manifest.shape"));
     w = whole(0, 0);
     policy_add(w, "'manifests':[]");
     emit(l, w,
@@ -1477,6 +1533,7 @@ void lab_cases_evidence(struct lab *l)
     LAB_MUST(clo_maker_simulated_new(clo_rng_system(), LAB_NOW, &simulator) == 0);
     LAB_MUST(snp_lab_open(NULL) == 0);
     good(l);
+    good_shapes(l);
     good_edges(l);
     document(l);
     binding(l);
