@@ -162,7 +162,7 @@ class Machine:
         status, _, body = d.get(f"/.well-known/cloister/evidence?nonce={b64(nonce)}&full=1")
         assert status == 200, (status, body)
         policy = self.policy(vmpl)
-        policy["allow_unmanaged"], policy["kems"] = True, ["x-wing", "x25519"]
+        policy["allow_unmanaged"], policy["shape"], policy["kems"] = True, "off", ["x-wing", "x25519"]
         now = int(time.time())
         case = {"v": 1, "id": "daemon", "now": now, "policy": b64(json.dumps(policy).encode()), "roots": self.roots(),
                 "evidence": {"document": b64(body), "nonce": b64(nonce), "sent_at": now}}

@@ -551,7 +551,8 @@ static void make_scene(struct scene *s, bool hardware)
                                     .managed = true,
                                     .upstream = "unix",
                                     .model = "Some Model",
-                                    .prefix_cache = "credential"};
+                                    .prefix_cache = "credential",
+                                    .shape = CLO_SHAPING_FULL};
     struct clo_section_ref ref[CLO_SEC_COUNT] = {0};
     struct clo_batch_section batch = {0};
     struct clo_cpu_section cpu = {0};

@@ -138,7 +138,7 @@ class Front:
     def policy(self, **members):
         """A policy that pins this front's evidence."""
         policy = {"v": 1, "name": "peer", "tee": ["simulated"], "measurements": [self.pins["measurement"]],
-                  "simulated": {"roots": [self.pins["simulated_root"]]}, "allow_unmanaged": True, **members}
+                  "simulated": {"roots": [self.pins["simulated_root"]]}, "allow_unmanaged": True, "shape": "off", **members}
         path = os.path.join(self.dir, "policy.json")
         with open(path, "w") as f:
             json.dump(policy, f)

@@ -49,6 +49,7 @@ static inline void whole_begin(struct whole *w, int64_t now, uint8_t data[64])
         .upstream = "unix",
         .model = "Some Model",
         .prefix_cache = "credential",
+        .shape = CLO_SHAPING_FULL,
     };
     const uint8_t nonce[2][32] = {{1}, {2}};
     struct clo_batch_section batch;

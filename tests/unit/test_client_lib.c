@@ -314,7 +314,7 @@ static int make_world(void **state)
     clo_hex(measurement, sizeof measurement, measurement_hex);
     (void)snprintf(json, sizeof json,
                    "{\"v\":1,\"name\":\"test\",\"tee\":[\"simulated\"],\"measurements\":[\"%s\"],"
-                   "\"simulated\":{\"roots\":[\"%s\"]},\"allow_unmanaged\":true}",
+                   "\"simulated\":{\"roots\":[\"%s\"]},\"allow_unmanaged\":true,\"shape\":\"off\"}",
                    measurement_hex, root_hex);
     return cloister_policy_parse(json, strlen(json), &policy);
 }

@@ -101,6 +101,7 @@ static void the_least_is_enough_and_the_rest_is_as_documented(void **state)
     assert_string_equal(config.listen_text, "127.0.0.1:8080");
     assert_string_equal(config.model_name, "My-Model");
     assert_int_equal(config.key_lifetime, 1800);
+    assert_int_equal(config.shape, CLO_SHAPING_FULL);
     assert_int_equal(config.drain_timeout, 30);
     assert_int_equal(config.ready_fd, -1);
     assert_int_equal(config.log_level, CLO_INFO);
@@ -120,6 +121,22 @@ static void the_tee_is_what_there_is_unless_it_is_chosen(void **state)
     assert_int_equal(READ("--tee=tdx-azure", "--model=/m"), 0);
     assert_int_equal(config.tee, CLO_TEE_TDX_AZURE);
     REFUSED("--gpus wants auto or none", "--gpus", "2", "--model", "/m");
+}
+
+static void the_shape_is_full_unless_less_is_chosen(void **state)
+{
+    static const char *const bad[] = {"Full", "none", "sizes", "2", "full,size"};
+
+    (void)state;
+    assert_int_equal(READ(GOOD, "--shape=size"), 0);
+    assert_int_equal(config.shape, CLO_SHAPING_SIZE);
+    assert_int_equal(READ(GOOD, "--shape", "off"), 0);
+    assert_int_equal(config.shape, CLO_SHAPING_OFF);
+    assert_int_equal(READ(GOOD, "--shape", "full"), 0);
+    assert_int_equal(config.shape, CLO_SHAPING_FULL);
+    for (size_t i = 0; i < CLO_ARRAY_LEN(bad); i++)
+        REFUSED("--shape wants full, size or off, not '", GOOD, "--shape", bad[i]);
+    REFUSED("empty", GOOD, "--shape=");
 }
 
 static void pcrs_are_numbers_and_ranges_of_them(void **state)
@@ -297,6 +314,8 @@ static void faults_in_a_file_are_told_with_their_line(void **state)
         {"Tee simulated\nFrob 1\n", "line 2: there is no keyword 'Frob'"},
         {"Tee simulated\nModel /m\nSlots 1\nSlots 1\n", "line 4: Slots stands in line 3"},
         {"Tee simulated\nModel\n", "line 2: Model has no value"},
+        {"Tee simulated\nModel /m\nShape Full\n",
+         "line 3: Shape wants full, size or off, not 'Full'"},
         {"Tee simulated\nModel /m\nSlots many\n", "line 3: Slots wants a number"},
         {"Tee simulated\nModel /m\nAllowX25519 perhaps\n", "line 3: AllowX25519 wants yes or no"},
         {"tee simulated\n", "line 1: there is no keyword 'tee'"},
@@ -389,11 +408,12 @@ static void a_reload_takes_what_can_change_and_names_the_rest(void **state)
     assert_int_equal(READ(GOOD, "--api-keys", "/other", "--max-parallel", "3", "--max-queue", "4",
                           "--max-memory", "50000000", "--max-peer", "6", "--relay", "192.0.2.7",
                           "--drain-timeout", "7", "--log-level", "debug", "--slots", "8",
-                          "--listen", "127.0.0.1:9"),
+                          "--listen", "127.0.0.1:9", "--shape", "off"),
                      0);
     next = config;
     assert_int_equal(clo_config_merge(&now, &next, &merged, names, sizeof names, &problem), 0);
-    assert_string_equal(names, "Listen, Slots");
+    assert_string_equal(names, "Listen, Slots, Shape");
+    assert_int_equal(merged.shape, CLO_SHAPING_FULL); /* the manifest has promised it */
     assert_string_equal(merged.api_keys, "/other");
     assert_true(merged.parallel == 3 && merged.queue_max == 4 && merged.memory_max == 50000000 &&
                 merged.peer_max == 6 && merged.relays == 1 && merged.drain_timeout == 7 &&
@@ -626,6 +646,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_least_is_enough_and_the_rest_is_as_documented),
         cmocka_unit_test(the_tee_is_what_there_is_unless_it_is_chosen),
+        cmocka_unit_test(the_shape_is_full_unless_less_is_chosen),
         cmocka_unit_test(pcrs_are_numbers_and_ranges_of_them),
         cmocka_unit_test(what_is_fetched_from_where_is_told),
         cmocka_unit_test(one_engine_is_chosen),

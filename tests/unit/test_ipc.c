@@ -339,8 +339,11 @@ static void starts_come_back_as_they_were_written(void **state)
                                  .threads = 3,
                                  .embeddings = CLO_POOLING_MEAN};
     struct clo_engine_start e2;
-    struct clo_gateway_start g = {
-        .gateway = "/r/0123456789abcdef", .open_to_all = 1, .request_max = 1, .connections_max = 3};
+    struct clo_gateway_start g = {.gateway = "/r/0123456789abcdef",
+                                  .open_to_all = 1,
+                                  .shape = 2,
+                                  .request_max = 1,
+                                  .connections_max = 3};
     struct clo_gateway_start g2;
     struct clo_gateway_limits l = {.memory_max = 2,
                                    .parallel = 4,
@@ -369,7 +372,13 @@ static void starts_come_back_as_they_were_written(void **state)
     assert_int_equal(clo_gateway_start_read(raw, wr.len, &g2), 0);
     assert_string_equal(g.gateway, g2.gateway);
     assert_int_equal(g2.open_to_all, 1);
+    assert_int_equal(g2.shape, CLO_SHAPING_FULL);
     assert_int_equal(g2.connections_max, 3);
+    for (unsigned shape = 0; shape < 256; shape++) { /* behind path and flag */
+        raw[2 + CLO_GATEWAY_PATH_LEN + 1] = (uint8_t)shape;
+        assert_int_equal(clo_gateway_start_read(raw, wr.len, &g2),
+                         shape <= CLO_SHAPING_FULL ? 0 : CLOISTER_E_MALFORMED);
+    }
     wr.len = 0;
     memset(&l2, 0xee, sizeof l2);
     assert_int_equal(clo_gateway_limits_write(&l, &wr), 0);

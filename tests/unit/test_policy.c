@@ -58,6 +58,7 @@ static void the_defaults_are_strict(void **state)
     assert_int_equal(p->devices.min, 1);
     assert_int_equal(p->max_age_s, 3600);
     assert_false(p->allow_unmanaged);
+    assert_int_equal(p->shape, CLO_SHAPING_FULL);
     assert_false(p->x25519);
     assert_false(p->revocation_if_present);
     assert_int_equal(p->aeads, 2);
@@ -89,7 +90,7 @@ static void every_member_is_read(void **state)
         "'chip_ids':[],'host_data':['" HEX64 "'],'id_keys':['" HEX96 "'],'author_keys':['" HEX96
         "'],'min_guest_svn':4294967295,'mitigations':[0,63]},"
         "'devices':{'min':2,'architectures':['hopper'],'min_driver':'550.90.07'},'revocation':'if-present','models':['" HEX64
-        "'],'releases':['0.1.0'],'allow_unmanaged':true,"
+        "'],'releases':['0.1.0'],'allow_unmanaged':true,'shape':'size',"
         "'kems':['x-wing','x25519'],'aeads':['chacha20-poly1305','aes-128-gcm'],'max_age_s':60}");
 
     (void)state;
@@ -115,10 +116,24 @@ static void every_member_is_read(void **state)
     assert_int_equal(p->models.count, 1);
     assert_true(clo_policy_texts_have(&p->releases, "0.1.0"));
     assert_true(p->allow_unmanaged && p->x25519);
+    assert_int_equal(p->shape, CLO_SHAPING_SIZE);
     assert_int_equal(p->aeads, 2);
     assert_int_equal(p->aead[0], CLO_CHACHA20_POLY1305);
     assert_int_equal(p->max_age_s, 60);
     cloister_policy_free(p);
+}
+
+static void the_shape_is_one_of_three_words(void **state)
+{
+    static const char *const member[] = {"'shape':'off'", "'shape':'size'", "'shape':'full'"};
+
+    (void)state;
+    for (unsigned i = 0; i < CLO_ARRAY_LEN(member); i++) {
+        struct cloister_policy *p = parsed(with(member[i]));
+
+        assert_int_equal(p->shape, CLO_SHAPING_OFF + i);
+        cloister_policy_free(p);
+    }
 }
 
 static void the_empty_policy_admits_nothing(void **state)
@@ -217,6 +232,9 @@ static void values_of_another_kind_are_refused(void **state)
     refused(with("'devices':0"), "devices: must be an object");
     refused(with("'revocation':true"), "revocation: must be a word");
     refused(with("'revocation':'never'"), "revocation: is a word that this version doesn't know");
+    refused(with("'shape':true"), "shape: must be a word");
+    refused(with("'shape':'none'"), "shape: is a word that this version doesn't know");
+    refused(with("'shape':'FULL'"), "shape: is a word that this version doesn't know");
     refused(with("'releases':['']"), "releases: has a value that isn't a short text");
     refused(with("'engines':['']"), "engines: has a value that isn't a short text");
     refused(with("'roots':['00']"),
@@ -557,6 +575,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_defaults_are_strict),
         cmocka_unit_test(every_member_is_read),
+        cmocka_unit_test(the_shape_is_one_of_three_words),
         cmocka_unit_test(the_empty_policy_admits_nothing),
         cmocka_unit_test(simulated_stands_alone),
         cmocka_unit_test(what_is_not_known_is_refused_by_name),

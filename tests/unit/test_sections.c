@@ -19,12 +19,18 @@
 #define KEYS                                                              \
     "{\"v\":1,\"ohttp_keys\":\"AQID\",\"created\":1000,\"expires\":2800," \
     "\"gateway\":\"/r/0123456789abcdef\",\"receipt_key\":\"" B64_32 "\"}"
-#define LIMITS "\"limits\":{\"context_tokens\":8192,\"slots\":4,\"request_bytes\":1048576}}"
+#define SHAPE_OF(clock)                                                         \
+    "{\"name\":\"chat\",\"frame\":512," clock ",\"first\":512,\"max\":32768},"  \
+    "{\"name\":\"wide\",\"frame\":4096," clock ",\"first\":128,\"max\":32768}," \
+    "{\"name\":\"bulk\",\"frame\":16384," clock ",\"first\":32,\"max\":32768}"
+#define SHAPE_FULL SHAPE_OF("\"interval_ms\":50,\"delay_ms\":100")
+#define SHAPE_SIZE SHAPE_OF("\"interval_ms\":0,\"delay_ms\":0")
+#define LIMITS     "\"limits\":{\"context_tokens\":8192,\"slots\":4,\"request_bytes\":1048576}}"
 #define MANIFEST                                                                                  \
     "{\"v\":1,\"release\":\"0.1.0\",\"engine\":{\"name\":\"llama-server\",\"version\":\"b6000\"," \
     "\"managed\":true,\"args\":\"" HEX32 "\"},\"upstream\":\"unix\","                             \
     "\"model\":{\"name\":\"SmolLM2\",\"sha256\":\"" HEX32 "\"},\"kems\":[\"x-wing\"],"            \
-    "\"prefix_cache\":\"credential\",\"shape\":[]," LIMITS
+    "\"prefix_cache\":\"credential\",\"shape\":[" SHAPE_FULL "]," LIMITS
 
 static uint8_t count_up[32];
 
@@ -46,6 +52,7 @@ static struct clo_manifest example_manifest(void)
         .upstream = "unix",
         .model = "SmolLM2",
         .prefix_cache = "credential",
+        .shape = CLO_SHAPING_FULL,
         .context_tokens = 8192,
         .slots = 4,
         .request_bytes = 1048576,
@@ -224,6 +231,7 @@ static void a_manifest_is_read_back(void **state)
     assert_memory_equal(m.model_sha256, count_up, 32);
     assert_true(m.managed);
     assert_false(m.x25519);
+    assert_int_equal(m.shape, CLO_SHAPING_FULL);
     assert_int_equal(m.request_bytes, 1048576);
 }
 
@@ -267,11 +275,99 @@ static void malformed_manifests_are_refused(void **state)
                      CLOISTER_E_UNKNOWN);
 }
 
-static void a_promised_shape_is_beyond_this_version(void **state)
+static void a_manifest_promises_one_of_three_shapes(void **state)
 {
+    static const char *const text[] = {
+        [CLO_SHAPING_OFF] = "", [CLO_SHAPING_SIZE] = SHAPE_SIZE, [CLO_SHAPING_FULL] = SHAPE_FULL};
+    struct clo_manifest m = example_manifest();
+
     (void)state;
-    assert_int_equal(changed(manifest_parse, MANIFEST, "\"shape\":[]", "\"shape\":[{}]"),
-                     CLOISTER_E_UNSUPPORTED);
+    for (unsigned i = 0; i < CLO_ARRAY_LEN(text); i++) {
+        struct clo_buf b = clo_buf_init(CLO_SECTION_MAX);
+        struct clo_manifest back = {.shape = CLO_SHAPING_OFF};
+        char *want = with(MANIFEST, SHAPE_FULL, text[i]);
+
+        m.shape = (enum clo_shaping)i;
+        assert_int_equal(clo_manifest_write(&m, &b), 0);
+        assert_int_equal(clo_manifest_parse(b.p, b.len, &back), 0);
+        assert_int_equal(back.shape, i);
+        assert_text(&b, want);
+        free(want);
+    }
+}
+
+/* A client can't hold a machine to a promise that it doesn't know. */
+static void another_shape_is_refused(void **state)
+{
+    static const struct {
+        const char *from, *to;
+    } change[] = {
+        {"[{\"name\":\"chat\"", "[{\"name\":\"Chat\""},
+        {"[{\"name\":\"chat\"", "[{\"name\":\"wide\""},
+        {"[{\"name\":\"chat\"", "[{\"name\":\"chat\",\"more\":1"},
+        {"[{\"name\":\"chat\",", "[{"},
+        {"\"chat\",\"frame\":512", "\"chat\",\"frame\":\"512\""},
+        {"\"chat\",\"frame\":512", "\"chat\",\"frame\":512.0"},
+        {"\"shape\":[", "\"shape\":[{},"},
+        {"\"shape\":[", "\"shape\":[" SHAPE_FULL ","},
+        {SHAPE_FULL, "{}"},
+        {SHAPE_FULL, "\"full\""},
+        {SHAPE_FULL, SHAPE_FULL ",{}"},
+        /* a class more, a class less, other classes, another order */
+        {SHAPE_FULL,
+         SHAPE_FULL ",{\"name\":\"slow\",\"frame\":512,\"interval_ms\":100,\"delay_ms\":100,"
+                    "\"first\":512,\"max\":32768}"},
+        {",{\"name\":\"bulk\",\"frame\":16384,\"interval_ms\":50,\"delay_ms\":100,\"first\":32,\"max\":32768}",
+         ""},
+        {"\"name\":\"wide\"", "\"name\":\"bulk\""},
+        {"{\"name\":\"chat\",\"frame\":512,\"interval_ms\":50,\"delay_ms\":100,\"first\":512,\"max\":32768},"
+         "{\"name\":\"wide\",\"frame\":4096,\"interval_ms\":50,\"delay_ms\":100,\"first\":128,\"max\":32768}",
+         "{\"name\":\"wide\",\"frame\":4096,\"interval_ms\":50,\"delay_ms\":100,\"first\":128,\"max\":32768},"
+         "{\"name\":\"chat\",\"frame\":512,\"interval_ms\":50,\"delay_ms\":100,\"first\":512,\"max\":32768}"},
+        /* a clock for one class, and for half of one */
+        {"\"interval_ms\":50,\"delay_ms\":100", "\"interval_ms\":0,\"delay_ms\":0"},
+        {"\"interval_ms\":50,\"delay_ms\":100", "\"interval_ms\":50,\"delay_ms\":0"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < CLO_ARRAY_LEN(change); i++)
+        assert_int_equal(changed(manifest_parse, MANIFEST, change[i].from, change[i].to),
+                         CLOISTER_E_UNSUPPORTED);
+    assert_int_equal(changed(manifest_parse, MANIFEST, "\"shape\":[" SHAPE_FULL "],", ""),
+                     CLOISTER_E_MALFORMED);
+    assert_int_equal(
+        changed(manifest_parse, MANIFEST, "\"shape\":[" SHAPE_FULL "]", "\"shape\":\"full\""),
+        CLOISTER_E_MALFORMED);
+    assert_int_equal(changed(manifest_parse, MANIFEST, "\"chat\",\"frame\":512",
+                             "\"chat\",\"frame\":512,\"frame\":512"),
+                     CLOISTER_E_DUPLICATE);
+}
+
+/* Each number of each class, with a clock and without one. */
+static void every_number_of_a_shape_is_the_protocols(void **state)
+{
+    static const char *const shape[] = {SHAPE_SIZE, SHAPE_FULL};
+
+    (void)state;
+    for (size_t i = 0; i < CLO_ARRAY_LEN(shape); i++) {
+        char *text = with(MANIFEST, SHAPE_FULL, shape[i]);
+        char *const begin = strstr(text, "\"shape\""), *const end = strstr(text, "\"limits\"");
+        size_t numbers = 0;
+
+        for (char *p = begin; p < end; p++) {
+            const char was = *p;
+
+            if (was < '0' || was > '9' || (p[1] >= '0' && p[1] <= '9'))
+                continue;
+            *p = was == '9' ? '8' : (char)(was + 1);
+            assert_int_equal(manifest_parse(text), CLOISTER_E_UNSUPPORTED);
+            *p = was;
+            numbers++;
+        }
+        assert_int_equal(numbers, 15);
+        assert_int_equal(manifest_parse(text), 0);
+        free(text);
+    }
 }
 
 static void fill_buf(struct clo_buf *b, size_t n)
@@ -769,7 +865,9 @@ int main(void)
         cmocka_unit_test(a_manifest_is_read_back),
         cmocka_unit_test(an_unmanaged_manifest_has_neither_arguments_nor_model_digest),
         cmocka_unit_test(malformed_manifests_are_refused),
-        cmocka_unit_test(a_promised_shape_is_beyond_this_version),
+        cmocka_unit_test(a_manifest_promises_one_of_three_shapes),
+        cmocka_unit_test(another_shape_is_refused),
+        cmocka_unit_test(every_number_of_a_shape_is_the_protocols),
         cmocka_unit_test(every_kind_of_cpu_section_round_trips),
         cmocka_unit_test(the_members_of_a_kind_are_written_as_documented),
         cmocka_unit_test(an_event_log_may_be_absent_and_nothing_else),

@@ -99,6 +99,7 @@ static struct scene *scene_new(bool hardware)
         .upstream = "unix",
         .model = "Some Model",
         .prefix_cache = "credential",
+        .shape = CLO_SHAPING_FULL,
     };
     memset(s->manifest.model_sha256, 0x22, 32);
     for (size_t i = 0; i < NONCES; i++)
@@ -268,6 +269,7 @@ static void assert_empty_handed(const struct cloister_verdict *v)
     assert_string_equal(v->gateway, "");
     assert_string_equal(v->model, "");
     assert_false(v->allow_x25519);
+    assert_int_equal(v->shape, CLOISTER_SHAPING_OFF);
     for (size_t i = 0; i < sizeof v->measurement; i++)
         assert_int_equal(v->measurement[i], 0);
     for (size_t i = 0; i < sizeof v->ohttp_keys; i++)
@@ -748,7 +750,7 @@ static void a_manifest_is_believed_under_a_pinned_measurement_only(void **state)
     names_with(&v, CLOISTER_CHECK_FAIL, got, sizeof got);
     assert_string_equal(got, "snp.measurement");
     names_with(&v, CLOISTER_CHECK_MISSING, got, sizeof got);
-    assert_string_equal(got, "manifest.upstream manifest.managed");
+    assert_string_equal(got, "manifest.upstream manifest.managed manifest.shape");
     scene_free(s);
 }
 
@@ -765,7 +767,7 @@ static void nothing_is_believed_without_a_signature(void **state)
     assert_int_equal(v.freshness, CLOISTER_NOT_FRESH);
     names_with(&v, CLOISTER_CHECK_MISSING, got, sizeof got);
     assert_non_null(strstr(got, "epoch.time freshness.nonce binding.report_data keys.suite "
-                                "manifest.upstream manifest.managed snp.product"));
+                                "manifest.upstream manifest.managed manifest.shape snp.product"));
     scene_free(s);
 }
 
@@ -934,7 +936,7 @@ static void a_pinned_manifest_under_another_measurement_is_not_believed(void **s
     names_with(&v, CLOISTER_CHECK_FAIL, got, sizeof got);
     assert_string_equal(got, "snp.measurement");
     names_with(&v, CLOISTER_CHECK_MISSING, got, sizeof got);
-    assert_string_equal(got, "manifest.upstream manifest.managed manifest.pinned");
+    assert_string_equal(got, "manifest.upstream manifest.managed manifest.pinned manifest.shape");
     assert_empty_handed(&v);
     scene_free(s);
 }
@@ -966,6 +968,51 @@ static void an_unmanaged_engine_is_refused_unless_the_policy_allows_it(void **st
     make(s);
     edit_policy(s, "'devices'", "'allow_unmanaged':true,'devices'");
     verified(s);
+}
+
+/* "" for a policy that says nothing about it. */
+static struct scene *shaped(enum clo_shaping promised, const char *wanted)
+{
+    struct scene *s = scene_new(true);
+    char member[40];
+
+    s->manifest.shape = promised;
+    make(s);
+    (void)snprintf(member, sizeof member, "'shape':'%s','devices'", wanted);
+    if (wanted[0] != '\0')
+        edit_policy(s, "'devices'", member);
+    return s;
+}
+
+static void a_shape_that_hides_less_than_the_policy_wants_is_refused(void **state)
+{
+    (void)state;
+    fails(shaped(CLO_SHAPING_OFF, ""), "manifest.shape");
+    fails(shaped(CLO_SHAPING_SIZE, ""), "manifest.shape");
+    fails(shaped(CLO_SHAPING_OFF, "full"), "manifest.shape");
+    fails(shaped(CLO_SHAPING_SIZE, "full"), "manifest.shape");
+    fails(shaped(CLO_SHAPING_OFF, "size"), "manifest.shape");
+}
+
+static void a_shape_that_hides_what_the_policy_wants_is_admitted_and_told(void **state)
+{
+    static const char *const word[] = {"off", "size", "full"};
+
+    (void)state;
+    verified(shaped(CLO_SHAPING_FULL, ""));
+    for (unsigned wanted = 0; wanted < CLO_ARRAY_LEN(word); wanted++) {
+        for (unsigned promised = wanted; promised < CLO_ARRAY_LEN(word); promised++) {
+            struct scene *s = shaped((enum clo_shaping)promised, word[wanted]);
+            struct cloister_verdict v;
+
+            assert_int_equal(verify(s, &v), 0);
+            assert_int_equal(v.shape, promised);
+            scene_free(s);
+        }
+    }
+    assert_int_equal(CLO_SHAPING_OFF, CLOISTER_SHAPING_OFF);
+    assert_int_equal(CLO_SHAPING_SIZE, CLOISTER_SHAPING_SIZE);
+    assert_int_equal(CLO_SHAPING_FULL, CLOISTER_SHAPING_FULL);
 }
 
 static void fewer_devices_than_the_policy_wants_are_refused(void **state)
@@ -1443,6 +1490,7 @@ static void numbers_and_ids_of_checks_never_change(void **state)
         {33, "manifest.release"},
         {34, "manifest.pinned"},
         {35, "manifest.engine"},
+        {36, "manifest.shape"},
         {40, "devices.count"},
         {41, "devices.appraised"},
         {100, "snp.format"},
@@ -1645,6 +1693,8 @@ int main(void)
         cmocka_unit_test(a_pinned_manifest_under_another_measurement_is_not_believed),
         cmocka_unit_test(inference_outside_of_the_machine_is_refused),
         cmocka_unit_test(an_unmanaged_engine_is_refused_unless_the_policy_allows_it),
+        cmocka_unit_test(a_shape_that_hides_less_than_the_policy_wants_is_refused),
+        cmocka_unit_test(a_shape_that_hides_what_the_policy_wants_is_admitted_and_told),
         cmocka_unit_test(fewer_devices_than_the_policy_wants_are_refused),
         cmocka_unit_test(a_device_that_nobody_vouches_for_is_refused),
         cmocka_unit_test(a_device_that_is_not_listed_is_not_appraised),
