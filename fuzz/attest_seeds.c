@@ -49,7 +49,7 @@ static void make_keys(struct clo_buf *out)
     FUZZ_CHECK(clo_keys_section_write(&k, out) == 0);
 }
 
-static void make_manifest(bool managed, struct clo_buf *out)
+static void make_manifest(bool managed, enum clo_shaping shape, struct clo_buf *out)
 {
     const struct clo_manifest m = {.release = "0.1.0",
                                    .engine_name = "llama-server",
@@ -58,7 +58,8 @@ static void make_manifest(bool managed, struct clo_buf *out)
                                    .upstream = "unix",
                                    .model = "model",
                                    .x25519 = !managed,
-                                   .prefix_cache = "off"};
+                                   .prefix_cache = "off",
+                                   .shape = shape};
 
     FUZZ_CHECK(clo_manifest_write(&m, out) == 0);
 }
@@ -74,7 +75,7 @@ static void make_sections(struct clo_maker *maker, struct clo_cpu_section *cpu,
     for (size_t i = 0; i < CLO_SEC_COUNT; i++)
         sec[i] = clo_buf_init(CLO_SECTION_MAX);
     make_keys(&sec[CLO_SEC_KEYS]);
-    make_manifest(true, &sec[CLO_SEC_MANIFEST]);
+    make_manifest(true, CLO_SHAPING_FULL, &sec[CLO_SEC_MANIFEST]);
     FUZZ_CHECK(clo_devices_section_write_empty(&sec[CLO_SEC_DEVICES]) == 0);
     FUZZ_CHECK(clo_batch_make(nonce, 3, 2, &batch) == 0);
     FUZZ_CHECK(clo_batch_section_write(&batch, &sec[CLO_SEC_BATCH]) == 0);
@@ -263,8 +264,11 @@ int main(int argc, char **argv)
     make_sections(maker, &cpu, &crls, sec);
     save_evidence(sec);
     save_machines();
-    make_manifest(false, &other);
+    make_manifest(false, CLO_SHAPING_OFF, &other);
     save("evidence", "manifest-unmanaged", CLO_SEC_MANIFEST + 1, other.p, other.len);
+    clo_buf_clear(&other);
+    make_manifest(true, CLO_SHAPING_SIZE, &other);
+    save("evidence", "manifest-size", CLO_SEC_MANIFEST + 1, other.p, other.len);
     save("snp_report", "simulated", -1, cpu.report, cpu.report_n);
     cpu.report[0] = 2;
     memset(cpu.report + 0x188, 0, 3);

@@ -58,6 +58,7 @@ static void check_verdict(const struct cloister_verdict *v, int err)
     FUZZ_CHECK((v->outcome == CLOISTER_VERIFIED) == (v->checks > 0 && good == v->checks));
     FUZZ_CHECK((v->outcome == CLOISTER_VERIFIED) == (v->ohttp_keys_n > 0));
     FUZZ_CHECK((v->outcome == CLOISTER_VERIFIED) == (v->valid_until > NOW));
+    FUZZ_CHECK(v->shape <= (v->outcome == CLOISTER_VERIFIED ? CLOISTER_SHAPING_FULL : 0u));
 }
 
 /* Twice, with the same result: nothing is remembered. */
