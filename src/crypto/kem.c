@@ -27,6 +27,7 @@ int clo_x25519_public(const uint8_t sk[32], uint8_t pk[32])
 
     if (key == NULL || EVP_PKEY_get_raw_public_key(key, pk, &n) != 1 || n != CLO_X25519_LEN)
         err = CLOISTER_E_CRYPTO;
+    clo_ct_public(pk, CLO_X25519_LEN);
     EVP_PKEY_free(key);
     return err;
 }
@@ -40,8 +41,13 @@ static int x25519_derive(EVP_PKEY_CTX *ctx, uint8_t ss[32])
     static const uint8_t zeros[CLO_X25519_LEN];
     CLO_SECRET(z, CLO_X25519_LEN);
     size_t n = sizeof(z);
+    bool none;
 
-    if (EVP_PKEY_derive(ctx, z, &n) != 1 || n != sizeof(z) || clo_ct_equal(z, zeros, sizeof(z)))
+    if (EVP_PKEY_derive(ctx, z, &n) != 1 || n != sizeof(z))
+        return CLOISTER_E_AUTH;
+    none = clo_ct_equal(z, zeros, sizeof(z));
+    clo_ct_public(&none, sizeof(none)); /* whoever sent the point knows its order */
+    if (none)
         return CLOISTER_E_AUTH;
     memcpy(ss, z, sizeof(z));
     return 0;

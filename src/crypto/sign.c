@@ -7,6 +7,8 @@
 #include <openssl/err.h>
 #include <openssl/evp.h>
 
+#include "base/secret.h"
+
 static EVP_PKEY *ed25519_private(const uint8_t seed[32])
 {
     return EVP_PKEY_new_raw_private_key_ex(NULL, "ED25519", NULL, seed, 32);
@@ -20,6 +22,7 @@ int clo_ed25519_public(const uint8_t seed[32], uint8_t pk[32])
 
     if (key == NULL || EVP_PKEY_get_raw_public_key(key, pk, &n) != 1 || n != 32)
         err = CLOISTER_E_CRYPTO;
+    clo_ct_public(pk, 32);
     EVP_PKEY_free(key);
     return err;
 }
@@ -35,6 +38,7 @@ int clo_ed25519_sign(const uint8_t seed[32], const void *p, size_t n, uint8_t si
         EVP_DigestSignInit_ex(ctx, NULL, NULL, NULL, NULL, key, NULL) != 1 ||
         EVP_DigestSign(ctx, sig, &sig_n, p, n) != 1 || sig_n != 64)
         err = CLOISTER_E_CRYPTO;
+    clo_ct_public(sig, 64);
     EVP_MD_CTX_free(ctx);
     EVP_PKEY_free(key);
     return err;

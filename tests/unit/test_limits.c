@@ -105,6 +105,35 @@ static void a_new_day_begins_with_nothing_spent(void **state)
     assert_true(clo_usage_tokens_left(&u, UINT64_MAX, MIDNIGHT) > 0);
 }
 
+/* ---- API keys ---- */
+
+static void a_key_is_found_by_its_digest_while_it_is_accepted(void **state)
+{
+    enum {
+        KEYS = 4
+    };
+    struct clo_credential table[KEYS] = {0};
+    const uint8_t nobodys[CLO_SHA256_LEN] = {0};
+    uint32_t at = 77;
+
+    (void)state;
+    for (uint32_t i = 0; i < KEYS; i++) {
+        table[i].terms.digest[CLO_SHA256_LEN - 1] = (uint8_t)(i + 1);
+        table[i].accepted = true;
+    }
+    for (uint32_t i = 0; i < KEYS; i++) {
+        assert_true(clo_credential_find(table, KEYS, table[i].terms.digest, &at));
+        assert_int_equal(at, i);
+        at = 77;
+        assert_false(clo_credential_find(table, i, table[i].terms.digest, &at));
+        table[i].accepted = false;
+        assert_false(clo_credential_find(table, KEYS, table[i].terms.digest, &at));
+        table[i].accepted = true;
+    }
+    assert_false(clo_credential_find(table, KEYS, nobodys, &at));
+    assert_int_equal(at, 77);
+}
+
 /* ---- peers ---- */
 
 static void v4(const char *text, uint8_t peer[16])
@@ -216,6 +245,7 @@ int main(void)
         cmocka_unit_test(after_a_long_rest_nothing_is_left_of_it),
         cmocka_unit_test(tokens_are_refused_once_they_are_used_up_until_midnight),
         cmocka_unit_test(a_new_day_begins_with_nothing_spent),
+        cmocka_unit_test(a_key_is_found_by_its_digest_while_it_is_accepted),
         cmocka_unit_test(an_ipv4_address_is_the_same_peer_however_it_is_written),
         cmocka_unit_test(an_ipv6_peer_is_its_64_bit_network),
         cmocka_unit_test(another_kind_of_address_is_no_peer),

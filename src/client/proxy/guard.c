@@ -61,15 +61,17 @@ static enum clo_ruling judge_token(const struct clo_guard *g, const char *author
 {
     static const char scheme[] = "Bearer ";
     const char *token;
+    bool same;
 
     if (authorization == NULL || strncasecmp(authorization, scheme, strlen(scheme)) != 0)
         return CLO_RULING_NO_TOKEN;
     token = authorization + strlen(scheme);
     token += strspn(token, " ");
-    return strlen(token) == CLO_GUARD_TOKEN_LEN &&
-                   clo_ct_equal(token, g->token, CLO_GUARD_TOKEN_LEN)
-               ? CLO_RULING_PASS
-               : CLO_RULING_BAD_TOKEN;
+    if (strlen(token) != CLO_GUARD_TOKEN_LEN)
+        return CLO_RULING_BAD_TOKEN;
+    same = clo_ct_equal(token, g->token, CLO_GUARD_TOKEN_LEN);
+    clo_ct_public(&same, sizeof(same)); /* the answer tells it */
+    return same ? CLO_RULING_PASS : CLO_RULING_BAD_TOKEN;
 }
 
 /* ---- paths ---- */

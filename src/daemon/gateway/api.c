@@ -407,6 +407,14 @@ enum clo_api_code clo_inner_end(struct clo_inner *in)
     return in->fault;
 }
 
+bool clo_inner_has_id(const struct clo_inner *in, const uint8_t id[CLO_REQUEST_ID])
+{
+    const bool same = clo_ct_equal(in->request, id, CLO_REQUEST_ID);
+
+    clo_ct_public(&same, sizeof(same)); /* the answer tells it, and the other request's end */
+    return in->has_request && same;
+}
+
 void clo_inner_drop_body(struct clo_inner *in)
 {
     clo_buf_clear(&in->body);

@@ -113,6 +113,8 @@ CLO_MUST_USE int clo_inner_init(struct clo_inner *in, size_t body_max, struct cl
 void clo_inner_feed(struct clo_inner *in, const void *p, size_t n);
 /* The request has ended, authenticated. CLO_API_OK: the fields are good and the credential may be judged. */
 CLO_MUST_USE enum clo_api_code clo_inner_end(struct clo_inner *in);
+/* Was it sent under this id? In constant time. */
+CLO_MUST_USE bool clo_inner_has_id(const struct clo_inner *in, const uint8_t id[CLO_REQUEST_ID]);
 /* Wipe the body and give its memory back to the budget. */
 void clo_inner_drop_body(struct clo_inner *in);
 void clo_inner_clear(struct clo_inner *in);

@@ -65,12 +65,6 @@ enum clo_gw_limit {
     CLO_GW_LIMIT_PARALLEL = 10
 };
 
-struct clo_credential {
-    struct clo_credential_terms terms;
-    struct clo_usage usage;
-    bool accepted;
-};
-
 struct clo_blob {
     uint8_t digest[32];
     uint8_t section;

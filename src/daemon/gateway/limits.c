@@ -7,6 +7,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "base/secret.h"
+
 #define DAY 86400
 
 /* ---- requests a minute ---- */
@@ -57,6 +59,28 @@ void clo_usage_spend(struct clo_usage *u, uint64_t tokens, int64_t now)
         u->tokens = 0;
     u->day = now / DAY;
     u->tokens = tokens > UINT64_MAX - u->tokens ? UINT64_MAX : u->tokens + tokens;
+}
+
+/* ---- API keys ---- */
+
+bool clo_credential_find(const struct clo_credential *c, uint32_t count,
+                         const uint8_t digest[CLO_SHA256_LEN], uint32_t *ret)
+{
+    uint32_t at = 0;
+    bool found = false;
+
+    for (uint32_t i = 0; i < count; i++) {
+        const bool same = clo_ct_equal(c[i].terms.digest, digest, CLO_SHA256_LEN) & c[i].accepted;
+
+        at |= i & (0U - (uint32_t)same);
+        found |= same;
+    }
+    /* Whether it is one, the answer tells; which one, what it may and has used. */
+    clo_ct_public(&found, sizeof(found));
+    clo_ct_public(&at, sizeof(at));
+    if (found)
+        *ret = at;
+    return found;
 }
 
 /* ---- peers ---- */

@@ -28,6 +28,20 @@ unsigned clo_usage_ask(struct clo_usage *u, uint32_t limit, int64_t second);
 unsigned clo_usage_tokens_left(const struct clo_usage *u, uint64_t limit, int64_t now);
 void clo_usage_spend(struct clo_usage *u, uint64_t tokens, int64_t now);
 
+/* ---- API keys ---- */
+
+struct clo_credential {
+    struct clo_credential_terms terms;
+    struct clo_usage usage;
+    bool accepted;
+};
+/*
+ * The place of the accepted key with this digest; false if there is none. Goes through all of them, so that its time doesn't tell which
+ * one it is, or that one came close.
+ */
+CLO_MUST_USE bool clo_credential_find(const struct clo_credential *c, uint32_t count,
+                                      const uint8_t digest[CLO_SHA256_LEN], uint32_t *ret);
+
 /* ---- peers ---- */
 
 struct sockaddr;

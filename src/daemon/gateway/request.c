@@ -374,26 +374,16 @@ size_t clo_request_feed(struct clo_request *r, const void *p, size_t n)
 
 /* ---- step 3: the inner request ---- */
 
-/* Goes through the whole table, so that its time doesn't tell which key matched or came close. */
 static enum clo_api_code find_credential(const struct clo_gw *gw, const struct clo_inner *in,
                                          uint32_t *ret)
 {
     uint32_t at = 0;
-    bool found = false;
 
     if (gw->cfg.open_to_all) {
         *ret = 0;
         return CLO_API_OK;
     }
-    for (uint32_t i = 0; i < gw->credentials; i++) {
-        const bool same = clo_ct_equal(gw->credential[i].terms.digest, in->token,
-                                       sizeof(in->token)) &
-                          gw->credential[i].accepted;
-
-        at |= i & (0U - (uint32_t)same);
-        found |= same;
-    }
-    if (!found || !in->has_token)
+    if (!clo_credential_find(gw->credential, gw->credentials, in->token, &at) || !in->has_token)
         return CLO_API_BAD_KEY;
     *ret = at;
     return gw->credential[at].terms.expires != 0 &&
@@ -685,7 +675,7 @@ static void do_cancel(struct clo_request *r)
         struct clo_request *other = gw->request[i];
 
         if (other == NULL || other == r || !is_running(other) || other->owner != r->owner ||
-            !other->inner.has_request || !clo_ct_equal(other->inner.request, id, sizeof(id)))
+            !clo_inner_has_id(&other->inner, id))
             continue;
         cancel(other);
         found = true;
