@@ -230,6 +230,7 @@ def main():
             meson_test(results, allowed, "build/check-plain", "[valgrind] ",
                        ["--suite", "unit", "-t", "10", "--wrapper", shlex.join(wrapper)],
                        dict(env, CLOISTER_TEST_STRIDE="61"))
+            meson_test(results, allowed, "build/check-plain", "", ["--suite", "ct"], env)     # calls valgrind itself
 
     def fuzz_build():
         if not fuzzer_names():
@@ -252,7 +253,7 @@ def main():
 
     what = {
         "sanitizers": (sanitizers, "all tests, under AddressSanitizer and UndefinedBehaviorSanitizer"),
-        "valgrind": (valgrind, "unit tests, under valgrind"),
+        "valgrind": (valgrind, "unit tests, under valgrind; constant time"),
         "corpora": (corpora, "fuzz corpora, replayed"),
         "full": (full_suite, "long tests, under the sanitizers"),
         "fuzzers": (fuzzers, "fuzzers, live"),

@@ -4,14 +4,29 @@
 
 #include <string.h>
 
+/*
+ * Keys and tokens are written in both encodings: digits are computed, because what is looked up in a table, or chosen by a branch, tells
+ * others on the same processor. What is read by table below is no key.
+ */
+
+/* All ones where v is above the limit, else 0; both are small. */
+static uint32_t above(uint32_t v, uint32_t limit)
+{
+    return 0U - ((limit - v) >> 31);
+}
+
+static char hex_digit(uint32_t v)
+{
+    return (char)('0' + v + (above(v, 9) & ('a' - '9' - 1)));
+}
+
 void clo_hex(const void *p, size_t n, char *dst)
 {
-    static const char digit[] = "0123456789abcdef";
     const uint8_t *b = p;
 
     for (size_t i = 0; i < n; i++) {
-        *dst++ = digit[b[i] >> 4];
-        *dst++ = digit[b[i] & 15];
+        *dst++ = hex_digit(b[i] >> 4);
+        *dst++ = hex_digit(b[i] & 15);
     }
     *dst = '\0';
 }
@@ -40,8 +55,12 @@ int clo_unhex(const char *s, size_t len, void *dst, size_t n)
     return 0;
 }
 
-static const char b64_alphabet[] =
-    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+/* RFC 4648 section 5: A to Z, a to z, 0 to 9, '-', '_'. Each term leads from the end of one run to the start of the next. */
+static char b64_digit(uint32_t v)
+{
+    return (char)('A' + v + (above(v, 25) & ('a' - 'Z' - 1)) - (above(v, 51) & ('z' + 1 - '0')) -
+                  (above(v, 61) & ('9' + 1 - '-')) + (above(v, 62) & ('_' - '-' - 1)));
+}
 
 void clo_b64(const void *p, size_t n, char *dst)
 {
@@ -54,11 +73,11 @@ void clo_b64(const void *p, size_t n, char *dst)
         bits += 8;
         while (bits >= 6) {
             bits -= 6;
-            *dst++ = b64_alphabet[acc >> bits & 63];
+            *dst++ = b64_digit(acc >> bits & 63);
         }
     }
     if (bits > 0)
-        *dst++ = b64_alphabet[acc << (6 - bits) & 63];
+        *dst++ = b64_digit(acc << (6 - bits) & 63);
     *dst = '\0';
 }
 

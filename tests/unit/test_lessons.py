@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""docs/LESSONS.md: every row is there once, and every test that it names exists."""
+"""docs/LESSONS.md: every row is there once, and every test that it names exists. docs/THREAT-MODEL.md: secrets, and the cases of tests/ct."""
 import os
 import re
 import sys
@@ -35,8 +35,17 @@ def every_named_test_exists():
     assert not wrong, wrong
 
 
+def every_case_of_constant_time_stands_by_its_secret():
+    with open(os.path.join(ROOT, "docs", "THREAT-MODEL.md"), encoding="utf-8") as f:
+        table = f.read().split("\n## Secrets and time\n")[1].split("\nWhat isn't done so")[0]
+    named = {n for cell in re.findall(r"\| ([^|]*) \|$", table, re.M)[1:] for n in re.findall(r"`(\w+)`", cell)}
+    with open(os.path.join(ROOT, "tests", "ct", "constant_time.c"), encoding="utf-8") as f:
+        cases = set(re.findall(r"ONE\((\w+)\)", f.read().split("static const struct one cases[] = {")[1].split("};")[0]))
+    assert len(cases) >= 16 and named == cases, named ^ cases
+
+
 if __name__ == "__main__":
-    checks = [every_row_is_there_once, every_named_test_exists]
+    checks = [every_row_is_there_once, every_named_test_exists, every_case_of_constant_time_stands_by_its_secret]
     print("1..%d" % len(checks))
     failed = 0
     for i, check in enumerate(checks, 1):

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Epochs, contexts, replay sets. A handful of epochs is a list; contexts and sets are hash tables, because thousands are open.
- * Entries of the replay sets are hashed with a secret of the process, so that nobody outside can choose where they fall; credentials
- * are digests already.
+ * What stands in a set is hashed with a secret of the process: nobody outside can choose where it falls, and neither its place
+ * nor how far a comparison went tells anything about a credential.
  */
 #include "daemon/keeper/epoch.h"
 
@@ -365,6 +365,16 @@ int clo_epochs_section(const struct clo_epochs *k, struct clo_buf *out)
 
 /* ---- requests ---- */
 
+/* Where it stands in the sets. That is of no use to anybody who lacks the hash key, and so is public. */
+static int make_entry(const struct clo_epochs *k, const void *p, size_t n, uint8_t ret[32])
+{
+    const struct clo_slice in[] = {{k->hash_key, 32}, {p, n}};
+    int err = clo_hash(CLO_SHA256, in, CLO_ARRAY_LEN(in), ret);
+
+    clo_ct_public(ret, 32);
+    return err;
+}
+
 /* The live key that the header names, with the suite that it names, or NULL. */
 static const uint8_t *find_key(const struct clo_epochs *k, const struct clo_ohttp_header *h,
                                struct epoch **ret)
@@ -385,7 +395,6 @@ static const uint8_t *find_key(const struct clo_epochs *k, const struct clo_ohtt
 int clo_epochs_open(struct clo_epochs *k, uint64_t id, const struct clo_ohttp_header *h,
                     bool chunked, const uint8_t *enc, size_t enc_n, struct clo_ohttp_opened *ret)
 {
-    const struct clo_slice in[] = {{k->hash_key, 32}, {enc, enc_n}};
     struct epoch *e = NULL;
     const uint8_t *seed = find_key(k, h, &e);
     uint8_t entry[32];
@@ -401,7 +410,7 @@ int clo_epochs_open(struct clo_epochs *k, uint64_t id, const struct clo_ohttp_he
         return CLOISTER_E_AUTH;
     if ((at = k->free_context) == 0)
         return CLOISTER_E_FULL;
-    if ((err = clo_hash(CLO_SHA256, in, CLO_ARRAY_LEN(in), entry)) != 0)
+    if ((err = make_entry(k, enc, enc_n, entry)) != 0)
         return err;
     if (set_count(&e->seen, entry) != 0)
         return CLOISTER_E_AUTH;
@@ -422,13 +431,16 @@ int clo_epochs_commit(struct clo_epochs *k, uint64_t id, const uint8_t credentia
     uint32_t at = *context_link(k, id);
     struct context *c = at != 0 ? &k->context[at - 1] : NULL;
     struct epoch *e = c != NULL ? c->epoch : NULL;
+    uint8_t payer[32];
     int err;
 
     if (c == NULL || c->committed)
         return CLOISTER_E_STATE;
     if (set_count(&e->seen, c->entry) != 0)
         return CLOISTER_E_REPLAY;
-    if (set_count(&e->credits, credential) >= k->cfg.quota)
+    if ((err = make_entry(k, credential, 32, payer)) != 0)
+        return err;
+    if (set_count(&e->credits, payer) >= k->cfg.quota)
         return CLOISTER_E_QUOTA;
     if (e->seen.used >= k->cfg.set_max) {
         epoch_destroy_keys(e);
@@ -437,7 +449,7 @@ int clo_epochs_commit(struct clo_epochs *k, uint64_t id, const uint8_t credentia
     if ((err = set_reserve(&e->seen)) != 0 || (err = set_reserve(&e->credits)) != 0)
         return err;
     set_add(&e->seen, c->entry);
-    set_add(&e->credits, credential);
+    set_add(&e->credits, payer);
     c->committed = true;
     e->uncommitted--;
     return 0;
