@@ -12,8 +12,9 @@ import sys
 import tempfile
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+import harness
 import ohttp
-from harness import API_KEY, WAIT, Daemon, Engine, Tap, until
+from harness import API_KEY, WAIT, Daemon, Engine, Relay, Tap, until
 from ohttp import chat, keys_section as keys, unb64
 
 tap = Tap()
@@ -123,6 +124,101 @@ def everything_that_does_not_open_gets_the_one_answer_of_the_chunked_form_when_i
     head.pop("date", None)
     answers.add(repr((status, text, sorted(head.items()))))
     assert len(answers) == 1 and "400" in answers.pop()
+
+
+def flipped(b, at):
+    return b[:at] + bytes([b[at] ^ 1]) + b[at + 1:]
+
+
+def xwing_request(d):
+    """The body of a request of `cloister`, under the X-Wing key and answered already."""
+    relay = Relay(d.port)
+    assert harness.ask(d, "once", url=relay.url).returncode == 0
+    relay.close()
+    head, _, body = next(bytes(s) for s in relay.streams if s.startswith(b"POST")).partition(b"\r\n\r\n")
+    assert f"content-length: {len(body)}".encode() in head.lower() and struct.unpack(">H", body[1:3]) == (XWING,)
+    return body
+
+
+class Asker:
+    """One connection, which is used for one request after another: all that is seen of the server outside of its encryption."""
+
+    def __init__(self, d):
+        self.d = d
+        self.s = socket.create_connection(("127.0.0.1", d.port), timeout=WAIT)
+
+    def answer(self):
+        """A head and no body, without its date."""
+        head = b""
+        while not head.endswith(b"\r\n\r\n"):
+            b = self.s.recv(1)
+            assert b, head
+            head += b
+        assert b"\r\nContent-Length: 0\r\n" in head, head
+        return re.sub(rb"\r\nDate: [^\r]*", b"", head)
+
+    def send(self, media, body, last=b""):
+        """Everything but `last`, which makes the body complete."""
+        self.s.sendall(f"POST {keys(self.d)['gateway']} HTTP/1.1\r\nHost: x\r\nContent-Type: {media}\r\n"
+                       f"Content-Length: {len(body) + len(last)}\r\n\r\n".encode() + body)
+
+    def refused(self, media, body):
+        """What is seen of a refusal: no byte before the body's end, the answer's bytes, that the connection goes on; and what is logged."""
+        logged = len(self.d.log())
+        self.send(media, body[:-1], body[-1:])
+        assert not select.select([self.s], [], [], 0.1)[0], "an answer before the body's end"
+        self.s.sendall(body[-1:])
+        seen = self.answer()
+        lines = [x for x in self.d.log()[logged:].splitlines() if " gateway " in x]
+        self.s.sendall(b"GET /nowhere HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert self.answer().startswith(b"HTTP/1.1 404 ")
+        return seen, [x[x.index(" gateway "):] for x in lines]
+
+
+@tap
+def whatever_keeps_a_request_from_passing_looks_the_same_from_outside():
+    """Malformed, not decapsulated, implicitly rejected by ML-KEM, not authentic, repeated: nothing tells which."""
+    xwing, asker, asked = xwing_request(D), Asker(D), len(E.requests)
+    ct, point = 7 + 1088, 7 + 1120  # where ML-KEM's ciphertext ends, and X25519's point
+    cases = {"xwing, repeated": (CHUNKED, xwing),
+             "xwing, rejected implicitly at the first byte": (CHUNKED, flipped(xwing, 7)),
+             "xwing, rejected implicitly at the last byte": (CHUNKED, flipped(xwing, ct - 1)),
+             "xwing, another point": (CHUNKED, flipped(xwing, ct)),
+             "xwing, a point of small order": (CHUNKED, xwing[:ct] + bytes(32) + xwing[point:]),
+             "xwing, random": (CHUNKED, xwing[:7] + os.urandom(1120) + xwing[point:]),
+             "xwing, no chunk": (CHUNKED, xwing[:7] + os.urandom(1120)),
+             "half of an enc": (CHUNKED, xwing[:500])}
+    for media, chunked in ((CHUNKED, True), (PLAIN, False)):
+        whole, repeated = sealed(D, message(chat("x")), chunked).body, sealed(D, message(chat("once")), chunked)
+        assert post(D, repeated)[0] == 200
+        asked += 1
+        cases |= {f"{media}, the first sealed byte": (media, flipped(whole, 7 + 32 + chunked)),
+                  f"{media}, the last": (media, flipped(whole, len(whole) - 1)),
+                  f"{media}, another point": (media, flipped(whole, 7)),
+                  f"{media}, a point of small order": (media, whole[:7] + bytes(32) + whole[39:]),
+                  f"{media}, cut": (media, whole[:-1]),
+                  f"{media}, repeated": (media, repeated.body)}
+    seen = {what: asker.refused(*case) for what, case in cases.items()}
+    first = seen["half of an enc"]
+    assert first[0].startswith(b"HTTP/1.1 400 ") and len(first[1]) == 1 and "request-refused status=400" in first[1][0], first
+    assert {k: v for k, v in seen.items() if v != first} == {}, first
+    assert len(E.requests) == asked
+
+
+@tap
+def of_two_copies_on_the_way_at_once_one_is_refused_as_any_other():
+    """Both are open in the keeper before either has come to its end: what refuses the second is the commit."""
+    expected, _ = Asker(D).refused(PLAIN, sealed(D, message(chat("x"))).body[:20])
+    for chunked in (False, True):
+        request, asked = sealed(D, message(chat("once")), chunked), len(E.requests)
+        one, other = Asker(D), Asker(D)
+        for a in (one, other):
+            a.send(request.media, request.body[:-1], request.body[-1:])
+        one.s.sendall(request.body[-1:])
+        assert one.s.recv(4096).startswith(b"HTTP/1.1 200 ")
+        other.s.sendall(request.body[-1:])
+        assert other.answer() == expected
+        assert len(E.requests) == asked + 1
 
 
 @tap

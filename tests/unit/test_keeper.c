@@ -351,6 +351,56 @@ static void unknown_keys_and_suites_are_told_apart_from_bad_requests(void **stat
     clo_epochs_free(k);
 }
 
+/* FIPS 203's implicit rejection: the keeper can't tell, so that nobody else can. */
+static void what_mlkem_rejects_opens_to_keys_that_nobody_has(void **state)
+{
+    struct clo_epochs *k = make();
+    struct shown s = show(k);
+    const struct request r = request_to(&s.conf[0]);
+
+    (void)state;
+    for (size_t at = 0; at < r.enc_n; at += 101) {
+        struct clo_ohttp_opened o = {0};
+        struct request bad = r;
+
+        bad.enc[at] ^= 1;
+        assert_int_equal(clo_epochs_open(k, 1, &bad.header, true, bad.enc, bad.enc_n, &o), 0);
+        assert_memory_not_equal(o.key, r.sender.key, sizeof o.key);
+        assert_memory_not_equal(o.base_nonce, r.sender.base_nonce, sizeof o.base_nonce);
+        assert_memory_not_equal(o.response_secret, r.sender.response_secret,
+                                sizeof o.response_secret);
+        clo_epochs_close(k, 1);
+    }
+    clo_epochs_free(k);
+}
+
+static void what_is_refused_leaves_nothing_behind(void **state)
+{
+    static const struct clo_ohttp_opened none;
+    struct clo_epochs *k = make();
+    struct shown s = show(k);
+
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        struct request small = request_to(&s.conf[i]), again = request_to(&s.conf[i]);
+        struct clo_ohttp_opened o = {0};
+
+        memset(small.enc + small.enc_n - CLO_X25519_LEN, 0, CLO_X25519_LEN);
+        assert_int_equal(open_it(k, 1, &again), 0);
+        assert_int_equal(clo_epochs_commit(k, 1, alice), 0);
+        clo_epochs_close(k, 1);
+        for (uint64_t id = 0; id < 2 * config.contexts_max; id++) {
+            const struct request *bad = id % 2 == 0 ? &small : &again;
+
+            assert_int_equal(clo_epochs_open(k, id, &bad->header, true, bad->enc, bad->enc_n, &o),
+                             CLOISTER_E_AUTH);
+            assert_memory_equal(&o, &none, sizeof o);
+            assert_int_equal(clo_epochs_commit(k, id, alice), CLOISTER_E_STATE);
+        }
+    }
+    clo_epochs_free(k);
+}
+
 static void the_next_keys_exist_before_the_old_ones_end(void **state)
 {
     struct clo_epochs *k = make();
@@ -596,6 +646,8 @@ int main(void)
         T(a_full_set_ends_its_keys_and_new_ones_follow),
         T(contexts_are_bounded),
         T(unknown_keys_and_suites_are_told_apart_from_bad_requests),
+        T(what_mlkem_rejects_opens_to_keys_that_nobody_has),
+        T(what_is_refused_leaves_nothing_behind),
         T(the_next_keys_exist_before_the_old_ones_end),
         T(the_next_keys_are_there_before_verdicts_over_the_old_ones_end),
         T(short_epochs_overlap_by_three_tenths),
