@@ -7,6 +7,7 @@ A line may say `/* lint: allow RULE, why */` where a rule has to be broken.
   pure       no sockets, files, clock, environment or randomness of their own in the pure layers
   banned     functions that overrun, lose errors, or run a shell
   verified   what verifies a signature or a chain says 1 for yes, 0 for no and less for trouble: compare with 1
+  secret     what is named like a secret is compared by clo_ct_equal() and nothing else
   print      libraries print nothing
   log        no free text to syslog
   licence    each file says its licence on the first line
@@ -41,6 +42,8 @@ VERIFIERS = ["X509_verify", "X509_verify_cert", "X509_CRL_verify", "X509_REQ_ver
 NONCE_CALLS = ["EVP_CipherInit", "EVP_CipherInit_ex", "EVP_CipherInit_ex2", "EVP_EncryptInit", "EVP_EncryptInit_ex",
                "EVP_EncryptInit_ex2", "EVP_DecryptInit", "EVP_DecryptInit_ex", "EVP_DecryptInit_ex2", "EVP_AEAD_CTX_seal"]
 NONCE_FILE = "src/crypto/aead.c"
+COMPARERS = ["memcmp", "bcmp", "wmemcmp", "memmem", "strcmp", "strncmp", "strcasecmp", "strncasecmp", "strstr", "CRYPTO_memcmp"]
+SECRET = re.compile(r"\b[a-z0-9_]*(?:token|secret|seed|passw|api_key|hash_key|exporter|prk|credential)[a-z0-9_]*\b")
 PRINTERS = ["printf", "fprintf", "vprintf", "vfprintf", "dprintf", "vdprintf", "puts", "fputs", "putchar", "perror",
             "psignal", "err", "errx", "warn", "warnx", "error", "ERR_print_errors_fp"]
 
@@ -55,14 +58,20 @@ def strip(text):
     return pattern.sub(lambda m: re.sub(r"[^\n]", " ", m.group()), text)
 
 
-def after_call(text, start):
-    """What follows the parenthesis that is opened at or after `start`."""
+def call_end(text, start):
+    """Where the parenthesis ends that is opened at or after `start`."""
     depth, i = 0, text.index("(", start)
     while i < len(text):
         depth += {"(": 1, ")": -1}.get(text[i], 0)
         i += 1
         if depth == 0:
             break
+    return i
+
+
+def after_call(text, start):
+    """What follows that parenthesis."""
+    i = call_end(text, start)
     return text[i:i + 60]
 
 
@@ -111,6 +120,11 @@ class Checker:
                 if not re.match(r"\s*[!=]=\s*1\b", after_call(code, m.start())):
                     self.say(path, lines, number(m.start()), "verified",
                              "%s() is not compared with == 1 or != 1" % m.group(1))
+            for m in calls(COMPARERS).finditer(code):
+                named = SECRET.search(code[m.end():call_end(code, m.start())])
+                if named:
+                    self.say(path, lines, number(m.start()), "secret", "%s() of %s: secrets are compared by clo_ct_equal()" %
+                             (m.group(1), named.group()))
             if path != NONCE_FILE:
                 each(NONCE_CALLS, "nonce", "%s(): nonces are set in " + NONCE_FILE + " only")
             each(["syslog", "vsyslog", "sd_journal_print", "sd_journal_send"], "log", "%s(): free text in the log")

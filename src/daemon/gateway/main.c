@@ -257,8 +257,13 @@ static uint32_t find_key(const struct clo_gw *gw, const uint8_t digest[CREDENTIA
 {
     uint32_t i = 0;
 
-    while (i < gw->credentials && memcmp(gw->credential[i].terms.digest, digest, CREDENTIAL) != 0)
-        i++;
+    /* In no constant time: this is the parent's list against its last one, both long, and no peer has a say in it. */
+    for (; i < gw->credentials; i++) {
+        const uint8_t *known = gw->credential[i].terms.digest;
+
+        if (memcmp(known, digest, CREDENTIAL) == 0)
+            break;
+    }
     return i;
 }
 
