@@ -56,8 +56,8 @@ struct clo_manifest {
     uint8_t model_sha256[32];
     char upstream[128]; /* "unix" or "loopback": where the engine is reached */
     char model[128];
-    bool x25519;           /* DHKEM(X25519) keys are offered as well */
-    char prefix_cache[16]; /* "credential", "off" or "upstream" */
+    bool x25519;            /* DHKEM(X25519) keys are offered as well */
+    char prefix_cache[16];  /* "credential", "off" or "upstream" */
     enum clo_shaping shape; /* what is promised of the traffic's shape */
     /* limits */
     uint32_t context_tokens; /* 0: unknown */
