@@ -60,7 +60,7 @@ static void check_body(const struct clo_inner *in, bool managed)
     if (fault.code != CLO_API_OK) {
         check_fault(&fault);
     } else if (in->endpoint != CLO_EP_CANCEL) {
-        FUZZ_CHECK(clo_api_body_close(managed, SLOT, false, &sent) == 0);
+        FUZZ_CHECK(clo_api_body_close(managed, SLOT, false, NULL, &sent) == 0);
         check_sent(&sent, managed, asked.stream);
     }
     /* The same bytes, were they an engine's answer, or its error. */

@@ -376,7 +376,10 @@ static void check_manifest(struct work *w)
     clo_vb_claim(&w->vb, CLOISTER_CHECK_MANIFEST_UPSTREAM,
                  strcmp(m->upstream, "unix") == 0 || strcmp(m->upstream, "loopback") == 0,
                  w->measured, "unix or loopback", m->upstream, "text leaves the protected machine");
-    clo_vb_claim(&w->vb, CLOISTER_CHECK_MANIFEST_MANAGED, m->managed || w->policy->allow_unmanaged,
+    /* What "upstream" says of the cache is true of such an engine alone. */
+    clo_vb_claim(&w->vb, CLOISTER_CHECK_MANIFEST_MANAGED,
+                 (m->managed && strcmp(m->prefix_cache, "upstream") != 0) ||
+                     w->policy->allow_unmanaged,
                  w->measured, w->policy->allow_unmanaged ? "any" : "managed",
                  m->managed ? "managed" : "unmanaged",
                  "an engine that Cloister didn't start, and the policy doesn't allow that");

@@ -40,6 +40,7 @@ static const struct {
     [CLO_EV_DEVICES_LOST] = {CLO_ERROR, "devices-lost", {"reason"}},
     [CLO_EV_WORKER_HUNG] = {CLO_ERROR, "worker-hung", {"question"}},
     [CLO_EV_LISTEN_FAIL] = {CLO_ERROR, "listen-fail", {"errno", "port"}},
+    [CLO_EV_ENGINE_OTHER] = {CLO_ERROR, "engine-other", {NULL}},
 };
 
 static const char *const level_name[] = {"debug", "info", "warn", "error"};

@@ -44,6 +44,7 @@ enum clo_event {
     CLO_EV_LIMIT,           /* which limit (documented number), current value */
     CLO_EV_CONFIG,          /* error, line number */
     CLO_EV_LISTEN_FAIL,     /* errno, port */
+    CLO_EV_ENGINE_OTHER,    /* an upstream that isn't what UpstreamEngine says */
     CLO_EV_CHILD_HUNG,      /* role, pid: gave no sign of life, and is replaced */
     CLO_EV_RELOAD,          /* SIGHUP was obeyed: API keys in the store */
     CLO_EV_FETCHED,         /* a service answered: kind of want, status, bytes, milliseconds */

@@ -253,7 +253,9 @@ int clo_engine_start_write(const struct clo_engine_start *v, struct clo_wr *wr)
         return err;
     if ((err = clo_wr_u32le(wr, v->threads)) != 0)
         return err;
-    return clo_wr_u8(wr, v->embeddings);
+    if ((err = clo_wr_u8(wr, v->embeddings)) != 0)
+        return err;
+    return clo_wr_u8(wr, v->vllm);
 }
 
 int clo_engine_start_read(const void *p, size_t n, struct clo_engine_start *ret)
@@ -270,7 +272,7 @@ int clo_engine_start_read(const void *p, size_t n, struct clo_engine_start *ret)
         (err = read_str(&rd, v.upstream, sizeof v.upstream)) != 0 ||
         (err = clo_rd_u32le(&rd, &v.slots)) != 0 || (err = clo_rd_u32le(&rd, &v.context)) != 0 ||
         (err = clo_rd_u32le(&rd, &v.threads)) != 0 || (err = clo_rd_u8(&rd, &v.embeddings)) != 0 ||
-        (err = clo_rd_end(&rd)) != 0)
+        (err = read_flag(&rd, &v.vllm)) != 0 || (err = clo_rd_end(&rd)) != 0)
         return err;
     if (v.embeddings > CLO_POOLING_LAST)
         return CLOISTER_E_MALFORMED;
@@ -319,7 +321,9 @@ int clo_engine_state_write(const struct clo_engine_state *v, struct clo_wr *wr)
         (err = write_str(wr, v->model_name, sizeof v->model_name)) != 0 ||
         (err = clo_wr_u32le(wr, v->slots)) != 0 || (err = clo_wr_u32le(wr, v->context)) != 0)
         return err;
-    return clo_wr_u8(wr, v->embeddings);
+    if ((err = clo_wr_u8(wr, v->embeddings)) != 0)
+        return err;
+    return clo_wr_u8(wr, v->salted);
 }
 
 int clo_engine_state_read(const void *p, size_t n, struct clo_engine_state *ret)
@@ -332,7 +336,8 @@ int clo_engine_state_read(const void *p, size_t n, struct clo_engine_state *ret)
         (err = read_str(&rd, v.address, sizeof v.address)) != 0 ||
         (err = read_str(&rd, v.model_name, sizeof v.model_name)) != 0 ||
         (err = clo_rd_u32le(&rd, &v.slots)) != 0 || (err = clo_rd_u32le(&rd, &v.context)) != 0 ||
-        (err = read_flag(&rd, &v.embeddings)) != 0 || (err = clo_rd_end(&rd)) != 0)
+        (err = read_flag(&rd, &v.embeddings)) != 0 || (err = read_flag(&rd, &v.salted)) != 0 ||
+        (err = clo_rd_end(&rd)) != 0)
         return err;
     *ret = v;
     return 0;

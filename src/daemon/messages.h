@@ -232,6 +232,7 @@ struct clo_engine_start {
     uint32_t context;   /* tokens a slot; 0: the model's */
     uint32_t threads;   /* 0: engine's default */
     uint8_t embeddings; /* managed: enum clo_pooling; other than NONE: nothing but embeddings */
+    uint8_t vllm;       /* flag, not managed: it has to be vLLM, of a version with cache_salt */
 };
 /* How one vector is made of a text's: as the model says, or by one of llama-server's ways. */
 enum clo_pooling {
@@ -253,6 +254,7 @@ struct clo_engine_state {
     char model_name[128];
     uint32_t slots, context;
     uint8_t embeddings; /* flag: nothing but these */
+    uint8_t salted;     /* flag: each request gets a cache_salt */
 };
 struct clo_gateway_start {
     char gateway[CLO_GATEWAY_PATH_LEN + 1];

@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """One customer's prompt must not show in another's answer: neither in the count of cached tokens nor in time."""
+import base64
+import hashlib
 import json
 import os
 import sys
@@ -8,7 +10,7 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 import harness
-from harness import Daemon, Engine, Skip, Tap, cloister
+from harness import Daemon, Engine, Proxy, Skip, Tap, cloister, until
 
 tap = Tap()
 SERVER = os.environ.get("CLOISTER_LLAMA_SERVER", "")
@@ -94,6 +96,110 @@ def an_engine_that_is_not_ours_is_sent_nothing_about_slots():
             r = cloister("chat", "--server", two.d.url, "--policy", two.d.policy, "--key-file", two.files["alice"], "hello")
             assert r.returncode == 0, r.stderr
             assert not {"id_slot", "cache_prompt"} & set(engine.requests[0][1]), engine.requests
+    finally:
+        engine.close()
+
+
+class Vllm:
+    """A scripted engine that says it is vLLM, the daemon before it, and the manifest that clients see."""
+
+    def __init__(self, version, *args):
+        self.engine = Engine(f"/tmp/cloister-prefix-{os.getpid()}.sock", vllm=version)
+        try:
+            self.two = Two("--upstream-engine", "vllm", *args, engine=self.engine)
+        except BaseException:
+            self.engine.close()
+            raise
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        try:
+            self.two.__exit__(*exc)
+        finally:
+            self.engine.close()
+
+    def manifest(self):
+        path = os.path.join(self.two.d.dir, "evidence")
+        r = cloister("evidence", "--server", self.two.d.url, "--out", path)
+        assert r.returncode == 0, r.stderr
+        with open(path) as f:
+            text = json.load(f)["sections"]["manifest"]["bytes"]
+        return json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+
+    def chat(self, who):
+        d = self.two.d
+        r = cloister("chat", "--server", d.url, "--policy", d.policy, "--key-file", self.two.files[who], "hello")
+        assert r.returncode == 0, r.stderr
+        return self.engine.requests[-1][1]["cache_salt"]
+
+
+@tap
+def vllm_gets_a_salt_for_each_key_that_nobody_can_guess():
+    with Vllm("0.9.0") as v:
+        v.two.d.wait_ready()
+        alice, bob = v.chat("alice"), v.chat("bob")
+        assert alice == v.chat("alice") and alice != bob
+        for salt, key in ((alice, ALICE), (bob, BOB)):
+            raw = base64.urlsafe_b64decode(salt + "=")
+            assert len(raw) == 32 and raw not in (hashlib.sha256(key.encode()).digest(), bytes(32))
+        manifest = v.manifest()
+        assert manifest["prefix_cache"] == "credential", manifest
+        assert manifest["engine"] == {"name": "vllm", "version": "0.9.0", "managed": False}, manifest
+
+
+@tap
+def a_salt_ends_with_the_keys():
+    with Vllm("0.11.2", "--key-lifetime", "10") as v:
+        v.two.d.wait_ready()
+        first = v.chat("alice")
+        until(lambda: v.chat("alice") != first, "another salt")
+
+
+@tap
+def a_clients_own_salt_is_refused_and_so_are_embeddings_that_may_have_none():
+    with Vllm("0.9.0") as v:
+        d = v.two.d.wait_ready()
+        with Proxy(daemon=d, key_file=v.two.files["alice"]) as p:
+            status, _, body = p.chat("hello", cache_salt="mine")
+            assert status == 400 and body["error"]["param"] == "cache_salt", (status, body)
+            status, _, body = p.request("POST", "/v1/embeddings", {"model": "m", "input": "hello"})
+            assert status == 400 and json.loads(body)["error"]["code"] == "unsupported_endpoint", (status, body)
+        assert not v.engine.requests, v.engine.requests
+
+
+def never_comes_up(version):
+    with Vllm(version) as v:
+        until(lambda: "engine-other" in v.two.d.log(), "a word about the engine")
+        assert v.two.d.ready_count() == 0
+        v.engine.vllm = "0.10.1.dev5+gabc"  # the operator mends it
+        v.two.d.wait_ready()
+        assert v.manifest()["engine"]["version"] == "0.10.1.dev5+gabc"
+
+
+@tap
+def an_engine_that_may_not_know_the_salt_is_not_used():
+    """A word that the engine passes over would make the manifest a lie."""
+    never_comes_up("0.8.5")
+
+
+@tap
+def an_engine_that_is_not_vllm_is_not_used_as_one():
+    never_comes_up(None)
+
+
+@tap
+def what_is_not_kept_apart_is_said_and_a_policy_has_to_allow_it():
+    engine = Engine(f"/tmp/cloister-prefix-{os.getpid()}.sock", vllm="0.9.0")
+    try:
+        with Two(engine=engine) as two:
+            r = cloister("chat", "--server", two.d.url, "--policy", two.d.policy, "--key-file", two.files["alice"], "hello")
+            assert r.returncode == 0 and "cache_salt" not in engine.requests[0][1], (r.stderr, engine.requests)
+            two.d.write_policy(allow_unmanaged=None)
+            r = cloister("chat", "--server", two.d.url, "--policy", two.d.policy, "--key-file", two.files["alice"], "hello")
+            assert r.returncode == 10 and b"didn't start" in r.stderr, r.stderr
+            assert len(engine.requests) == 1
     finally:
         engine.close()
 

@@ -134,8 +134,9 @@ def echo(body, out):
 class Engine:
     """An OpenAI-like engine on a Unix socket that does what a script says and remembers what it was asked."""
 
-    def __init__(self, path, script=echo):
-        self.path, self.script = path, script
+    def __init__(self, path, script=echo, vllm=None):
+        """vllm: the version that it says it is, in vLLM's way; None: an engine of no name."""
+        self.path, self.script, self.vllm = path, script, vllm
         self.requests = []  # (path, body), in order of arrival
         self.arrived = threading.Condition()
         outer = self
@@ -159,7 +160,10 @@ class Engine:
                 if path == "/health":
                     return out.json({"status": "ok"})
                 if method == "GET" and path in ("/v1/models", "/props"):
-                    return out.json({"object": "list", "data": [{"id": "m", "object": "model"}]})
+                    owner = {} if outer.vllm is None else {"owned_by": "vllm"}
+                    return out.json({"object": "list", "data": [{"id": "m", "object": "model", **owner}]})
+                if method == "GET" and path == "/version":
+                    return out.json({"version": outer.vllm} if outer.vllm else {"detail": "Not Found"}, "200 OK" if outer.vllm else "404 Not Found")
                 parsed = json.loads(body)
                 with outer.arrived:
                     outer.requests.append((path, parsed))

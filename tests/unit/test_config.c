@@ -197,6 +197,22 @@ static void embeddings_are_for_an_engine_of_ours(void **state)
     assert_int_equal(READ("--tee", "simulated", "--upstream", "unix:/x", "--embeddings", "no"), 0);
 }
 
+static void what_an_upstream_is_is_said_of_an_upstream_alone(void **state)
+{
+    (void)state;
+    assert_int_equal(READ("--tee", "simulated", "--upstream", "unix:/x"), 0);
+    assert_false(config.vllm);
+    assert_int_equal(
+        READ("--tee", "simulated", "--upstream", "unix:/x", "--upstream-engine", "other"), 0);
+    assert_false(config.vllm);
+    assert_int_equal(
+        READ("--tee", "simulated", "--upstream", "unix:/x", "--upstream-engine", "vllm"), 0);
+    assert_true(config.vllm);
+    REFUSED("--upstream-engine wants", "--tee", "simulated", "--upstream", "unix:/x",
+            "--upstream-engine", "sglang");
+    REFUSED("--upstream-engine goes with --upstream", GOOD, "--upstream-engine", "vllm");
+}
+
 static void an_upstream_stays_inside_the_machine(void **state)
 {
     static const struct {
@@ -651,6 +667,7 @@ int main(void)
         cmocka_unit_test(what_is_fetched_from_where_is_told),
         cmocka_unit_test(one_engine_is_chosen),
         cmocka_unit_test(embeddings_are_for_an_engine_of_ours),
+        cmocka_unit_test(what_an_upstream_is_is_said_of_an_upstream_alone),
         cmocka_unit_test(an_upstream_stays_inside_the_machine),
         cmocka_unit_test(without_keys_only_loopback_is_served),
         cmocka_unit_test(listen_wants_address_and_port),

@@ -10,6 +10,7 @@
 #include "codec/json.h"
 #include "crypto/crypto.h"
 #include "daemon/gateway/api.h"
+#include "daemon/gateway/salt.h"
 
 #define ID    "AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA" /* bytes 1 to 32 */
 #define CHAT  "/v1/chat/completions"
@@ -301,7 +302,7 @@ static void assert_body(const char *body, const struct clo_api_engine *engine, c
 
     clo_api_body(CLO_EP_CHAT, body, strlen(body), engine, &asked, &out, &fault);
     assert_int_equal(fault.code, CLO_API_OK);
-    assert_int_equal(clo_api_body_close(engine->managed, 3, true, &out), 0);
+    assert_int_equal(clo_api_body_close(engine->managed, 3, true, NULL, &out), 0);
     assert_int_equal(out.len, strlen(sent));
     assert_memory_equal(out.p, sent, out.len);
     assert_int_equal(asked.stream, strstr(body, "\"stream\":true") != NULL);
@@ -321,6 +322,50 @@ static void an_engine_that_is_not_ours_gets_no_members_of_ours(void **state)
     assert_body("{\"model\":\"m\"," HELLO ",\"stream\":true}", &theirs,
                 "{\"model\":\"m\"," HELLO
                 ",\"stream\":true,\"stream_options\":{\"include_usage\":true}}");
+}
+
+static void an_engine_that_takes_a_salt_gets_it_from_us_alone(void **state)
+{
+    const char body[] = "{\"model\":\"m\"," HELLO "}";
+    struct clo_buf out = clo_buf_init(1 << 16);
+    struct clo_api_fault fault = {0};
+    struct clo_api_asked asked = {0};
+
+    (void)state;
+    clo_api_body(CLO_EP_CHAT, body, strlen(body), &theirs, &asked, &out, &fault);
+    assert_int_equal(fault.code, CLO_API_OK);
+    assert_int_equal(clo_api_body_close(false, 0, false, "c2FsdA", &out), 0);
+    assert_int_equal(clo_buf_append(&out, "", 1), 0);
+    assert_string_equal((const char *)out.p,
+                        "{\"model\":\"m\"," HELLO ",\"cache_salt\":\"c2FsdA\"}");
+    clo_buf_clear(&out);
+    fault = check_body(CLO_EP_CHAT, "{" HELLO ",\"cache_salt\":\"mine\"}", &theirs);
+    assert_int_equal(fault.code, CLO_API_BAD_MEMBER);
+    assert_string_equal(fault.param, "cache_salt");
+}
+
+/* HKDF-Expand of RFC 5869 by hand: HMAC-SHA256(secret, label || credential || 1). */
+static void a_salt_is_its_credentials_and_its_secrets(void **state)
+{
+    uint8_t secret[CLO_SALT_SECRET] = {0}, other[CLO_SALT_SECRET] = {0}, alice[32], bob[32];
+    char a[CLO_SALT_LEN + 1], again[CLO_SALT_LEN + 1], b[CLO_SALT_LEN + 1], later[CLO_SALT_LEN + 1];
+
+    (void)state;
+    memset(alice, 'a', sizeof(alice));
+    memset(bob, 'b', sizeof(bob));
+    assert_int_equal(clo_salt_of(secret, alice, a), 0);
+    assert_string_equal(a, "gMVvZmJei1Xr-vc0iUovibTE5klRErxSjur9ILQkoB8");
+    assert_int_equal(clo_salt_renew(clo_rng_system(), secret), 0);
+    assert_int_equal(clo_salt_renew(clo_rng_system(), other), 0);
+    assert_memory_not_equal(secret, other, sizeof(secret));
+    assert_int_equal(clo_salt_of(secret, alice, a), 0);
+    assert_int_equal(clo_salt_of(secret, alice, again), 0);
+    assert_int_equal(clo_salt_of(secret, bob, b), 0);
+    assert_int_equal(clo_salt_of(other, alice, later), 0);
+    assert_string_equal(a, again);
+    assert_string_not_equal(a, b);
+    assert_string_not_equal(a, later);
+    assert_int_equal(strlen(a), 43);
 }
 
 static void members_that_concern_openai_alone_are_dropped(void **state)
@@ -794,6 +839,8 @@ int main(void)
         cmocka_unit_test(where_more_is_held_than_allowed_nothing_more_is_taken),
         cmocka_unit_test(slot_and_cache_are_set_by_us),
         cmocka_unit_test(an_engine_that_is_not_ours_gets_no_members_of_ours),
+        cmocka_unit_test(an_engine_that_takes_a_salt_gets_it_from_us_alone),
+        cmocka_unit_test(a_salt_is_its_credentials_and_its_secrets),
         cmocka_unit_test(members_that_concern_openai_alone_are_dropped),
         cmocka_unit_test(what_the_openai_packages_send_passes),
         cmocka_unit_test(what_this_server_can_not_do_is_refused_by_name),

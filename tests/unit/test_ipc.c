@@ -337,7 +337,8 @@ static void starts_come_back_as_they_were_written(void **state)
                                  .slots = 2,
                                  .context = 4096,
                                  .threads = 3,
-                                 .embeddings = CLO_POOLING_MEAN};
+                                 .embeddings = CLO_POOLING_MEAN,
+                                 .vllm = 1};
     struct clo_engine_start e2;
     struct clo_gateway_start g = {.gateway = "/r/0123456789abcdef",
                                   .open_to_all = 1,
@@ -353,7 +354,7 @@ static void starts_come_back_as_they_were_written(void **state)
                                    .relay = {{{1}, 128}, {{2}, 0}}};
     struct clo_gateway_limits l2;
     struct clo_keeper_start k = {1800, 1, 2, 3, 4, "/r/0123456789abcdef"}, k2;
-    struct clo_engine_state s = {1, 1, "unix:/x", "m", 2, 3, 1}, s2;
+    struct clo_engine_state s = {1, 1, "unix:/x", "m", 2, 3, 1, 1}, s2;
     struct clo_engine_up u = {"llama-server", "1", "m", {1}, {2}, 3, 4}, u2;
     struct clo_attester_start a = {CLO_TEE_SEV_SNP, 1, 0x8000ff}, a2;
     struct clo_found f = {0, CLO_TEE_TDX, CLO_SOURCE_TSM, {0, 1, 1, 1}, CLOISTER_E_NOT_FOUND, 2},
@@ -395,6 +396,7 @@ static void starts_come_back_as_they_were_written(void **state)
     assert_string_equal(s2.address, "unix:/x");
     assert_int_equal(s2.context, 3);
     assert_int_equal(s2.embeddings, 1);
+    assert_int_equal(s2.salted, 1);
     wr.len = 0;
     assert_int_equal(clo_engine_up_write(&u, &wr), 0);
     assert_int_equal(clo_engine_up_read(raw, wr.len, &u2), 0);
@@ -452,7 +454,7 @@ static void a_payload_is_read_completely_or_not_at_all(void **state)
 {
     uint8_t raw[4096] = {0};
     struct clo_wr wr = clo_wr_init(raw, sizeof raw);
-    struct clo_engine_state s = {1, 1, "unix:/x", "m", 2, 3, 1}, s2 = {.slots = 42};
+    struct clo_engine_state s = {1, 1, "unix:/x", "m", 2, 3, 1, 0}, s2 = {.slots = 42};
 
     (void)state;
     assert_int_equal(clo_engine_state_write(&s, &wr), 0);

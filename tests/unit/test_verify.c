@@ -1015,6 +1015,21 @@ static void a_shape_that_hides_what_the_policy_wants_is_admitted_and_told(void *
     assert_int_equal(CLO_SHAPING_FULL, CLOISTER_SHAPING_FULL);
 }
 
+static void a_cache_that_nobody_keeps_apart_is_refused_unless_the_policy_allows_it(void **state)
+{
+    struct scene *s = scene_new(true);
+
+    (void)state;
+    memcpy(s->manifest.prefix_cache, "upstream", 9);
+    make(s);
+    fails(s, "manifest.managed");
+    s = scene_new(true);
+    memcpy(s->manifest.prefix_cache, "upstream", 9);
+    make(s);
+    edit_policy(s, "'devices'", "'allow_unmanaged':true,'devices'");
+    verified(s);
+}
+
 static void fewer_devices_than_the_policy_wants_are_refused(void **state)
 {
     struct scene *s = made(true);
@@ -1695,6 +1710,7 @@ int main(void)
         cmocka_unit_test(an_unmanaged_engine_is_refused_unless_the_policy_allows_it),
         cmocka_unit_test(a_shape_that_hides_less_than_the_policy_wants_is_refused),
         cmocka_unit_test(a_shape_that_hides_what_the_policy_wants_is_admitted_and_told),
+        cmocka_unit_test(a_cache_that_nobody_keeps_apart_is_refused_unless_the_policy_allows_it),
         cmocka_unit_test(fewer_devices_than_the_policy_wants_are_refused),
         cmocka_unit_test(a_device_that_nobody_vouches_for_is_refused),
         cmocka_unit_test(a_device_that_is_not_listed_is_not_appraised),

@@ -64,6 +64,7 @@ struct engine {
     /* not managed */
     pid_t peer;
     unsigned misses;
+    bool other; /* and that was said */
     bool ends;
     int status; /* to exit with */
 };
@@ -88,19 +89,46 @@ static void read_props(const struct clo_buf *body, struct clo_engine_up *up)
     json_decref(doc);
 }
 
-/* The first model of an OpenAI model list. */
-static void read_models(const struct clo_buf *body, struct clo_engine_up *up)
+/* The first model of an OpenAI model list; *ret_vllm: its owner is who vLLM says it is. */
+static void read_models(const struct clo_buf *body, struct clo_engine_up *up, bool *ret_vllm)
 {
     json_t *doc = NULL;
-    const json_t *id;
+    const json_t *first, *id, *owner;
 
     if (clo_json_parse(body->p, body->len, CLO_PROBE_BODY_MAX, &doc) != 0)
         return;
-    id = json_object_get(json_array_get(json_object_get(doc, "data"), 0), "id");
+    first = json_array_get(json_object_get(doc, "data"), 0);
+    id = json_object_get(first, "id");
+    owner = json_object_get(first, "owned_by");
+    *ret_vllm = json_is_string(owner) && strcmp(json_string_value(owner), "vllm") == 0;
     if (json_is_string(id) && json_string_length(id) < sizeof up->model_name &&
         clo_text_is_printable(json_string_value(id), json_string_length(id)))
         snprintf(up->model_name, sizeof up->model_name, "%s", json_string_value(id));
     json_decref(doc);
+}
+
+/* vLLM's own version: has it cache_salt, which older ones pass over without a word? Since 0.9.0. */
+static bool read_version(const struct clo_buf *body, struct clo_engine_up *up)
+{
+    unsigned long major, minor;
+    const json_t *version;
+    json_t *doc = NULL;
+    char *end = NULL;
+    bool has = false;
+
+    if (clo_json_parse(body->p, body->len, CLO_PROBE_BODY_MAX, &doc) != 0)
+        return false;
+    version = json_object_get(doc, "version");
+    if (json_is_string(version) && json_string_length(version) < sizeof up->version &&
+        clo_text_is_printable(json_string_value(version), json_string_length(version)) &&
+        *json_string_value(version) >= '0' && *json_string_value(version) <= '9') {
+        snprintf(up->version, sizeof up->version, "%s", json_string_value(version));
+        major = strtoul(up->version, &end, 10);
+        minor = end[0] == '.' && end[1] >= '0' && end[1] <= '9' ? strtoul(end + 1, NULL, 10) : 0;
+        has = major > 0 || minor >= 9;
+    }
+    json_decref(doc);
+    return has;
 }
 
 static int say_up(struct engine *e, const struct clo_engine_up *up)
@@ -309,7 +337,8 @@ static int tend_managed(struct engine *e)
 
 static int ask_upstream(const struct engine *e, struct clo_engine_up *up, pid_t *peer)
 {
-    struct clo_probe health = {0}, models = {0};
+    struct clo_probe health = {0}, models = {0}, version = {0};
+    bool vllm = false;
     int err;
 
     if ((err = clo_probe_get(e->address, "/health", PROBE_MS, &health)) != 0)
@@ -319,12 +348,20 @@ static int ask_upstream(const struct engine *e, struct clo_engine_up *up, pid_t 
     /* Not every engine has /health; all have a list of models, and it has the name. */
     if (err == 0 && (err = clo_probe_get(e->address, "/v1/models", PROBE_MS, &models)) == 0) {
         if (models.status == 200)
-            read_models(&models.body, up);
+            read_models(&models.body, up, &vllm);
         else if (health.status != 200)
             err = CLOISTER_E_ENGINE;
     }
+    /* The manifest will say that its cache is kept apart: an engine that doesn't know the word for it must not come up. */
+    if (err == 0 && e->cfg.vllm) {
+        err = clo_probe_get(e->address, "/version", PROBE_MS, &version);
+        if (err == 0 && !(vllm && version.status == 200 && read_version(&version.body, up)))
+            err = CLOISTER_E_UNSUPPORTED;
+        snprintf(up->name, sizeof up->name, "vllm");
+    }
     clo_probe_clear(&health);
     clo_probe_clear(&models);
+    clo_probe_clear(&version);
     return err;
 }
 
@@ -336,16 +373,20 @@ static int tend_upstream(struct engine *e)
 
     up.slots = e->cfg.slots;
     up.context = e->cfg.context;
+    if (err == CLOISTER_E_UNSUPPORTED && !e->other)
+        clo_log("engine", CLO_EV_ENGINE_OTHER, 0, 0, 0, 0);
+    e->other = err == CLOISTER_E_UNSUPPORTED;
     if (err != 0) {
-        /* Nobody listens: down. No answer in time: perhaps it is only busy. */
-        e->misses = err == CLOISTER_E_NETWORK ? MISSES_MAX : e->misses + 1;
+        /* Nobody listens, or another engine: down. No answer in time: perhaps it is only busy. */
+        e->misses = err == CLOISTER_E_NETWORK || e->other ? MISSES_MAX : e->misses + 1;
         if (!e->is_up || e->misses < MISSES_MAX)
             return 0;
         clo_log("engine", CLO_EV_ENGINE_LOST, 0, 0, 0, 0);
         return say_down(e);
     }
     e->misses = 0;
-    if (e->is_up && peer == e->peer && strcmp(up.model_name, e->up.model_name) == 0)
+    if (e->is_up && peer == e->peer && strcmp(up.model_name, e->up.model_name) == 0 &&
+        strcmp(up.version, e->up.version) == 0)
         return 0;
     if (e->is_up && (err = say_down(e)) != 0)
         return err;

@@ -674,11 +674,14 @@ out:
     json_decref(pass);
 }
 
-int clo_api_body_close(bool managed, uint32_t slot, bool cache, struct clo_buf *out)
+int clo_api_body_close(bool managed, uint32_t slot, bool cache, const char *salt,
+                       struct clo_buf *out)
 {
-    char tail[64] = "}";
+    char tail[96] = "}";
 
-    if (managed)
+    if (salt != NULL)
+        snprintf(tail, sizeof(tail), ",\"cache_salt\":\"%.64s\"}", salt);
+    else if (managed)
         snprintf(tail, sizeof(tail), ",\"id_slot\":%u,\"cache_prompt\":%s}", slot,
                  cache ? "true" : "false");
     return clo_buf_append(out, tail, strlen(tail));

@@ -135,8 +135,9 @@ struct clo_api_asked {
  */
 void clo_api_body(enum clo_endpoint e, const void *p, size_t n, const struct clo_api_engine *engine,
                   struct clo_api_asked *asked, struct clo_buf *out, struct clo_api_fault *ret);
-/* managed: adds id_slot and cache_prompt. */
-CLO_MUST_USE int clo_api_body_close(bool managed, uint32_t slot, bool cache, struct clo_buf *out);
+/* managed: adds id_slot and cache_prompt; salt: NULL, or what cache_salt gets (no character of it needs an escape). */
+CLO_MUST_USE int clo_api_body_close(bool managed, uint32_t slot, bool cache, const char *salt,
+                                    struct clo_buf *out);
 /* {"request": B64} of a cancellation. */
 void clo_api_cancel_body(const void *p, size_t n, uint8_t request[CLO_REQUEST_ID],
                          struct clo_api_fault *ret);

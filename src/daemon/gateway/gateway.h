@@ -24,6 +24,7 @@
 #include "daemon/gateway/limits.h"
 #include "daemon/gateway/link.h"
 #include "daemon/gateway/response.h"
+#include "daemon/gateway/salt.h"
 #include "daemon/messages.h"
 
 struct event;
@@ -171,6 +172,7 @@ struct clo_gw {
     int listener;
     struct clo_link *parent, *keeper, *attester;
     struct clo_gw_key key;
+    uint8_t *salt; /* CLO_SALT_SECRET bytes in guarded memory; of these keys and this engine */
     struct clo_credential *credential;
     uint32_t credentials, credential_room;
     struct clo_engine_state engine;

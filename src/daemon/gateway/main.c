@@ -91,7 +91,7 @@ static int on_keys(struct clo_gw *gw, const struct clo_ipc_msg *m)
     spare = (s.expires - s.created) / 5; /* as of a verdict (docs/PROTOCOL.md section 1.5) */
     key.best_before = s.expires - (spare < CLO_GW_KEY_SPARE_S ? spare : CLO_GW_KEY_SPARE_S);
     gw->key = key;
-    return 0;
+    return gw->salt != NULL ? clo_salt_renew(clo_rng_system(), gw->salt) : 0;
 }
 
 static int on_keeper(void *ctx, struct clo_ipc_msg *m)
@@ -209,11 +209,14 @@ static int begin_service(struct clo_gw *gw)
     gw->request = calloc(gw->cfg.connections_max, sizeof(struct clo_request *));
     if (gw->request == NULL)
         return CLOISTER_E_MEMORY;
-    if (clo_guard_init(gw->cfg.connections_max) != 0) {
+    /* One for each request, and one for the salts. */
+    if (clo_guard_init((size_t)gw->cfg.connections_max + 1) != 0 ||
+        (gw->salt = clo_guard_alloc()) == NULL) {
         stop(gw, CLO_EXIT_LOCK);
         return 0;
     }
-    if ((err = clo_lessor_new(gw->limits.parallel, gw->limits.queue_max, &gw->lessor)) != 0 ||
+    if ((err = clo_salt_renew(clo_rng_system(), gw->salt)) != 0 ||
+        (err = clo_lessor_new(gw->limits.parallel, gw->limits.queue_max, &gw->lessor)) != 0 ||
         (err = clo_lessor_set_owners(gw->lessor, owners)) != 0 ||
         (err = clo_lessor_set_slots(gw->lessor, gw->engine.managed ? gw->engine.slots : 0)) != 0 ||
         (err = clo_outer_start(gw, gw->listener)) != 0)
@@ -366,6 +369,8 @@ static int on_engine_state(struct clo_gw *gw, const struct clo_ipc_msg *m)
     gw->engine_life++;
     if (gw->lessor == NULL)
         return 0; /* before START, which looks at it again */
+    if ((err = clo_salt_renew(clo_rng_system(), gw->salt)) != 0)
+        return err;
     /* Whether it went or came, its slots remember nothing that we know of. */
     err = clo_lessor_set_slots(gw->lessor, state.managed ? state.slots : 0);
     if (err == 0 && !state.up)

@@ -507,16 +507,32 @@ static void on_leg_end(void *ctx, int err);
 static const struct clo_leg_ops leg_ops = {
     .head = on_leg_head, .body = on_leg_body, .end = on_leg_end};
 
+/* What keeps this credential's prompts apart in the engine's cache; "" where the engine needs no telling. */
+static int find_salt(const struct clo_request *r, char ret[CLO_SALT_LEN + 1])
+{
+    const struct clo_gw *gw = r->gw;
+
+    ret[0] = 0;
+    if (!gw->engine.salted)
+        return 0;
+    return clo_salt_of(
+        gw->salt, gw->cfg.open_to_all ? nobodys_credential : gw->credential[r->owner].terms.digest,
+        ret);
+}
+
 /* A slot is ours (or none is needed): connect. */
 static void launch(struct clo_request *r)
 {
     struct clo_gw *gw = r->gw;
     const unsigned silence = r->asked.stream ? CLO_GW_SILENCE_S : CLO_GW_SILENCE_ALL_S;
-    int err = 0;
+    char salt[CLO_SALT_LEN + 1];
+    int err = find_salt(r, salt);
 
     /* Of embeddings there is no slot to choose, and no cache (cloisterd(8)). */
-    err = clo_api_body_close(gw->engine.managed && r->inner.endpoint != CLO_EP_EMBEDDINGS,
-                             r->lease.slot, r->lease.cache, &r->send);
+    if (err == 0)
+        err = clo_api_body_close(gw->engine.managed && r->inner.endpoint != CLO_EP_EMBEDDINGS,
+                                 r->lease.slot, r->lease.cache, *salt != 0 ? salt : NULL, &r->send);
+    clo_wipe(salt, sizeof(salt));
     r->prompt_bytes = r->send.len;
     if (err == 0)
         err = clo_leg_start(gw->base, gw->engine.address, clo_endpoint_path(r->inner.endpoint),
@@ -720,8 +736,11 @@ static void dispatch(struct clo_request *r)
     case CLO_EP_MODELS: say_models(r); break;
     case CLO_EP_CANCEL: do_cancel(r); break;
     case CLO_EP_EMBEDDINGS:
-        /* llama-server makes embeddings on slots of its own choice: only one that does nothing else is asked. */
-        if (engine->managed && engine->up && !engine->embeddings)
+        /*
+         * llama-server makes embeddings on slots of its own choice: only one that does nothing else is asked. vLLM salts them in its later
+         * versions only, and passes over the word in others.
+         */
+        if (engine->up && (engine->managed ? !engine->embeddings : engine->salted))
             fail(r, CLO_API_NO_EMBEDDINGS);
         else
             prepare_engine(r);

@@ -91,6 +91,7 @@ static int write_engine_start(struct clo_parent *p, struct clo_wr *wr)
 {
     const struct clo_config *c = &p->cfg;
     struct clo_engine_start s = {.managed = c->managed,
+                                 .vllm = c->vllm,
                                  .slots = c->slots,
                                  .context = c->context,
                                  .threads = c->threads,

@@ -24,6 +24,7 @@ enum option {
     TPM_PCRS,
     MODEL,
     UPSTREAM,
+    UPSTREAM_ENGINE,
     SERVER,
     MODEL_NAME,
     SLOTS,
@@ -87,6 +88,8 @@ static const struct {
     [MODEL] = {"model", "Model", TEXT, 0, 0, 0, "FILE", "serve this GGUF model with llama-server"},
     [UPSTREAM] = {"upstream", "Upstream", TEXT, 0, 0, 0, "URL",
                   "or use this engine: unix:/PATH, http://127.0.0.1:PORT"},
+    [UPSTREAM_ENGINE] = {"upstream-engine", "UpstreamEngine", TEXT, 0, 0, 0, "KIND",
+                         "vllm: keys of clients share no prefix cache in it (other: they may)"},
     [SERVER] = {"llama-server", "LlamaServer", TEXT, 0, 0, 0, "PROGRAM",
                 "llama-server, if neither on PATH nor in the cache"},
     [MODEL_NAME] = {"model-name", "ModelName", TEXT, 0, 0, 0, "NAME",
@@ -556,6 +559,23 @@ static void name_after_file(struct clo_config *c)
     }
 }
 
+static int set_upstream_engine(const struct values *v, struct clo_config *c,
+                               struct clo_problem *problem)
+{
+    static const char *const kind[] = {"other", "vllm"};
+    unsigned i = 0;
+
+    if (v->at[UPSTREAM_ENGINE].given &&
+        one_of(v, UPSTREAM_ENGINE, kind, CLO_ARRAY_LEN(kind), &i) != 0)
+        return clo_problem_set(problem, "%s wants vllm or other, not '%.100s'",
+                               place_of(v, UPSTREAM_ENGINE).text, v->at[UPSTREAM_ENGINE].text);
+    if (i != 0 && c->managed)
+        return clo_problem_set(problem, "%s goes with --upstream: llama-server needs no such word",
+                               place_of(v, UPSTREAM_ENGINE).text);
+    c->vllm = i == 1;
+    return 0;
+}
+
 static int set_engine(const struct values *v, struct clo_config *c, struct clo_problem *problem)
 {
     int err;
@@ -579,7 +599,7 @@ static int set_engine(const struct values *v, struct clo_config *c, struct clo_p
         name_after_file(c);
     if (!c->managed && (err = set_upstream(v, c, problem)) != 0)
         return err;
-    return 0;
+    return set_upstream_engine(v, c, problem);
 }
 
 static int set_tee(const struct values *v, struct clo_config *c, struct clo_problem *problem)
@@ -828,6 +848,7 @@ int clo_config_merge(const struct clo_config *now, const struct clo_config *next
         FIELD(AZURE_SERVICE, fetch.azure),
         FIELD(MODEL, model),
         FIELD(UPSTREAM, upstream),
+        FIELD(UPSTREAM_ENGINE, vllm),
         FIELD(SERVER, server),
         FIELD(MODEL_NAME, model_name),
         FIELD(SLOTS, slots),

@@ -34,6 +34,7 @@ struct clo_config {
     char model[CLO_STR_MAX];    /* managed */
     char server[CLO_STR_MAX];   /* managed; "" to look for it */
     char upstream[CLO_STR_MAX]; /* otherwise, as in struct clo_engine_start */
+    bool vllm;                  /* upstream is, so that it takes cache_salt */
     char model_name[128];       /* "": the engine's own */
     uint32_t slots, context, threads;
     enum clo_pooling embeddings;                           /* managed */

@@ -219,7 +219,7 @@ static int write_manifest(struct clo_parent *p, const struct clo_engine_up *up)
     snprintf(m.upstream, sizeof m.upstream, "%s",
              strncmp(p->engine.address, "unix:", 5) == 0 ? "unix" : "loopback");
     snprintf(m.prefix_cache, sizeof m.prefix_cache, "%s",
-             !p->cfg.managed                         ? "upstream"
+             !p->cfg.managed && !p->cfg.vllm         ? "upstream"
              : p->cfg.embeddings != CLO_POOLING_NONE ? "off"
                                                      : "credential");
     clo_buf_clear(&p->manifest);
@@ -241,7 +241,8 @@ int clo_parent_engine_up(struct clo_parent *p, const struct clo_ipc_msg *m)
                                           .managed = p->cfg.managed,
                                           .slots = up.slots,
                                           .context = up.context,
-                                          .embeddings = p->cfg.embeddings != CLO_POOLING_NONE};
+                                          .embeddings = p->cfg.embeddings != CLO_POOLING_NONE,
+                                          .salted = p->cfg.vllm};
     snprintf(p->engine.model_name, sizeof p->engine.model_name, "%s",
              name[0] != 0 ? name : up.model_name);
     if (p->cfg.managed)
