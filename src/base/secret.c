@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Memory that wipes itself. The guarded pool is one mapping: a guard page, the slots, a guard page; locked,
+ * Memory that wipes itself. The guarded pool is one mapping, or several: a guard page, the slots, a guard page; locked,
  * left out of core dumps, and not inherited by a forked child.
  */
 #include "base/secret.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -39,77 +40,149 @@ void clo_secret_ref_wipe(struct clo_secret_ref *ref)
 
 /* ---- the guarded pool ---- */
 
-static struct {
+/* One mapping. What stands before `used` doesn't change any more once it is in the list. */
+struct span {
+    struct span *next;
     uint8_t *map; /* including both guard pages */
     size_t map_n;
     uint8_t *slot; /* first slot */
     size_t slots;
-    uint8_t *used; /* one byte a slot; not secret */
-    size_t next;   /* where the search for a free slot starts */
-} pool;
+    _Atomic size_t hint;    /* where the search for a free slot starts */
+    _Atomic uint8_t used[]; /* one a slot; not secret */
+};
+
+/* A list that only grows: threads need no lock, and so a forked child finds none that nobody gives back. */
+static _Atomic(struct span *) spans;
+static atomic_bool unlocked;
+
+/* strict: locked or not at all, and gone in a forked child; otherwise the child, which may be anybody's, finds zeros. */
+static int span_new(size_t slots, bool strict, struct span **ret)
+{
+    const size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    struct span *s = NULL;
+    uint8_t *map = MAP_FAILED;
+    size_t body, map_n;
+
+    if (slots == 0 || slots > SIZE_MAX / CLO_GUARD_SLOT / 2)
+        return CLOISTER_E_ARGUMENT;
+    body = (slots * CLO_GUARD_SLOT + page - 1) / page * page;
+    map_n = body + 2 * page;
+    if ((s = calloc(1, sizeof *s + slots)) == NULL ||
+        (map = mmap(NULL, map_n, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)) == MAP_FAILED) {
+        free(s);
+        return CLOISTER_E_MEMORY;
+    }
+    if (mprotect(map + page, body, PROT_READ | PROT_WRITE) != 0 ||
+        madvise(map + page, body, MADV_DONTDUMP) != 0 ||
+        madvise(map + page, body, strict ? MADV_DONTFORK : MADV_WIPEONFORK) != 0)
+        goto fail;
+    if (mlock(map + page, body) != 0) {
+        if (strict)
+            goto fail;
+        atomic_store(&unlocked, true);
+    }
+    s->map = map;
+    s->map_n = map_n;
+    s->slot = map + page;
+    s->slots = slots;
+    *ret = s;
+    return 0;
+fail:
+    munmap(map, map_n);
+    free(s);
+    return CLOISTER_E_IO;
+}
+
+static void publish(struct span *s)
+{
+    s->next = atomic_load(&spans);
+    while (!atomic_compare_exchange_weak(&spans, &s->next, s))
+        ;
+}
 
 int clo_guard_init(size_t slots)
 {
-    size_t page = (size_t)sysconf(_SC_PAGESIZE);
-    size_t body;
-    uint8_t *map;
+    struct span *s = NULL;
+    int err;
 
-    if (pool.map != NULL || slots == 0 || slots > SIZE_MAX / CLO_GUARD_SLOT / 2)
+    if (atomic_load(&spans) != NULL)
         return CLOISTER_E_ARGUMENT;
-    body = (slots * CLO_GUARD_SLOT + page - 1) / page * page;
-    map = mmap(NULL, body + 2 * page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (map == MAP_FAILED)
-        return CLOISTER_E_MEMORY;
-    if (mprotect(map + page, body, PROT_READ | PROT_WRITE) != 0 || mlock(map + page, body) != 0 ||
-        madvise(map + page, body, MADV_DONTDUMP) != 0 ||
-        madvise(map + page, body, MADV_DONTFORK) != 0 || (pool.used = calloc(slots, 1)) == NULL) {
-        munmap(map, body + 2 * page);
-        return CLOISTER_E_IO;
-    }
-    pool.map = map;
-    pool.map_n = body + 2 * page;
-    pool.slot = map + page;
-    pool.slots = slots;
-    pool.next = 0;
-    return 0;
+    if ((err = span_new(slots, true, &s)) == 0)
+        publish(s);
+    return err;
 }
 
-void *clo_guard_alloc(void)
+static void *take(struct span *s)
 {
-    for (size_t i = 0; i < pool.slots; i++) {
-        size_t at = (pool.next + i) % pool.slots;
+    const size_t start = atomic_load(&s->hint);
 
-        if (!pool.used[at]) {
-            pool.used[at] = 1;
-            pool.next = at + 1;
-            return pool.slot + at * CLO_GUARD_SLOT;
+    for (size_t i = 0; i < s->slots; i++) {
+        const size_t at = (start + i) % s->slots;
+
+        if (atomic_load(&s->used[at]) == 0 && atomic_exchange(&s->used[at], 1) == 0) {
+            atomic_store(&s->hint, at + 1);
+            return s->slot + at * CLO_GUARD_SLOT;
         }
     }
     return NULL;
 }
 
+void *clo_guard_alloc(void)
+{
+    void *p = NULL;
+
+    for (struct span *s = atomic_load(&spans); s != NULL && p == NULL; s = s->next)
+        p = take(s);
+    return p;
+}
+
+void *clo_guard_grow(void)
+{
+    struct span *s = NULL;
+    void *p = clo_guard_alloc();
+
+    if (p != NULL || span_new((size_t)sysconf(_SC_PAGESIZE) / CLO_GUARD_SLOT, false, &s) != 0)
+        return p;
+    p = take(s); /* first: others may empty it at once */
+    publish(s);
+    return p;
+}
+
+bool clo_guard_is_locked(void)
+{
+    return !atomic_load(&unlocked);
+}
+
 void clo_guard_free(void *p)
 {
+    struct span *s = atomic_load(&spans);
     size_t off;
 
     if (p == NULL)
         return;
-    off = (size_t)((uint8_t *)p - pool.slot);
-    if (pool.map == NULL || (uint8_t *)p < pool.slot || off >= pool.slots * CLO_GUARD_SLOT ||
-        off % CLO_GUARD_SLOT != 0 || !pool.used[off / CLO_GUARD_SLOT])
+    while (s != NULL &&
+           ((uint8_t *)p < s->slot || (uint8_t *)p >= s->slot + s->slots * CLO_GUARD_SLOT))
+        s = s->next;
+    if (s == NULL)
+        abort();
+    off = (size_t)((uint8_t *)p - s->slot);
+    if (off % CLO_GUARD_SLOT != 0 || atomic_load(&s->used[off / CLO_GUARD_SLOT]) == 0)
         abort();
     clo_wipe(p, CLO_GUARD_SLOT);
-    pool.used[off / CLO_GUARD_SLOT] = 0;
+    atomic_store(&s->used[off / CLO_GUARD_SLOT], 0);
 }
 
 void clo_guard_end(void)
 {
-    if (pool.map == NULL)
-        return;
-    clo_wipe(pool.slot, pool.slots * CLO_GUARD_SLOT);
-    munmap(pool.map, pool.map_n);
-    free(pool.used);
-    memset(&pool, 0, sizeof pool);
+    struct span *s = atomic_exchange(&spans, NULL), *next = NULL;
+
+    for (; s != NULL; s = next) {
+        next = s->next;
+        clo_wipe(s->slot, s->slots * CLO_GUARD_SLOT);
+        munmap(s->map, s->map_n);
+        free(s);
+    }
+    atomic_store(&unlocked, false);
 }
 
 /* ---- the wiping heap: each block knows its size, so that release can wipe all of it ---- */

@@ -3,8 +3,9 @@
  * Memory for secrets and users' text.
  *
  *  - CLO_SECRET(name, n): an array on the stack that wipes itself on every way out of its scope.
- *  - clo_guard_*: small long-lived keys in packed, guarded, locked, undumpable pages: one pool a
- *    process, made once. 9,000 streams of 96 bytes fit in less than 4 MiB.
+ *  - clo_guard_*: small long-lived keys in packed, guarded, locked, undumpable pages. A process of the
+ *    daemon makes its pool once, or doesn't start; where others ask for keys (the client, the
+ *    library), it grows, and goes on where the system doesn't let it lock memory.
  *  - clo_wipe_malloc/realloc/free: a heap for users' text that wipes on release; also the allocator
  *    hooks of libraries that hold such text (jansson, libevent).
  *
@@ -39,15 +40,22 @@ void clo_secret_ref_wipe(struct clo_secret_ref *ref);
 /*
  * Make the process's pool: `slots` secrets of up to CLO_GUARD_SLOT bytes each, between guard pages,
  * locked (mlock) and out of core dumps. CLOISTER_E_IO when the lock limit is too low: fail, do not go on
- * with swappable keys. Call once, before the first allocation.
+ * with swappable keys. Call once, before the first allocation. A forked child has none of it.
  */
 #define CLO_GUARD_SLOT 128
 CLO_MUST_USE int clo_guard_init(size_t slots);
-/* A zeroed slot; NULL when the pool is full or was never made. */
+/* A zeroed slot; NULL when the pool is full or was never made. By any thread, as all that follows but _end. */
 CLO_MUST_USE void *clo_guard_alloc(void);
+/*
+ * The same where nobody made a pool: a full one grows by a page between guard pages, locked if the system lets it
+ * (clo_guard_is_locked), out of core dumps in any case. NULL: no memory. A forked child finds zeros in it.
+ */
+CLO_MUST_USE void *clo_guard_grow(void);
+/* Has every page so far been locked? */
+bool clo_guard_is_locked(void);
 /* Wipes and gives back. NULL is fine; a pointer that isn't from the pool, or a second free, aborts. */
 void clo_guard_free(void *p);
-/* Wipe everything, unmap; for tests and the end of a process. */
+/* Wipe everything, unmap; for tests and the end of a process, when no other thread is left. */
 void clo_guard_end(void);
 
 void *clo_wipe_malloc(size_t n);

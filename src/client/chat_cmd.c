@@ -72,7 +72,7 @@ int clo_command_chat(const struct clo_options *o)
         clo_say_problem("one question at a time: put it into quotes");
         return code;
     }
-    if (clo_common_policy(o->policy, &policy, &code) != 0 ||
+    if (clo_common_guard() != 0 || clo_common_policy(o->policy, &policy, &code) != 0 ||
         clo_common_transport(o, &setup.transport, &code) != 0 || find_key(o, &key) != 0 ||
         find_question(o, &text, &setup.question) != 0)
         goto out;

@@ -29,6 +29,8 @@ int clo_command_measure(const struct clo_options *o);
 
 /* The verdict on standard output, for people or as JSON; an error has been said. */
 CLO_MUST_USE int clo_print_outcome(const struct clo_options *o, const struct cloister_verdict *v);
+/* Once, before there are keys: where they can't be locked in memory, one sentence warns of it. CLOISTER_E_MEMORY has been said. */
+CLO_MUST_USE int clo_common_guard(void);
 /* Where everything goes: the relay, the server or the default. */
 const char *clo_common_url(const struct clo_options *o);
 /* Each of these has said one sentence when it fails; *code is then the exit code. */

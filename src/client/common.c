@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/enc.h"
+#include "base/secret.h"
 #include "client/say.h"
 #include "client/session.h"
 #include "client/stop.h"
@@ -14,6 +15,22 @@
 const char *clo_common_url(const struct clo_options *o)
 {
     return o->relay != NULL ? o->relay : o->server != NULL ? o->server : CLO_DEFAULT_SERVER;
+}
+
+int clo_common_guard(void)
+{
+    void *first = clo_guard_grow(); /* the page stays */
+
+    if (first == NULL) {
+        clo_say_problem("not enough memory");
+        return CLOISTER_E_MEMORY;
+    }
+    clo_guard_free(first);
+    if (!clo_guard_is_locked())
+        clo_say_problem(
+            "WARNING: the system doesn't let keys be locked in memory (see `ulimit -l`): "
+            "they could be written to swap");
+    return 0;
 }
 
 int clo_common_transport(const struct clo_options *o, struct clo_transport **ret, int *code)

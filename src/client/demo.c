@@ -372,6 +372,8 @@ static int talk(struct demo *d)
     int code = CLO_EXIT_ERROR;
 
     (void)snprintf(url, sizeof(url), "http://127.0.0.1:%u", d->port);
+    if (clo_common_guard() != 0)
+        goto out;
     if (clo_transport_new(url, &setup.transport) != 0 ||
         clo_session_new(setup.transport, d->policy, cloister_roots_builtin(), NULL, &d->session) !=
             0) {

@@ -132,6 +132,16 @@ enum clo_msg {
 #define CLO_CREDENTIALS_MAX 4096
 #define CLO_RELAYS_MAX      64
 
+/*
+ * Secrets in guarded memory (base/secret.h), at the most. Keeper: three epochs (two, and one whose set became full) and its hash
+ * key, with room to spare. Gateway: one a request while it comes in, or of a plain one until it is answered; and these: the salts, and a plain
+ * answer's beside its request's, for a moment.
+ */
+enum {
+    CLO_KEEPER_SLOTS = 8,
+    CLO_GATEWAY_SLOTS_MORE = 2
+};
+
 /* How a child ends when starting it again would be of no use. argv[1] of every child is the log level (enum clo_level) in one digit. */
 enum clo_child_exit {
     CLO_EXIT_UNSUPPORTED = 20, /* this machine has no such TEE */

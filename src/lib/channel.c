@@ -163,8 +163,8 @@ enum exchange_state {
 
 struct cloister_exchange {
     enum exchange_state state;
-    struct clo_buf body; /* sealed request */
-    struct clo_ohttp_opened keys;
+    struct clo_buf body;           /* sealed request */
+    struct clo_ohttp_opened *keys; /* in guarded memory; NULL once the response's are known */
     uint8_t enc[CLO_KEM_ENC_MAX];
     uint8_t nonce[CLO_AEAD_KEY_MAX]; /* the response's, gathered */
     size_t nonce_n;
@@ -177,10 +177,16 @@ struct cloister_exchange {
     void *ctx;
 };
 
+static void drop_keys(struct cloister_exchange *x)
+{
+    clo_guard_free(x->keys);
+    x->keys = NULL;
+}
+
 static void exchange_over(struct cloister_exchange *x)
 {
     x->state = OVER;
-    clo_ohttp_opened_wipe(&x->keys);
+    drop_keys(x);
     clo_ohttp_reader_free(x->reader);
     x->reader = NULL;
     clo_bhttp_dec_free(x->dec);
@@ -255,12 +261,20 @@ int cloister_exchange_new(struct cloister_channel *c, const struct cloister_requ
         return CLOISTER_E_MEMORY;
     x->body = clo_buf_init(SEALED_MAX);
 
+    _Static_assert(sizeof(*x->keys) <= CLO_GUARD_SLOT, "one slot holds it");
+    if ((x->keys = clo_guard_grow()) == NULL) {
+        err = CLOISTER_E_MEMORY;
+        goto out;
+    }
     if ((err = write_request(req, &plain)) != 0 ||
         (err = clo_ohttp_start_request(&c->conf, c->aead, true, clo_rng_system(), &x->body, x->enc,
-                                       &x->keys)) != 0 ||
-        (err = clo_ohttp_writer_new(c->aead, x->keys.key, x->keys.base_nonce, &w)) != 0 ||
+                                       x->keys)) != 0 ||
+        (err = clo_ohttp_writer_new(c->aead, x->keys->key, x->keys->base_nonce, &w)) != 0 ||
         (err = seal_request(w, &plain, &x->body)) != 0)
         goto out;
+    /* What is left to be done needs the response's secret alone. */
+    clo_wipe(x->keys->key, sizeof(x->keys->key));
+    clo_wipe(x->keys->base_nonce, sizeof(x->keys->base_nonce));
     *ret = x;
     x = NULL;
 out:
@@ -360,11 +374,11 @@ static int start_opening(struct cloister_exchange *x)
     CLO_SECRET(base_nonce, CLO_AEAD_NONCE);
     int err;
 
-    if ((err = clo_ohttp_response_keys(&x->keys, x->enc, x->nonce, key, base_nonce)) != 0 ||
-        (err = clo_ohttp_reader_new(x->keys.suite.aead, key, base_nonce, &x->reader)) != 0 ||
+    if ((err = clo_ohttp_response_keys(x->keys, x->enc, x->nonce, key, base_nonce)) != 0 ||
+        (err = clo_ohttp_reader_new(x->keys->suite.aead, key, base_nonce, &x->reader)) != 0 ||
         (err = clo_bhttp_dec_new(CLO_BHTTP_RESPONSE, &answer_events, x, &x->dec)) != 0)
         return err;
-    clo_ohttp_opened_wipe(&x->keys);
+    drop_keys(x);
     x->state = OPENING; /* the request's bytes stay: they may still be on their way */
     return 0;
 }
@@ -374,7 +388,7 @@ static int feed(struct cloister_exchange *x, struct clo_rd *rd)
     int err;
 
     if (x->state == TAKEN) {
-        const size_t nonce_n = clo_ohttp_secret_len(x->keys.suite.aead);
+        const size_t nonce_n = clo_ohttp_secret_len(x->keys->suite.aead);
         const size_t part = rd->left < nonce_n - x->nonce_n ? rd->left : nonce_n - x->nonce_n;
 
         if ((err = clo_rd_bytes(rd, x->nonce + x->nonce_n, part)) != 0)

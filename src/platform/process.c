@@ -126,6 +126,20 @@ static int keep_standard_fds(void)
     return 0;
 }
 
+/*
+ * No mapping of this process, nor of what it starts, belongs into a core file, whoever may raise the limit one day (core(5)). Before
+ * the process isn't dumpable: then the file is root's. Without /proc, or in a kernel without core files, there is no such file.
+ */
+static void leave_out_of_core(void)
+{
+    const int fd = open("/proc/self/coredump_filter", O_WRONLY | O_CLOEXEC);
+
+    if (fd < 0)
+        return;
+    (void)!write(fd, "0", 1); /* one of three, any of which is enough */
+    close(fd);
+}
+
 int clo_process_harden(pid_t parent)
 {
     /*
@@ -138,6 +152,7 @@ int clo_process_harden(pid_t parent)
         return CLOISTER_E_IO;
     if (clo_crypto_init() != 0)
         return CLOISTER_E_CRYPTO;
+    leave_out_of_core();
     if (setrlimit(RLIMIT_CORE, &no_core) != 0 || prctl(PR_SET_DUMPABLE, 0) != 0 ||
         signal(SIGPIPE, SIG_IGN) == SIG_ERR)
         return CLOISTER_E_IO;

@@ -24,8 +24,9 @@ CLO_MUST_USE int clo_process_spawn(const char *path, char *const argv[], char *c
 CLO_MUST_USE int clo_process_spawn_mute(const char *path, char *const argv[], char *const env[],
                                         int control, pid_t *ret);
 /*
- * First call of every process: standard input, output and error are taken, if only by /dev/null; libcrypto without configuration files (clo_crypto_init), no core dump (RLIMIT_CORE 1, which
- * stops a core_pattern program too), not dumpable, umask 077, SIGPIPE ignored, PDEATHSIG again with a check that the parent is still `parent` (0: neither).
+ * First call of every process: standard input, output and error are taken, if only by /dev/null; libcrypto without configuration files
+ * (clo_crypto_init); no core dump, thrice (RLIMIT_CORE 1, which stops a core_pattern program too; not dumpable; no mapping in
+ * coredump_filter); umask 077, SIGPIPE ignored, PDEATHSIG again with a check that the parent is still `parent` (0: neither).
  */
 CLO_MUST_USE int clo_process_harden(pid_t parent);
 /* Unix seconds, and microseconds of the monotonic clock. */

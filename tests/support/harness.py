@@ -207,7 +207,7 @@ class Daemon:
     shape: of the traffic, for the daemon and in its policy; with the usual one ("full", which needs no option) every answer takes half a minute.
     """
 
-    def __init__(self, *args, engine=None, api_key=API_KEY, keys=None, log=None, program=CLOISTERD, tee="simulated", shape="off"):
+    def __init__(self, *args, engine=None, api_key=API_KEY, keys=None, log=None, program=CLOISTERD, tee="simulated", shape="off", preexec_fn=None):
         self.dir = tempfile.mkdtemp(prefix="cloister-test-")
         self.log_path = log or os.path.join(self.dir, "log")
         cmd = [program, "--tee", tee, "--listen", "127.0.0.1:0", "--runtime-dir", os.path.join(self.dir, "run"),
@@ -228,7 +228,7 @@ class Daemon:
         r, w = os.pipe()
         cmd += ["--ready-fd", str(w), *args]
         with open(self.log_path, "ab") as log_file:
-            self.proc = subprocess.Popen(cmd, stdin=subprocess.DEVNULL, stderr=log_file, pass_fds=[w])
+            self.proc = subprocess.Popen(cmd, stdin=subprocess.DEVNULL, stderr=log_file, pass_fds=[w], preexec_fn=preexec_fn)
         os.close(w)
         self.ready_pipe = os.fdopen(r, "rb", buffering=0)
         self.lines = []
@@ -475,7 +475,7 @@ def keys_of(evidence):
 class Proxy:
     """`cloister proxy` on a port of its own; ready when this returns, unless wait is False."""
 
-    def __init__(self, *args, daemon=None, url=None, policy=None, key_file=None, wait=True, command=None):
+    def __init__(self, *args, daemon=None, url=None, policy=None, key_file=None, wait=True, command=None, preexec_fn=None):
         self.dir = tempfile.mkdtemp(prefix="cloister-proxy-")
         self.log_path = os.path.join(self.dir, "log")
         r, w = os.pipe()
@@ -491,7 +491,8 @@ class Proxy:
         env = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "LANG": "C.UTF-8"}
         env.update({k: v for k, v in os.environ.items() if k.endswith("SAN_OPTIONS")})
         with open(self.log_path, "ab") as log_file:
-            self.proc = subprocess.Popen(cmd, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log_file, pass_fds=[w], env=env)
+            self.proc = subprocess.Popen(cmd, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log_file, pass_fds=[w], env=env,
+                                         preexec_fn=preexec_fn)
         os.close(w)
         self.ready_pipe = os.fdopen(r, "rb")
         if wait:

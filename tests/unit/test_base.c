@@ -5,10 +5,14 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <fcntl.h>
+#include <linux/capability.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -401,6 +405,37 @@ static __attribute__((noinline)) bool use_stack_secret(void)
     return memory_holds_mark();
 }
 
+/* Has the mapping at p the flags "locked" or not, and "not in a core file"? (proc(5), VmFlags) */
+static bool left_out_of_dumps(const void *p)
+{
+    FILE *f = fopen("/proc/self/smaps", "re");
+    char line[512];
+    bool mine = false, found = false;
+
+    assert_non_null(f);
+    while (fgets(line, sizeof(line), f) != NULL) {
+        unsigned long long from = 0, to = 0;
+
+        if (sscanf(line, "%llx-%llx ", &from, &to) == 2)
+            mine = (uintptr_t)p >= from && (uintptr_t)p < to;
+        else if (mine && strncmp(line, "VmFlags:", 8) == 0)
+            found = strstr(line, " dd") != NULL;
+    }
+    (void)fclose(f);
+    return found;
+}
+
+static bool drop_ipc_lock(void)
+{
+    struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct data[2] = {{0}};
+
+    if (syscall(SYS_capget, &head, data) != 0)
+        return false;
+    data[0].effective &= ~(UINT32_C(1) << CAP_IPC_LOCK);
+    return syscall(SYS_capset, &head, data) == 0;
+}
+
 static void a_secret_on_the_stack_ends_with_its_scope(void **state)
 {
     (void)state;
@@ -452,6 +487,103 @@ static void the_pool_gives_as_many_zeroed_slots_as_it_has(void **state)
     clo_guard_free(NULL);
     clo_guard_end();
     clo_guard_end();
+}
+
+/* Nobody who asks for a key has to know how many there will be; each has a place of its own all the same. */
+static void a_pool_that_grows_has_room_for_everybody(void **state)
+{
+    enum {
+        SLOTS = 100
+    };
+    uint8_t *slot[SLOTS] = {0};
+
+    (void)state;
+    for (size_t i = 0; i < SLOTS; i++) {
+        assert_non_null(slot[i] = clo_guard_grow());
+        assert_true(clo_all_zero(slot[i], CLO_GUARD_SLOT));
+        memset(slot[i], (int)i + 1, CLO_GUARD_SLOT);
+    }
+    for (size_t i = 0; i < SLOTS; i++) {
+        assert_int_equal(slot[i][0], i + 1);
+        assert_int_equal(slot[i][CLO_GUARD_SLOT - 1], i + 1);
+        clo_guard_free(slot[i]);
+    }
+    for (size_t i = 0; i < SLOTS; i++) /* those places, wiped */
+        assert_true(clo_all_zero(slot[i], CLO_GUARD_SLOT));
+    clo_guard_end();
+}
+
+static void *take_and_give(void *arg)
+{
+    for (size_t i = 0; i < 20000; i++) {
+        uint8_t *p = clo_guard_grow();
+
+        if (p == NULL || !clo_all_zero(p, CLO_GUARD_SLOT))
+            return arg;
+        memset(p, 0xa5, CLO_GUARD_SLOT);
+        clo_guard_free(p);
+    }
+    return NULL;
+}
+
+static void threads_get_no_place_twice(void **state)
+{
+    pthread_t thread[4];
+    int failure = 0;
+
+    (void)state;
+    for (size_t i = 0; i < CLO_ARRAY_LEN(thread); i++)
+        assert_int_equal(pthread_create(&thread[i], NULL, take_and_give, &failure), 0);
+    for (size_t i = 0; i < CLO_ARRAY_LEN(thread); i++) {
+        void *failed = NULL;
+
+        assert_int_equal(pthread_join(thread[i], &failed), 0);
+        assert_null(failed);
+    }
+    clo_guard_end();
+}
+
+/* Locked memory as an ordinary user has it: nothing at all here, and no capability that would be above it. */
+static int without_lock(int (*f)(void))
+{
+    const struct rlimit none = {0, 0};
+    int status = 0;
+    pid_t pid = fork();
+
+    if (pid == 0)
+        _exit(setrlimit(RLIMIT_MEMLOCK, &none) == 0 && drop_ipc_lock() ? f() : 99);
+    assert_true(pid > 0);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFEXITED(status));
+    return WEXITSTATUS(status);
+}
+
+static int strict_pool(void)
+{
+    return clo_guard_init(1) == CLOISTER_E_IO && clo_guard_alloc() == NULL ? 0 : 1;
+}
+
+static int growing_pool(void)
+{
+    uint8_t *p = clo_guard_grow();
+
+    if (p == NULL || clo_guard_is_locked() || !left_out_of_dumps(p))
+        return 1;
+    clo_guard_free(p);
+    return 0;
+}
+
+static void memory_that_can_not_be_locked_ends_a_daemon_and_is_known_to_a_client(void **state)
+{
+    uint8_t *p = clo_guard_grow();
+
+    (void)state;
+    assert_non_null(p);
+    assert_true(clo_guard_is_locked());
+    assert_true(left_out_of_dumps(p));
+    clo_guard_end();
+    assert_int_equal(without_lock(strict_pool), 0);
+    assert_int_equal(without_lock(growing_pool), 0);
 }
 
 /* The signal that ends f, run in a child; 0 if none. */
@@ -543,11 +675,24 @@ static void a_wrong_free_ends_the_process(void **state)
     assert_int_equal(signal_of(free_a_slot_never_given), SIGABRT);
 }
 
+static void find_zeros_and_give_back(void)
+{
+    if (!clo_all_zero(inherited, CLO_GUARD_SLOT))
+        abort();
+    clo_guard_free(inherited);
+}
+
 static void a_forked_child_inherits_no_key(void **state)
 {
     (void)state;
     inherited = new_pool(4);
     assert_int_equal(signal_of(read_the_parents_pool), SIGSEGV);
+    clo_guard_end();
+    /* A program that uses the library may fork, and its child free what it inherited. */
+    assert_non_null(inherited = clo_guard_grow());
+    memset(inherited, 0xa5, CLO_GUARD_SLOT);
+    assert_int_equal(signal_of(find_zeros_and_give_back), 0);
+    assert_int_equal(inherited[0], 0xa5);
     clo_guard_end();
 }
 
@@ -918,6 +1063,9 @@ int main(void)
         cmocka_unit_test(a_secret_on_the_stack_ends_with_its_scope),
         cmocka_unit_test(a_guarded_secret_ends_with_its_release),
         cmocka_unit_test(the_pool_gives_as_many_zeroed_slots_as_it_has),
+        cmocka_unit_test(a_pool_that_grows_has_room_for_everybody),
+        cmocka_unit_test(threads_get_no_place_twice),
+        cmocka_unit_test(memory_that_can_not_be_locked_ends_a_daemon_and_is_known_to_a_client),
         cmocka_unit_test(the_pool_stands_between_guard_pages),
         cmocka_unit_test(a_wrong_free_ends_the_process),
         cmocka_unit_test(a_forked_child_inherits_no_key),

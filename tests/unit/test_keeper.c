@@ -2,12 +2,14 @@
 /* The keeper's logic: what opens, what passes, and when keys and contexts end (docs/PROTOCOL.md section 3). */
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
 
 #include "base/secret.h"
 #include "daemon/keeper/epoch.h"
+#include "daemon/messages.h"
 
 #define T0 1800000000
 enum {
@@ -630,6 +632,61 @@ static int guard_down(void **state)
 
 #define T(f) cmocka_unit_test_setup_teardown(f, guard_up, guard_down)
 
+/* What /proc says of this process, in KiB. */
+static long status_kib(const char *name)
+{
+    FILE *f = fopen("/proc/self/status", "re");
+    char line[256];
+    long kib = -1;
+
+    assert_non_null(f);
+    while (fgets(line, sizeof line, f) != NULL) {
+        if (strncmp(line, name, strlen(name)) == 0)
+            kib = strtol(line + strlen(name), NULL, 10);
+    }
+    (void)fclose(f);
+    return kib;
+}
+
+/*
+ * What a stream takes of locked memory: in the keeper nothing, in the gateway one slot. Both processes' places are taken from one pool here,
+ * as if they were one.
+ */
+static void nine_thousand_streams_fit_in_less_than_four_mebibytes(void **state)
+{
+    enum {
+        STREAMS = 9000
+    };
+    struct clo_keeper_start c = config;
+    struct clo_ohttp_opened **stream = calloc(STREAMS, sizeof(*stream));
+    const long before = status_kib("VmLck:");
+    struct clo_epochs *k = NULL;
+    struct request r;
+
+    (void)state;
+    assert_non_null(stream);
+    clo_guard_end(); /* the usual one */
+    assert_int_equal(clo_guard_init(CLO_KEEPER_SLOTS + STREAMS + CLO_GATEWAY_SLOTS_MORE), 0);
+    assert_in_range(status_kib("VmLck:") - before, 1, 4095);
+    c.contexts_max = STREAMS;
+    k = make_with(&c);
+    r = fast_request(k);
+    for (uint64_t i = 0; i < STREAMS; i++) {
+        assert_non_null(stream[i] = clo_guard_alloc());
+        assert_int_equal(clo_epochs_open(k, i + 1, &r.header, true, r.enc, r.enc_n, stream[i]), 0);
+    }
+    assert_int_equal(open_it(k, STREAMS + 1, &r), CLOISTER_E_FULL);
+    for (size_t i = 0; i < STREAMS; i++) {
+        assert_memory_equal(stream[i]->key, r.sender.key, sizeof(r.sender.key));
+        assert_memory_equal(stream[i]->response_secret, r.sender.response_secret,
+                            sizeof(r.sender.response_secret));
+        clo_guard_free(stream[i]);
+    }
+    assert_in_range(status_kib("VmLck:") - before, 1, 4095);
+    clo_epochs_free(k);
+    free(stream);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -660,6 +717,7 @@ int main(void)
         T(nothing_exists_before_the_first_reset),
         T(limits_of_zero_are_refused),
         T(ten_thousand_requests_pass_and_none_of_them_twice),
+        T(nine_thousand_streams_fit_in_less_than_four_mebibytes),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

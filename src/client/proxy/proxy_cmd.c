@@ -530,7 +530,7 @@ int clo_command_proxy(const struct clo_options *o)
     int code = CLO_EXIT_ERROR;
 
     event_set_mem_functions(clo_wipe_malloc, clo_wipe_realloc, clo_wipe_free);
-    if (check(o) != 0 || find_key(&x) != 0 || open_listener(&x) != 0)
+    if (check(o) != 0 || clo_common_guard() != 0 || find_key(&x) != 0 || open_listener(&x) != 0)
         goto out;
     x.base = event_base_new();
     if (x.base == NULL || draw_token(&x) != 0 || catch_signals(&x) != 0 ||

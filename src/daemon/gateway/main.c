@@ -209,8 +209,7 @@ static int begin_service(struct clo_gw *gw)
     gw->request = calloc(gw->cfg.connections_max, sizeof(struct clo_request *));
     if (gw->request == NULL)
         return CLOISTER_E_MEMORY;
-    /* One for each request, and one for the salts. */
-    if (clo_guard_init((size_t)gw->cfg.connections_max + 1) != 0 ||
+    if (clo_guard_init((size_t)gw->cfg.connections_max + CLO_GATEWAY_SLOTS_MORE) != 0 ||
         (gw->salt = clo_guard_alloc()) == NULL) {
         stop(gw, CLO_EXIT_LOCK);
         return 0;

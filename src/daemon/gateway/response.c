@@ -20,7 +20,7 @@
 
 /* What seals a plain answer in the end. */
 struct plain_form {
-    struct clo_ohttp_opened opened;
+    struct clo_ohttp_opened *opened; /* in guarded memory */
     uint8_t enc[CLO_KEM_ENC_MAX];
     const struct clo_rng *rng;
 };
@@ -51,8 +51,13 @@ static int begin_plain(struct clo_response *r, const struct clo_ohttp_opened *o,
 
     if (form == NULL)
         return CLOISTER_E_MEMORY;
-    *form = (struct plain_form){.opened = {.suite = o->suite}, .rng = rng};
-    memcpy(form->opened.response_secret, o->response_secret, sizeof(o->response_secret));
+    *form = (struct plain_form){.opened = clo_guard_alloc(), .rng = rng};
+    if (form->opened == NULL) {
+        clo_wipe_free(form);
+        return CLOISTER_E_MEMORY;
+    }
+    form->opened->suite = o->suite;
+    memcpy(form->opened->response_secret, o->response_secret, sizeof(o->response_secret));
     memcpy(form->enc, enc, clo_kem_enc_len(o->suite.kem));
     r->form = form;
     return 0;
@@ -109,6 +114,8 @@ static void drop_keys(struct clo_response *r)
 {
     clo_ohttp_writer_free(r->writer);
     r->writer = NULL;
+    if (r->form != NULL)
+        clo_guard_free(r->form->opened);
     clo_wipe_free(r->form);
     r->form = NULL;
 }
@@ -203,7 +210,7 @@ static int seal(struct clo_response *r, bool last)
 /* Zero bytes behind the message, so that the body has one of the sizes that requests have. */
 static int pad_plain(struct clo_response *r)
 {
-    const size_t around = clo_ohttp_secret_len(r->form->opened.suite.aead) + CLO_AEAD_TAG;
+    const size_t around = clo_ohttp_secret_len(r->form->opened->suite.aead) + CLO_AEAD_TAG;
     const size_t n = clo_shape_round(around + r->plain.len) - around - r->plain.len;
     uint8_t *at = NULL;
     int err = clo_buf_reserve(&r->plain, n, &at);
@@ -222,7 +229,7 @@ static int seal_plain(struct clo_response *r)
     int err = r->shaping != CLO_SHAPING_OFF ? pad_plain(r) : 0;
 
     if (err == 0)
-        err = clo_ohttp_plain_seal_response(&r->form->opened, r->form->enc, r->form->rng,
+        err = clo_ohttp_plain_seal_response(r->form->opened, r->form->enc, r->form->rng,
                                             r->plain.p, r->plain.len, &sealed);
     clo_buf_clear(&r->plain);
     if (err == 0)

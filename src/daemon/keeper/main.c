@@ -35,9 +35,7 @@ static const struct clo_ipc_permit from_gateway[] = {
     {1U << RUNNING, CLO_MSG_COMMIT, 32, 32, false},
     {1U << RUNNING, CLO_MSG_CLOSE, 0, 0, false},
 };
-/* Room for the epochs alive at once (two, and one whose set became full), and the hash key. */
 enum {
-    GUARD_SLOTS = 8,
     TICK_MS = 1000
 };
 
@@ -270,7 +268,7 @@ int main(int argc, char *argv[])
 
     if (clo_role_begin(CLO_ROLE_KEEPER, argc, argv) != 0)
         return 1;
-    if (clo_guard_init(GUARD_SLOTS) != 0)
+    if (clo_guard_init(CLO_KEEPER_SLOTS) != 0)
         return CLO_EXIT_LOCK;
     err = run(&k);
     if (err != 0)

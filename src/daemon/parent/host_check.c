@@ -17,6 +17,8 @@
 #include "attest/quote_parse.h"
 #include "attest/snp_report.h"
 #include "base/enc.h"
+#include "base/secret.h"
+#include "daemon/messages.h"
 #include "daemon/parent/files.h"
 #include "daemon/parent/keys.h"
 #include "platform/process.h"
@@ -27,8 +29,6 @@ enum {
     LISTEN_STATE = 10,  /* TCP_LISTEN in Linux's net/tcp_states.h */
     CAP_IPC_LOCK_ = 14, /* Linux, include/uapi/linux/capability.h */
     CAP_SYS_RESOURCE_ = 24,
-    KEEPER_SLOTS = 8,
-    SLOT = 128, /* CLO_GUARD_SLOT: one secret */
 };
 /* No build of this program is older: 2026-01-01. And no clock that is right is so far ahead. */
 #define BUILD_TIME 1767225600
@@ -396,10 +396,10 @@ static bool has_capability(const struct clo_host *h, unsigned bit)
 static void check_locked_memory(const struct clo_host *h, struct clo_finding *f)
 {
     const unsigned long long page = (unsigned long long)sysconf(_SC_PAGESIZE),
-                             slots = h->cfg->connections_max > KEEPER_SLOTS
-                                         ? h->cfg->connections_max
-                                         : KEEPER_SLOTS,
-                             need = (slots * SLOT + page - 1) / page * page;
+                             gateway = (unsigned long long)h->cfg->connections_max +
+                                       CLO_GATEWAY_SLOTS_MORE,
+                             slots = gateway > CLO_KEEPER_SLOTS ? gateway : CLO_KEEPER_SLOTS,
+                             need = (slots * CLO_GUARD_SLOT + page - 1) / page * page;
 
     if (has_capability(h, CAP_IPC_LOCK_) || h->locked.rlim_cur >= need)
         found(f, CLO_FINDING_OK, "", "keys can be locked in memory (%llu bytes a process)", need);
