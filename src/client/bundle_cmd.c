@@ -157,7 +157,7 @@ static int from_evidence(const struct clo_options *o, struct clo_bundle *b, int6
     char missing[65];
     int err;
 
-    if ((err = clo_common_evidence(o, &e, &nonce, &b->has_nonce, code)) != 0)
+    if ((err = clo_common_evidence(o, NULL, &e, &nonce, &b->has_nonce, code)) != 0)
         return err;
     *code = CLO_EXIT_MALFORMED;
     memcpy(b->nonce, nonce.bytes, sizeof b->nonce);
@@ -251,23 +251,14 @@ static int set_times(const struct clo_options *o, struct clo_bundle *b, int64_t 
     return 0;
 }
 
-int clo_command_bundle(const struct clo_options *o)
+static int make(void *ctx, struct clo_buf *out)
 {
-    struct clo_buf out = clo_buf_init(CLO_BUNDLE_MAX);
+    const struct clo_options *o = ctx;
     struct cloister_raw *raw = NULL;
     struct clo_bundle b = {0};
     int code = CLO_EXIT_ERROR, err;
     int64_t end = INT64_MAX;
 
-    if (o->out == NULL) {
-        clo_say_problem("say where the bundle goes: --out FILE (- for standard output)");
-        goto out;
-    }
-    if (o->evidence != NULL && (o->operands > 0 || o->expect != NULL)) {
-        clo_say_problem("--evidence is a Cloister server's: it goes without a type, a report and "
-                        "--expect");
-        goto out;
-    }
     if (o->evidence != NULL)
         err = from_evidence(o, &b, &end, &code);
     else if ((err = clo_raw_read(o, &b, &code)) == 0 &&
@@ -280,15 +271,36 @@ int clo_command_bundle(const struct clo_options *o)
     code = CLO_EXIT_ERROR;
     if (set_times(o, &b, end) != 0)
         goto out;
-    if ((err = clo_bundle_write(&b, &out)) != 0 ||
-        (err = clo_file_write(o->out, out.p, out.len)) != 0) {
+    if ((err = clo_bundle_write(&b, out)) != 0) {
         clo_say_file(o->out, "written", err);
         goto out;
     }
     code = CLO_EXIT_OK;
 out:
     cloister_raw_free(raw);
-    clo_buf_clear(&out);
     clo_bundle_clear(&b);
+    return code;
+}
+
+int clo_command_bundle(const struct clo_options *o)
+{
+    struct clo_buf out = clo_buf_init(CLO_BUNDLE_MAX);
+    int code = CLO_EXIT_ERROR, err;
+
+    if (o->out == NULL) {
+        clo_say_problem("say where the bundle goes: --out FILE (- for standard output)");
+        return code;
+    }
+    if (o->evidence != NULL && (o->operands > 0 || o->expect != NULL)) {
+        clo_say_problem("--evidence is a Cloister server's: it goes without a type, a report and "
+                        "--expect");
+        return code;
+    }
+    code = clo_common_inside(o, 1, make, (void *)(uintptr_t)o, &out);
+    if (code == CLO_EXIT_OK && (err = clo_file_write(o->out, out.p, out.len)) != 0) {
+        clo_say_file(o->out, "written", err);
+        code = CLO_EXIT_ERROR;
+    }
+    clo_buf_clear(&out);
     return code;
 }

@@ -405,7 +405,7 @@ int clo_chat_run(const struct clo_chat_setup *setup)
     int code = 1;
 
     clo_transport_stop_fd(setup->transport, clo_stop_fd());
-    if (c.messages == NULL || reset(&c, setup->options->system) != 0) {
+    if (c.messages == NULL || reset(&c, setup->system) != 0) {
         clo_say_problem("the system message is not text in UTF-8");
         goto out;
     }

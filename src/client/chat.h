@@ -7,11 +7,12 @@
 #include "client/session.h"
 
 struct clo_chat_setup {
-    const struct clo_options *options; /* system, max_tokens, temperature, seed; with `model`: */
+    const struct clo_options *options; /* max_tokens, temperature, seed; with `model`: */
     const char *model;                 /* NULL: the verified one */
     struct clo_transport *transport;
     struct clo_session *session;
     const char *question; /* NULL: interactive */
+    const char *system;   /* NULL: no system message */
     /* called before each question, e.g. to take a new policy; may be NULL */
     int (*before)(void *ctx);
     void *ctx;

@@ -43,11 +43,24 @@ CLO_MUST_USE int clo_common_policy_text(const char *path, struct clo_buf *text,
 /* What --nonce says. */
 CLO_MUST_USE int clo_common_nonce(const struct clo_options *o, struct cloister_nonce *nonce,
                                   bool *has_nonce, int *code);
+/* A live server's evidence over a fresh nonce: whole, and unread. */
+struct clo_live {
+    struct clo_buf json;
+    struct cloister_nonce nonce;
+};
+CLO_MUST_USE int clo_common_fetch(const struct clo_options *o, struct clo_live *ret, int *code);
 /*
- * Evidence: a live server's over a fresh nonce, or a saved file's; *has_nonce says whether there is a nonce. When it was sent is told
+ * Evidence: that of a live server, or a saved file's where live is NULL; *has_nonce says whether there is a nonce. When it was sent is told
  * for a live server only.
  */
-CLO_MUST_USE int clo_common_evidence(const struct clo_options *o, struct cloister_evidence **ret,
-                                     struct cloister_nonce *nonce, bool *has_nonce, int *code);
+CLO_MUST_USE int clo_common_evidence(const struct clo_options *o, const struct clo_live *live,
+                                     struct cloister_evidence **ret, struct cloister_nonce *nonce,
+                                     bool *has_nonce, int *code);
+/*
+ * What a command does with what others made, in a cell (platform/confine.h), with the files that the options name and this operand (-1: none) read
+ * before. `work` returns the exit code; so does this. out: what work gives back; NULL where it has nothing to give.
+ */
+int clo_common_inside(const struct clo_options *o, int operand,
+                      int (*work)(void *ctx, struct clo_buf *out), void *ctx, struct clo_buf *out);
 
 #endif

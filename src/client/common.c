@@ -2,13 +2,17 @@
 /* What several commands begin with: a server, a policy, evidence. */
 #include "client/commands.h"
 
+#include <stdio.h>
 #include <string.h>
+#include <sys/wait.h>
 
 #include "base/enc.h"
 #include "base/secret.h"
+#include "client/judge.h"
 #include "client/say.h"
 #include "client/session.h"
 #include "client/stop.h"
+#include "platform/confine.h"
 #include "platform/file.h"
 
 /* With a relay nothing at all goes to the server directly: that would tie the address to the question. */
@@ -135,31 +139,115 @@ out:
     return err;
 }
 
-static int fetch(const struct clo_options *o, struct cloister_evidence **e,
-                 struct cloister_nonce *nonce, int *code)
+int clo_common_fetch(const struct clo_options *o, struct clo_live *ret, int *code)
 {
     struct clo_transport *t = NULL;
+    struct clo_case *c = NULL;
     struct clo_fault fault = {0};
     int err;
 
+    ret->json = clo_buf_init(CLOISTER_EVIDENCE_MAX);
+    *code = CLO_EXIT_ERROR;
     if ((err = clo_common_transport(o, &t, code)) != 0)
         return err;
-    if ((err = clo_evidence_fetch(t, e, nonce, &fault)) != 0) {
-        if (fault.step == CLO_STEP_VERDICT)
+    if ((err = clo_evidence_fetch(t, &c, &ret->nonce, &fault)) != 0) {
+        if (fault.step != CLO_STEP_VERDICT)
+            clo_say_fault(&fault, NULL, clo_transport_url(t));
+        else if (err != CLOISTER_E_IO) /* which was said */
             clo_say_problem("what %s sent is not evidence: %s", clo_transport_url(t),
                             cloister_strerror(err));
-        else
-            clo_say_fault(&fault, NULL, clo_transport_url(t));
         *code = clo_fault_exit(&fault, NULL);
+    } else if ((err = clo_case_save(c, &ret->json)) != 0) {
+        clo_say_problem("what %s sent can't be kept: %s", clo_transport_url(t),
+                        cloister_strerror(err));
     }
+    clo_case_free(c);
     clo_transport_free(t);
     return err;
 }
 
-int clo_common_evidence(const struct clo_options *o, struct cloister_evidence **ret,
-                        struct cloister_nonce *nonce, bool *has_nonce, int *code)
+static int read_live(const struct clo_live *live, struct cloister_evidence **ret,
+                     struct cloister_nonce *nonce, int *code)
+{
+    const int err = cloister_evidence_parse(live->json.p, live->json.len, ret);
+
+    if (err != 0) {
+        clo_say_problem("what the server sent is not evidence: %s", cloister_strerror(err));
+        *code = CLO_EXIT_MALFORMED;
+    }
+    *nonce = live->nonce;
+    return err;
+}
+
+int clo_common_evidence(const struct clo_options *o, const struct clo_live *live,
+                        struct cloister_evidence **ret, struct cloister_nonce *nonce,
+                        bool *has_nonce, int *code)
 {
     *code = CLO_EXIT_ERROR;
-    *has_nonce = o->evidence == NULL;
-    return o->evidence != NULL ? load(o, ret, nonce, has_nonce, code) : fetch(o, ret, nonce, code);
+    *has_nonce = live != NULL;
+    return live != NULL ? read_live(live, ret, nonce, code) : load(o, ret, nonce, has_nonce, code);
+}
+
+/* ---- a cell ---- */
+
+struct inside {
+    int (*work)(void *ctx, struct clo_buf *out);
+    void *ctx;
+};
+
+static int run_inside(void *ctx, struct clo_buf *out)
+{
+    const struct inside *in = ctx;
+    int code = in->work(in->ctx, out);
+
+    if (fflush(stdout) != 0 || ferror(stdout) != 0) {
+        clo_say_file("standard output", "written", CLOISTER_E_IO);
+        code = code == CLO_EXIT_OK ? CLO_EXIT_ERROR : code;
+    }
+    return code;
+}
+
+/* What a child's end says: an exit code of a command's, or nothing that counts. */
+static int code_of(int status)
+{
+    if (WIFSIGNALED(status) && clo_stop_signal() == 0)
+        clo_say_problem(
+            "what read this was ended by the system (signal %d): it may have been made to do harm. "
+            "Nothing of it counts",
+            WTERMSIG(status));
+    switch (WIFEXITED(status) ? WEXITSTATUS(status) : CLO_CONFINED_NEVER) {
+    case CLO_EXIT_OK: return CLO_EXIT_OK;
+    case CLO_EXIT_REFUSED: return CLO_EXIT_REFUSED;
+    case CLO_EXIT_UNSUPPORTED: return CLO_EXIT_UNSUPPORTED;
+    case CLO_EXIT_MALFORMED: return CLO_EXIT_MALFORMED;
+    default: return CLO_EXIT_ERROR;
+    }
+}
+
+int clo_common_inside(const struct clo_options *o, int operand,
+                      int (*work)(void *ctx, struct clo_buf *out), void *ctx, struct clo_buf *out)
+{
+    struct inside in = {work, ctx};
+    int keep[2] = {-1, -1};
+    const struct clo_confined c = {.keep = keep,
+                                   .keeps = CLO_ARRAY_LEN(keep),
+                                   .first = clo_judge_end,
+                                   .work = run_inside,
+                                   .ctx = &in};
+    struct clo_buf none = clo_buf_init(0);
+    int status = 0, code = CLO_EXIT_ERROR;
+
+    if (clo_judge_possible() != 0)
+        return code;
+    clo_stop_ends(keep);
+    if (clo_options_preload(o, operand) != 0)
+        clo_say_problem("not enough memory");
+    else if (clo_confine_run(&c, out != NULL ? out : &none, &status) != 0)
+        clo_say_problem("no process could be had for reading this");
+    else if (WIFEXITED(status) && WEXITSTATUS(status) == CLO_CONFINED_NEVER)
+        clo_say_problem("the process that was to read this could not be confined");
+    else
+        code = code_of(status);
+    clo_file_preload_end();
+    return code;
 }

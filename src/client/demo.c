@@ -45,7 +45,7 @@ struct demo {
     int events; /* ready lines come from here; -1 */
     struct clo_buf line;
     unsigned port;
-    struct cloister_policy *policy;
+    struct clo_buf policy; /* its text */
     struct clo_session *session;
 };
 
@@ -134,11 +134,13 @@ static int take_policy(struct demo *d, const char *root, const char *measurement
     if ((err = clo_policy_text(&w, &doc)) != 0 || (err = clo_json_write(doc, &text)) != 0 ||
         (err = cloister_policy_parse(text.p, text.len, &p)) != 0)
         goto out;
+    clo_buf_clear(&d->policy);
+    d->policy = text;
+    text = clo_buf_init(0);
     if (d->session != NULL)
-        clo_session_policy(d->session, p);
-    cloister_policy_free(d->policy);
-    d->policy = p;
+        clo_session_policy(d->session, &d->policy);
 out:
+    cloister_policy_free(p);
     clo_buf_clear(&text);
     json_decref(doc);
     return err;
@@ -297,7 +299,7 @@ static int wait_ready(struct demo *d)
     int64_t told = 0, looked = 0;
 
     clo_say_note("starting cloisterd: it hashes and loads the model");
-    while (d->policy == NULL) {
+    while (d->policy.len == 0) {
         struct pollfd fds[2] = {{.fd = d->events, .events = POLLIN},
                                 {.fd = clo_stop_fd(), .events = POLLIN}};
         const int64_t waited = (clo_clock_mono_us() - start) / 1000000;
@@ -314,7 +316,7 @@ static int wait_ready(struct demo *d)
             clo_say_problem("cloisterd said something that this version doesn't understand");
             return CLOISTER_E_PROTOCOL;
         }
-        if (d->policy == NULL && waited > looked) {
+        if (d->policy.len == 0 && waited > looked) {
             looked = waited;
             if (engine_keeps_failing(d)) {
                 clo_say_problem(
@@ -325,7 +327,7 @@ static int wait_ready(struct demo *d)
                 return CLOISTER_E_ENGINE;
             }
         }
-        if (d->policy == NULL && (has_died(d) || waited >= START_S)) {
+        if (d->policy.len == 0 && (has_died(d) || waited >= START_S)) {
             clo_say_problem(d->pid == 0 ? "cloisterd could not start; its last words:"
                                         : "cloisterd did not get ready in time; its last words:");
             show_log(d);
@@ -365,6 +367,7 @@ static int talk(struct demo *d)
         .question = d->o->operands > 0 ? d->o->operand[0]
                     : interactive      ? NULL
                                        : DEFAULT_QUESTION,
+        .system = d->o->system,
         .before = before_question,
         .ctx = d,
     };
@@ -375,8 +378,7 @@ static int talk(struct demo *d)
     if (clo_common_guard() != 0)
         goto out;
     if (clo_transport_new(url, &setup.transport) != 0 ||
-        clo_session_new(setup.transport, d->policy, cloister_roots_builtin(), NULL, &d->session) !=
-            0) {
+        clo_session_new(setup.transport, &d->policy, NULL, &d->session) != 0) {
         clo_say_problem("not enough memory");
         goto out;
     }
@@ -412,7 +414,7 @@ int clo_command_demo(const struct clo_options *o)
     code = talk(d);
 out:
     end(d);
-    cloister_policy_free(d->policy);
+    clo_buf_clear(&d->policy);
     free(d);
     return code;
 }

@@ -12,32 +12,19 @@
 
 int clo_command_evidence(const struct clo_options *o)
 {
-    char nonce_text[CLO_B64_LEN(32) + 2] = {0}, *bundle = NULL;
-    struct cloister_evidence *e = NULL;
-    struct clo_transport *t = NULL;
-    struct cloister_nonce nonce = {0};
-    struct clo_fault fault = {0};
+    char nonce_text[CLO_B64_LEN(32) + 2] = {0};
+    struct clo_live live = {0};
     int code = CLO_EXIT_ERROR, err;
-    size_t n = 0;
 
     if (o->out == NULL || o->operands > 0) {
         clo_say_problem("say where the evidence goes: --out FILE (- for standard output)");
         goto out;
     }
-    if (clo_common_transport(o, &t, &code) != 0)
+    if (clo_common_fetch(o, &live, &code) != 0)
         goto out;
-    if (clo_evidence_fetch(t, &e, &nonce, &fault) != 0) {
-        if (fault.step == CLO_STEP_VERDICT)
-            clo_say_problem("what %s sent is not evidence: %s", clo_transport_url(t),
-                            cloister_strerror(fault.err));
-        else
-            clo_say_fault(&fault, NULL, clo_transport_url(t));
-        code = clo_fault_exit(&fault, NULL);
-        goto out;
-    }
-    clo_b64(nonce.bytes, sizeof(nonce.bytes), nonce_text);
-    if ((err = cloister_evidence_save(e, &bundle, &n)) != 0 ||
-        (err = clo_file_write(o->out, bundle, n)) != 0) {
+    code = CLO_EXIT_ERROR;
+    clo_b64(live.nonce.bytes, sizeof(live.nonce.bytes), nonce_text);
+    if ((err = clo_file_write(o->out, live.json.p, live.json.len)) != 0) {
         clo_say_file(o->out, "written", err);
         goto out;
     }
@@ -51,8 +38,6 @@ int clo_command_evidence(const struct clo_options *o)
     }
     code = CLO_EXIT_OK;
 out:
-    free(bundle);
-    cloister_evidence_free(e);
-    clo_transport_free(t);
+    clo_buf_clear(&live.json);
     return code;
 }

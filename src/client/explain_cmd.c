@@ -465,17 +465,15 @@ static int print_json(json_t *parts)
     return err;
 }
 
-int clo_command_explain(const struct clo_options *o)
+static int explain(void *ctx, struct clo_buf *out)
 {
+    const struct clo_options *o = ctx;
     struct clo_buf file = clo_buf_init(CLO_BUNDLE_MAX);
     struct clo_explain x = {.parts = json_array()};
     const char *name;
     int code = CLO_EXIT_ERROR, err;
 
-    if (o->operands != 1) {
-        clo_say_problem("say which file is to be explained (- for standard input)");
-        goto out;
-    }
+    (void)out;
     name = strcmp(o->operand[0], "-") == 0 ? "standard input" : o->operand[0];
     if ((err = clo_file_read(o->operand[0], &file)) != 0) {
         clo_say_file(name, "read", err);
@@ -511,4 +509,13 @@ out:
     json_decref(x.parts);
     clo_buf_clear(&file);
     return code;
+}
+
+int clo_command_explain(const struct clo_options *o)
+{
+    if (o->operands != 1) {
+        clo_say_problem("say which file is to be explained (- for standard input)");
+        return CLO_EXIT_ERROR;
+    }
+    return clo_common_inside(o, 0, explain, (void *)(uintptr_t)o, NULL);
 }

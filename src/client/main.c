@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "client/commands.h"
+#include "client/judge.h"
 #include "client/say.h"
 #include "client/stop.h"
 #include "codec/json.h"
@@ -59,6 +60,20 @@ static const struct command {
                          "say what SEV-SNP will measure of a guest, for a policy to pin", ""},
 };
 
+/* Do they ask a server for its evidence? Then somebody else has to read it (client/judge.h). */
+static bool asks(enum clo_command c)
+{
+    switch (c) {
+    case CLO_CMD_CHAT:
+    case CLO_CMD_VERIFY:
+    case CLO_CMD_EVIDENCE:
+    case CLO_CMD_POLICY:
+    case CLO_CMD_DEMO:
+    case CLO_CMD_PROXY: return true;
+    default: return false;
+    }
+}
+
 static void help(void)
 {
     puts("cloister: chat with a language model that its operator can't read, and prove it\n");
@@ -83,10 +98,13 @@ static int run(enum clo_command c, int argc, char **argv)
     int code;
 
     clo_say_init(false);
+    if (asks(c) && clo_judge_start(argc, argv) != 0)
+        return CLO_EXIT_ERROR;
     if (clo_options_parse(c, argc, argv, &o) != 0)
         return CLO_EXIT_ERROR;
     clo_say_init(o.no_color);
     code = o.help ? command_help(c) : commands[c].run(&o);
+    clo_judge_end();
     clo_options_clear(&o);
     return code;
 }

@@ -445,3 +445,23 @@ void clo_options_help(enum clo_command c)
             printf("  %-*s %s\n", HELP_COLUMN, left, opts[i].help);
     }
 }
+
+int clo_options_preload(const struct clo_options *o, int operand)
+{
+    const char *const one[] = {o->policy, o->evidence, o->bundle, o->collateral,
+                               operand >= 0 && operand < o->operands ? o->operand[operand] : NULL};
+    int err = 0;
+
+    for (size_t i = 0; i < CLO_ARRAY_LEN(one) && err == 0; i++)
+        if (one[i] != NULL)
+            err = clo_file_preload(one[i], CLO_BUNDLE_MAX);
+    for (size_t i = 0; i < o->items && err == 0; i++)
+        err = clo_file_preload(o->item[i].path, CLO_BUNDLE_MAX);
+    for (size_t i = 0; i < o->roots_n && err == 0; i++) {
+        const char *equals = strchr(o->roots[i], '=');
+
+        if (equals != NULL)
+            err = clo_file_preload(equals + 1, CLO_BUNDLE_MAX);
+    }
+    return err;
+}

@@ -73,6 +73,8 @@ struct clo_options {
 CLO_MUST_USE int clo_options_parse(enum clo_command c, int argc, char **argv,
                                    struct clo_options *ret);
 void clo_options_clear(struct clo_options *o);
+/* Read all files that the options name (clo_file_preload), and the operand of this number, -1 for none. CLOISTER_E_MEMORY. */
+CLO_MUST_USE int clo_options_preload(const struct clo_options *o, int operand);
 /* The options of a command, one a line. */
 void clo_options_help(enum clo_command c);
 

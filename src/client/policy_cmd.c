@@ -297,18 +297,25 @@ static int unreadable(const char *what, int err)
     return err == CLOISTER_E_UNSUPPORTED ? CLO_EXIT_UNSUPPORTED : CLO_EXIT_MALFORMED;
 }
 
-static int init_from_server(const struct clo_options *o)
+struct first_use {
+    const struct clo_options *o;
+    const struct clo_live *live;
+};
+
+static int propose_first(void *ctx, struct clo_buf *out)
 {
+    const struct first_use *f = ctx;
     struct source *s = calloc(1, sizeof(*s));
     int code = CLO_EXIT_ERROR, err;
 
+    (void)out;
     if (s == NULL) {
         clo_say_problem("not enough memory");
         return code;
     }
-    s->o = o;
+    s->o = f->o;
     s->roots = cloister_roots_builtin();
-    if (clo_common_evidence(o, &s->evidence, &s->nonce, &s->has_nonce, &code) != 0)
+    if (clo_common_evidence(f->o, f->live, &s->evidence, &s->nonce, &s->has_nonce, &code) != 0)
         goto out;
     if ((err = clo_shown_read(s->evidence, &s->shown)) != 0) {
         code = unreadable("this server's evidence", err);
@@ -319,9 +326,21 @@ static int init_from_server(const struct clo_options *o)
             "WARNING: this policy trusts what %s shows now. It notices later changes (`cloister policy diff` "
             "tells them), but can't tell whether this image is a good one: compare the measurement with "
             "a source you trust",
-            clo_common_url(o));
+            clo_common_url(f->o));
 out:
     source_clear(s);
+    return code;
+}
+
+static int init_from_server(const struct clo_options *o)
+{
+    struct clo_live live = {0};
+    struct first_use f = {o, &live};
+    int code = CLO_EXIT_ERROR;
+
+    if (clo_common_fetch(o, &live, &code) == 0)
+        code = clo_common_inside(o, -1, propose_first, &f, NULL);
+    clo_buf_clear(&live.json);
     return code;
 }
 
@@ -360,11 +379,14 @@ out:
     return err;
 }
 
-static int from_evidence(const struct clo_options *o, const char *path)
+static int propose_saved(void *ctx, struct clo_buf *out)
 {
+    const struct clo_options *o = ctx;
+    const char *path = o->operand[1];
     struct source *s = calloc(1, sizeof(*s));
     int code = CLO_EXIT_ERROR, err;
 
+    (void)out;
     if (s == NULL) {
         clo_say_problem("not enough memory");
         return code;
@@ -444,7 +466,7 @@ int clo_command_policy(const struct clo_options *o)
     if (strcmp(what, "show") == 0 && o->operands == 2)
         return clo_policy_show(o->operand[1]);
     if (from && o->operands == 2)
-        return from_evidence(o, o->operand[1]);
+        return clo_common_inside(o, 1, propose_saved, (void *)(uintptr_t)o, NULL);
     if (strcmp(what, "init") == 0 && o->operands == 1)
         return init(o);
     if (diff && o->operands == 1)

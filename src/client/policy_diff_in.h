@@ -61,6 +61,6 @@ const char *clo_diff_version(enum clo_reference_kind kind, const struct clo_gpu_
 /* ---- saying it ---- */
 
 void clo_diff_print_text(const struct clo_diff *d);
-CLO_MUST_USE int clo_diff_print_json(const struct clo_diff *d);
+CLO_MUST_USE int clo_diff_json(const struct clo_diff *d, struct clo_buf *out);
 
 #endif

@@ -345,9 +345,8 @@ static json_t *wrong_json(const struct clo_diff *d, int *err)
     return a;
 }
 
-int clo_diff_print_json(const struct clo_diff *d)
+int clo_diff_json(const struct clo_diff *d, struct clo_buf *out)
 {
-    struct clo_buf b = clo_buf_init(JSON_MAX);
     json_t *o = json_object();
     int err = 0;
 
@@ -377,9 +376,8 @@ int clo_diff_print_json(const struct clo_diff *d)
     put(o, "wrong", wrong_json(d, &err), &err);
     if (d->why[0] != '\0')
         put(o, "why", json_string(d->why), &err);
-    if (err == 0 && (err = clo_json_write(o, &b)) == 0)
-        printf("%.*s\n", (int)b.len, (const char *)b.p);
-    clo_buf_clear(&b);
+    if (err == 0)
+        err = clo_json_write(o, out);
     json_decref(o);
     return err;
 }

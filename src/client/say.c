@@ -118,7 +118,9 @@ static void say_verdict_fault(const struct clo_fault *f, const struct cloister_v
 {
     const struct cloister_check *why = v != NULL ? clo_verdict_culprit(v) : NULL;
 
-    if (why == NULL)
+    if (why == NULL && f->err == CLOISTER_E_IO) /* why was said (client/judge.h) */
+        clo_say_problem("the server was NOT verified and nothing was sent");
+    else if (why == NULL)
         clo_say_problem(
             "the server was NOT verified and nothing was sent: %s (check your clock, and "
             "that server and client are of matching versions)",

@@ -20,8 +20,7 @@ enum {
 
 struct clo_session {
     struct clo_transport *t;
-    const struct cloister_policy *policy;
-    const struct cloister_roots *roots;
+    const struct clo_buf *policy; /* its text */
     const char *api_key;
     struct cloister_verdict *verdict;
     struct cloister_channel *chan; /* NULL: evidence has to be fetched before anything is sent */
@@ -50,62 +49,51 @@ static int64_t session_now(const struct clo_session *s)
 
 /* ---- evidence ---- */
 
-/* A server may leave sections out that it serves by digest. */
-static int fetch_blobs(struct clo_transport *t, struct cloister_evidence *e,
-                       struct clo_reply *reply)
+int clo_evidence_fetch(struct clo_transport *t, struct clo_case **ret, struct cloister_nonce *nonce,
+                       struct clo_fault *fault)
 {
-    char hex[65] = {0}, path[128];
-    int err = 0;
-
-    for (size_t i = 0; i < BLOBS_MAX && cloister_evidence_missing(e, 0, hex); i++) {
-        struct clo_buf blob = clo_buf_init(CLOISTER_EVIDENCE_MAX);
-
-        (void)snprintf(path, sizeof(path), "%s/blob/%s", cloister_evidence_gateway(e), hex);
-        err = clo_transport_get(t, path, NULL, &blob, reply);
-        if (err == 0)
-            err = cloister_evidence_add(e, blob.p, blob.len);
-        clo_buf_clear(&blob);
-        if (err != 0)
-            break;
-    }
-    return err;
-}
-
-int clo_evidence_fetch(struct clo_transport *t, struct cloister_evidence **ret,
-                       struct cloister_nonce *nonce, struct clo_fault *fault)
-{
-    struct clo_buf json = clo_buf_init(CLOISTER_EVIDENCE_MAX);
-    struct cloister_evidence *e = NULL;
+    struct clo_buf bytes = clo_buf_init(CLOISTER_EVIDENCE_MAX);
+    struct clo_case *c = NULL;
     struct cloister_nonce fresh = {0};
-    char path[CLOISTER_EVIDENCE_PATH_MAX] = {0};
+    char path[CLO_CASE_PATH_MAX] = {0};
     int err;
 
+    _Static_assert(sizeof(path) >= CLOISTER_EVIDENCE_PATH_MAX, "either path fits");
     *fault = (struct clo_fault){.step = CLO_STEP_EVIDENCE};
     err = cloister_evidence_request(clock_s(CLOCK_REALTIME), true, &fresh, path);
     if (err != 0)
         goto out;
-    if ((err = clo_transport_get(t, path, "application/json", &json, &fault->reply)) != 0)
+    if ((err = clo_transport_get(t, path, "application/json", &bytes, &fault->reply)) != 0)
         goto out;
     fault->step = CLO_STEP_VERDICT;
-    if ((err = cloister_evidence_parse(json.p, json.len, &e)) != 0)
+    if ((err = clo_case_open(bytes.p, bytes.len, &c, path)) != 0)
         goto out;
-    fault->step = CLO_STEP_EVIDENCE;
-    if ((err = fetch_blobs(t, e, &fault->reply)) != 0)
-        goto out;
+    /* A server may leave sections out that it serves by digest. */
+    for (size_t i = 0; path[0] != '\0'; i++) {
+        if (i == BLOBS_MAX) {
+            err = CLOISTER_E_PROTOCOL;
+            goto out;
+        }
+        clo_buf_clear(&bytes);
+        fault->step = CLO_STEP_EVIDENCE;
+        if ((err = clo_transport_get(t, path, NULL, &bytes, &fault->reply)) != 0)
+            goto out;
+        if ((err = clo_case_add(c, bytes.p, bytes.len, path)) != 0)
+            goto out;
+    }
     *nonce = fresh;
-    *ret = e;
-    e = NULL;
+    *ret = c;
+    c = NULL;
 out:
     fault->err = err;
-    cloister_evidence_free(e);
-    clo_buf_clear(&json);
+    clo_case_free(c);
+    clo_buf_clear(&bytes);
     return err;
 }
 
 /* ---- sessions ---- */
 
-int clo_session_new(struct clo_transport *t, const struct cloister_policy *policy,
-                    const struct cloister_roots *roots, const char *api_key,
+int clo_session_new(struct clo_transport *t, const struct clo_buf *policy, const char *api_key,
                     struct clo_session **ret)
 {
     struct clo_session *s = calloc(1, sizeof(*s));
@@ -116,7 +104,6 @@ int clo_session_new(struct clo_transport *t, const struct cloister_policy *polic
     }
     s->t = t;
     s->policy = policy;
-    s->roots = roots;
     s->api_key = api_key;
     *ret = s;
     return 0;
@@ -137,7 +124,7 @@ void clo_session_free(struct clo_session *s)
     free(s);
 }
 
-void clo_session_policy(struct clo_session *s, const struct cloister_policy *policy)
+void clo_session_policy(struct clo_session *s, const struct clo_buf *policy)
 {
     close_channel(s);
     s->policy = policy;
@@ -150,8 +137,8 @@ bool clo_session_is_ready(const struct clo_session *s)
 
 int clo_session_ready(struct clo_session *s)
 {
-    struct cloister_evidence *e = NULL;
     struct cloister_nonce nonce = {0};
+    struct clo_case *c = NULL;
     int64_t now;
     int err;
 
@@ -159,16 +146,16 @@ int clo_session_ready(struct clo_session *s)
         return 0;
     close_channel(s);
     *s->verdict = (struct cloister_verdict){0};
-    if ((err = clo_evidence_fetch(s->t, &e, &nonce, &s->fault)) != 0)
+    if ((err = clo_evidence_fetch(s->t, &c, &nonce, &s->fault)) != 0)
         goto out;
     s->fault.step = CLO_STEP_VERDICT;
     now = clock_s(CLOCK_REALTIME);
     s->awake_since = now - clock_s(CLOCK_BOOTTIME);
-    if ((err = cloister_evidence_verify(e, &nonce, s->policy, s->roots, now, s->verdict)) != 0 ||
+    if ((err = clo_case_verify(c, &nonce, s->policy, now, s->verdict)) != 0 ||
         (err = cloister_channel_open(s->verdict, now, &s->chan)) != 0)
         s->fault.err = err;
 out:
-    cloister_evidence_free(e);
+    clo_case_free(c);
     return err;
 }
 

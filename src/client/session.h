@@ -14,6 +14,7 @@
 
 #include <cloister/cloister.h>
 
+#include "client/judge.h"
 #include "client/transport.h"
 
 enum clo_step {
@@ -34,21 +35,21 @@ struct clo_fault {
 /* ---- evidence ---- */
 
 /*
- * Fetch evidence over a nonce that is drawn here, with every section in it. *nonce tells nonce and time of sending.
+ * Fetch evidence over a nonce that is drawn here, with every section in it. *nonce tells nonce and time of sending. Nothing of it is read here: that
+ * is the case's (client/judge.h).
  */
-CLO_MUST_USE int clo_evidence_fetch(struct clo_transport *t, struct cloister_evidence **ret,
+CLO_MUST_USE int clo_evidence_fetch(struct clo_transport *t, struct clo_case **ret,
                                     struct cloister_nonce *nonce, struct clo_fault *fault);
 
 /* ---- sessions ---- */
 
 struct clo_session;
-/* All arguments are borrowed until _free; api_key may be NULL. */
-CLO_MUST_USE int clo_session_new(struct clo_transport *t, const struct cloister_policy *policy,
-                                 const struct cloister_roots *roots, const char *api_key,
-                                 struct clo_session **ret);
+/* All arguments are borrowed until _free; policy: its text; api_key may be NULL. */
+CLO_MUST_USE int clo_session_new(struct clo_transport *t, const struct clo_buf *policy,
+                                 const char *api_key, struct clo_session **ret);
 void clo_session_free(struct clo_session *s);
 /* Another policy: what was verified under the old one is forgotten. */
-void clo_session_policy(struct clo_session *s, const struct cloister_policy *policy);
+void clo_session_policy(struct clo_session *s, const struct clo_buf *policy);
 
 /* Have a usable channel: keeps the one there is, or fetches and verifies evidence. */
 CLO_MUST_USE int clo_session_ready(struct clo_session *s);

@@ -59,6 +59,12 @@ int clo_stop_fd(void)
     return ends[0];
 }
 
+void clo_stop_ends(int ret[2])
+{
+    ret[0] = ends[0] < ends[1] ? ends[0] : ends[1];
+    ret[1] = ends[0] < ends[1] ? ends[1] : ends[0];
+}
+
 int clo_stop_signal(void)
 {
     return stop_signal;

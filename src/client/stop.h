@@ -10,6 +10,8 @@
 CLO_MUST_USE int clo_stop_init(void);
 /* Readable while a stop is asked for. */
 int clo_stop_fd(void);
+/* Both ends of what it is made of, in rising order: for a child that is to go on hearing signals. */
+void clo_stop_ends(int ret[2]);
 /* The signal that asked to stop; 0 for none. */
 int clo_stop_signal(void);
 /* Forget a SIGINT that was dealt with; SIGTERM and SIGHUP stay. */

@@ -8,6 +8,7 @@
 #include "base/enc.h"
 #include "client/raw_input.h"
 #include "client/say.h"
+#include "platform/file.h"
 #include "platform/process.h"
 
 int clo_print_outcome(const struct clo_options *o, const struct cloister_verdict *v)
@@ -72,24 +73,26 @@ out:
     return err;
 }
 
-int clo_command_verify(const struct clo_options *o)
+struct work {
+    const struct clo_options *o;
+    const struct clo_live *live; /* NULL: a saved file's, or a bundle's */
+};
+
+static int judge(void *ctx, struct clo_buf *out)
 {
+    const struct work *w = ctx;
+    const struct clo_options *o = w->o;
     struct cloister_verdict *v = calloc(1, sizeof(*v));
     struct cloister_evidence *e = NULL;
     struct cloister_policy *policy = NULL;
     struct cloister_nonce nonce = {0};
     bool has_nonce = false;
     int code = CLO_EXIT_ERROR, err;
-    const bool saved = o->evidence != NULL || o->bundle != NULL;
     int64_t now = o->at;
 
-    if (v == NULL || o->operands > 0 || (o->evidence != NULL && o->bundle != NULL) ||
-        (!saved && o->nonce != NULL)) {
-        clo_say_problem(v == NULL         ? "not enough memory"
-                        : o->operands > 0 ? "verify takes options only: saved evidence goes with "
-                                            "--evidence FILE"
-                        : saved           ? "--evidence or --bundle, not both"
-                                : "--nonce goes with --evidence: a live server gets a fresh one");
+    (void)out;
+    if (v == NULL) {
+        clo_say_problem("not enough memory");
         goto out;
     }
     if (o->bundle != NULL) {
@@ -97,23 +100,24 @@ int clo_command_verify(const struct clo_options *o)
                         &code) != 0)
             goto out;
     } else if (clo_bundle_policy(o, NULL, false, &policy, &code) != 0 ||
-               clo_common_evidence(o, &e, &nonce, &has_nonce, &code) != 0) {
+               clo_common_evidence(o, w->live, &e, &nonce, &has_nonce, &code) != 0) {
         goto out;
     }
     /* Read only now: a policy from a pipe and the network take their time, and no nonce is from the future. */
     if (now == 0)
         now = clo_clock_now();
     /* As of another time, or from a file: judged as if it had been fetched then. */
-    if (o->at != 0 || saved)
+    if (o->at != 0 || w->live == NULL)
         nonce.sent_at = now;
     err = cloister_evidence_verify(e, has_nonce ? &nonce : NULL, policy, cloister_roots_builtin(),
                                    now, v);
     if (err != 0 && v->outcome == CLOISTER_NOT_VERIFIED) {
         clo_say_problem("the evidence could not be judged: %s", cloister_strerror(err));
+        code = CLO_EXIT_ERROR;
         goto out;
     }
     code = clo_print_outcome(o, v) == 0 ? cloister_verdict_exit(v) : CLO_EXIT_ERROR;
-    if (code == CLO_EXIT_REFUSED && saved && o->at == 0)
+    if (code == CLO_EXIT_REFUSED && w->live == NULL && o->at == 0)
         clo_say_note("saved evidence is judged as of now unless --at TIME says another time");
     if (code == CLO_EXIT_OK && !has_nonce && !o->no_freshness) {
         clo_say_problem(
@@ -125,5 +129,40 @@ out:
     cloister_evidence_free(e);
     cloister_policy_free(policy);
     free(v);
+    return code;
+}
+
+/* A policy that is none is told before anybody is asked for evidence. */
+static int check_policy(const struct clo_options *o, int *code)
+{
+    struct cloister_policy *policy = NULL;
+    const int err = clo_bundle_policy(o, NULL, false, &policy, code);
+
+    cloister_policy_free(policy);
+    return err;
+}
+
+int clo_command_verify(const struct clo_options *o)
+{
+    const bool saved = o->evidence != NULL || o->bundle != NULL;
+    struct clo_live live = {0};
+    struct work w = {.o = o, .live = saved ? NULL : &live};
+    int code = CLO_EXIT_ERROR;
+
+    if (o->operands > 0 || (o->evidence != NULL && o->bundle != NULL) ||
+        (!saved && o->nonce != NULL)) {
+        clo_say_problem(o->operands > 0 ? "verify takes options only: saved evidence goes with "
+                                          "--evidence FILE"
+                        : saved         ? "--evidence or --bundle, not both"
+                                : "--nonce goes with --evidence: a live server gets a fresh one");
+        return code;
+    }
+    /* Read once: it may be a pipe. */
+    if (clo_options_preload(o, -1) != 0)
+        clo_say_problem("not enough memory");
+    else if (saved || (check_policy(o, &code) == 0 && clo_common_fetch(o, &live, &code) == 0))
+        code = clo_common_inside(o, -1, judge, &w, NULL);
+    clo_file_preload_end();
+    clo_buf_clear(&live.json);
     return code;
 }

@@ -66,7 +66,71 @@ static int read_fd(int fd, struct clo_buf *out)
     }
 }
 
+/* ---- what was read ahead ---- */
+
+struct ahead {
+    struct ahead *next;
+    char *path;
+    struct clo_buf bytes;
+    int err, saved;
+};
+static struct ahead *aheads;
+
+static int read_now(const char *path, struct clo_buf *out);
+
+static const struct ahead *find_ahead(const char *path)
+{
+    const struct ahead *a = aheads;
+
+    while (a != NULL && strcmp(a->path, path) != 0)
+        a = a->next;
+    return a;
+}
+
+int clo_file_preload(const char *path, size_t max)
+{
+    struct ahead *a;
+
+    if (find_ahead(path) != NULL)
+        return 0;
+    if ((a = calloc(1, sizeof *a)) == NULL || (a->path = strdup(path)) == NULL) {
+        free(a);
+        return CLOISTER_E_MEMORY;
+    }
+    a->bytes = clo_buf_init(max);
+    a->err = read_now(path, &a->bytes);
+    a->saved = errno;
+    a->next = aheads;
+    aheads = a;
+    return 0;
+}
+
+void clo_file_preload_end(void)
+{
+    struct ahead *a = aheads, *next = NULL;
+
+    for (; a != NULL; a = next) {
+        next = a->next;
+        clo_buf_clear(&a->bytes);
+        free(a->path);
+        free(a);
+    }
+    aheads = NULL;
+}
+
 int clo_file_read(const char *path, struct clo_buf *out)
+{
+    const struct ahead *a = find_ahead(path);
+    int err;
+
+    if (a == NULL)
+        return read_now(path, out);
+    err = a->err != 0 ? a->err : clo_buf_append(out, a->bytes.p, a->bytes.len);
+    errno = a->saved;
+    return err;
+}
+
+static int read_now(const char *path, struct clo_buf *out)
 {
     int fd, err, saved;
 

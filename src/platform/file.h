@@ -13,6 +13,13 @@ void clo_file_stop_fd(int fd);
 /* Append a file to out ("-": standard input). CLOISTER_E_IO, or E_LIMIT beyond out->max. */
 CLO_MUST_USE int clo_file_read(const char *path, struct clo_buf *out);
 /*
+ * Read a file ("-": standard input) of at most max bytes now, and give what came of it, a failure and its errno too, to whoever reads it by that name
+ * later: for a child that can't open files any more. CLOISTER_E_MEMORY alone is told here.
+ */
+CLO_MUST_USE int clo_file_preload(const char *path, size_t max);
+/* Forget them all: files are read as they are again. */
+void clo_file_preload_end(void);
+/*
  * An API key: one line of printable ASCII without spaces, in a file or pipe of ours that nobody else may read: CLOISTER_E_CREDENTIAL
  * if others may, E_MALFORMED if it holds something else. What out holds is zero-terminated; it wipes it.
  */

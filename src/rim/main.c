@@ -9,11 +9,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/enc.h"
 #include "codec/json.h"
+#include "platform/confine.h"
 #include "platform/file.h"
 #include "platform/process.h"
 #include "rim/policy.h"
@@ -59,9 +61,11 @@ static const struct opt {
 
 static bool colors_allowed;
 
+/* stdout may stand for memory that is written there later. */
 static const char *style(FILE *f, const char *sequence)
 {
-    return colors_allowed && isatty(fileno(f)) == 1 ? sequence : "";
+    return colors_allowed && isatty(f == stderr ? STDERR_FILENO : STDOUT_FILENO) == 1 ? sequence
+                                                                                      : "";
 }
 #define RED   "\033[31m"
 #define GREEN "\033[32m"
@@ -418,7 +422,7 @@ struct import {
     const struct options *o;
     const struct clo_cert *root;
     int64_t now;
-    struct clo_buf text, out; /* the policy as it is, and as it will be */
+    struct clo_buf text; /* the policy as it is */
     json_t *policy, *told;
     bool changed;
 };
@@ -526,48 +530,6 @@ static int import_one(struct import *im, const char *path, struct clo_rim *rim)
     return err == 0 ? 0 : RIM_EXIT_ERROR;
 }
 
-/* Was the file left alone since it was read? What somebody else wrote meanwhile is not to be lost. */
-static int check_unchanged(const struct import *im)
-{
-    struct clo_buf again = clo_buf_init(CLO_POLICY_MAX);
-    int err = clo_file_read(im->o->policy, &again);
-
-    if (err == 0 && (again.len != im->text.len || memcmp(again.p, im->text.p, again.len) != 0)) {
-        problem("%s was changed meanwhile and is left as it is: try again", im->o->policy);
-        err = CLOISTER_E_STATE;
-    } else if (err != 0) {
-        file_problem(im->o->policy, "read", err);
-    }
-    clo_buf_clear(&again);
-    return err;
-}
-
-/* Whole or not at all. Ctrl-C waits for the one moment in which a file of ours lies beside the policy. */
-static int store(struct import *im)
-{
-    char why[256] = "";
-    sigset_t stop, before;
-    int err;
-
-    if ((err = clo_json_write_text(im->policy, &im->out)) != 0 ||
-        (err = cloister_policy_check(im->out.p, im->out.len, why, sizeof(why))) != 0) {
-        problem("%s would be no policy any more, and is left as it is: %s", im->o->policy,
-                why[0] != '\0' ? why : cloister_strerror(err));
-        return err;
-    }
-    if ((err = check_unchanged(im)) != 0)
-        return err;
-    (void)sigemptyset(&stop);
-    (void)sigaddset(&stop, SIGINT);
-    (void)sigaddset(&stop, SIGTERM);
-    (void)sigaddset(&stop, SIGHUP);
-    (void)sigprocmask(SIG_BLOCK, &stop, &before);
-    if ((err = clo_file_replace(im->o->policy, im->out.p, im->out.len)) != 0)
-        file_problem(im->o->policy, "written", err);
-    (void)sigprocmask(SIG_SETMASK, &before, NULL);
-    return err;
-}
-
 static int import_all(struct import *im)
 {
     struct clo_rim *rim = calloc(1, sizeof(*rim));
@@ -576,42 +538,144 @@ static int import_all(struct import *im)
     for (int i = 0; i < im->o->files && code == 0; i++)
         code = import_one(im, im->o->file[i], rim);
     free(rim);
-    if (code == 0 && im->changed && store(im) != 0)
-        code = RIM_EXIT_ERROR;
-    if (code != 0 && im->changed)
-        note("nothing was written");
-    if (code == 0 && !im->o->json) {
-        tell(im);
-        note("%s: %s. " REVOCATION, im->o->policy, im->changed ? "written" : "nothing to do");
-    }
     return code;
 }
 
-static int import(const struct options *o, const struct clo_cert *root, int64_t now)
+/* What is said once it is done: of the text, what goes to standard output. */
+static int tell_json(const struct import *im)
+{
+    json_t *j = json_object();
+    int code, err = 0;
+
+    put(j, "v", json_integer(1), &err);
+    put(j, "written", json_boolean(im->changed), &err);
+    put(j, "rims", json_incref(im->told), &err);
+    code = print_json(j, err);
+    json_decref(j);
+    return code;
+}
+
+/* The policy as it will be, behind its length in four bytes; empty if nothing changes. */
+static int put_policy(const struct import *im, struct clo_buf *out)
+{
+    struct clo_buf text = clo_buf_init(CLO_POLICY_MAX);
+    uint8_t head[4];
+    struct clo_wr wr = clo_wr_init(head, sizeof(head));
+    char why[256] = "";
+    int err = 0;
+
+    if (im->changed && ((err = clo_json_write_text(im->policy, &text)) != 0 ||
+                        (err = cloister_policy_check(text.p, text.len, why, sizeof(why))) != 0))
+        problem("%s would be no policy any more, and is left as it is: %s", im->o->policy,
+                why[0] != '\0' ? why : cloister_strerror(err));
+    if (err == 0 && ((err = clo_wr_u32le(&wr, (uint32_t)text.len)) != 0 ||
+                     (err = clo_buf_append(out, head, sizeof(head))) != 0 ||
+                     (err = clo_buf_append(out, text.p, text.len)) != 0))
+        problem("%s", cloister_strerror(err));
+    clo_buf_clear(&text);
+    return err;
+}
+
+/* In a cell: what is to be written, and then to be said. */
+static int import(const struct options *o, const struct clo_cert *root, int64_t now,
+                  struct clo_buf *out)
 {
     struct import im = {.o = o,
                         .root = root,
                         .now = now,
                         .text = clo_buf_init(CLO_POLICY_MAX),
-                        .out = clo_buf_init(CLO_POLICY_MAX),
                         .told = json_array()};
-    json_t *j = NULL;
-    int code, err = 0;
+    FILE *real = stdout;
+    char *said = NULL;
+    size_t n = 0;
+    int code = import_all(&im);
 
-    code = import_all(&im);
-    if (code == 0 && o->json) {
-        j = json_object();
-        put(j, "v", json_integer(1), &err);
-        put(j, "written", json_boolean(im.changed), &err);
-        put(j, "rims", json_incref(im.told), &err);
-        code = print_json(j, err);
+    if (code == 0 && put_policy(&im, out) != 0)
+        code = RIM_EXIT_ERROR;
+    if (code == 0 && (stdout = open_memstream(&said, &n)) == NULL) {
+        stdout = real;
+        problem("not enough memory");
+        code = RIM_EXIT_ERROR;
     }
-    json_decref(j);
+    if (stdout != real) {
+        if (o->json)
+            code = tell_json(&im);
+        else
+            tell(&im);
+        if (fclose(stdout) != 0 || clo_buf_append(out, said, n) != 0)
+            code = RIM_EXIT_ERROR;
+        stdout = real;
+    }
+    if (code != 0 && im.changed)
+        note("nothing was written");
+    free(said);
     json_decref(im.told);
     json_decref(im.policy);
     clo_buf_clear(&im.text);
-    clo_buf_clear(&im.out);
     return code;
+}
+
+/* ---- outside of the cell ---- */
+
+/* Was the file left alone since it was read? What somebody else wrote meanwhile is not to be lost. */
+static int check_unchanged(const char *path, const struct clo_buf *text)
+{
+    struct clo_buf again = clo_buf_init(CLO_POLICY_MAX);
+    int err = clo_file_read(path, &again);
+
+    if (err == 0 && (again.len != text->len || memcmp(again.p, text->p, again.len) != 0)) {
+        problem("%s was changed meanwhile and is left as it is: try again", path);
+        err = CLOISTER_E_STATE;
+    } else if (err != 0) {
+        file_problem(path, "read", err);
+    }
+    clo_buf_clear(&again);
+    return err;
+}
+
+/* Whole or not at all. Ctrl-C waits for the one moment in which a file of ours lies beside the policy. */
+static int store(const char *path, const struct clo_buf *text, const uint8_t *p, size_t n)
+{
+    char why[256] = "";
+    sigset_t stop, before;
+    int err;
+
+    if ((err = cloister_policy_check(p, n, why, sizeof(why))) != 0) {
+        problem("%s would be no policy any more, and is left as it is: %s", path, why);
+        return err;
+    }
+    if ((err = check_unchanged(path, text)) != 0)
+        return err;
+    (void)sigemptyset(&stop);
+    (void)sigaddset(&stop, SIGINT);
+    (void)sigaddset(&stop, SIGTERM);
+    (void)sigaddset(&stop, SIGHUP);
+    (void)sigprocmask(SIG_BLOCK, &stop, &before);
+    if ((err = clo_file_replace(path, p, n)) != 0)
+        file_problem(path, "written", err);
+    (void)sigprocmask(SIG_SETMASK, &before, NULL);
+    return err;
+}
+
+/* What came out of the cell: a policy, and what is to be said when it has been written. */
+static int finish(const struct options *o, const struct clo_buf *text, const struct clo_buf *given)
+{
+    struct clo_rd rd = clo_rd_init(given->p, given->len);
+    const uint8_t *policy = NULL;
+    uint32_t n = 0;
+
+    if (clo_rd_u32le(&rd, &n) != 0 || clo_rd_view(&rd, n, &policy) != 0) {
+        problem("what read these files gave back nothing that counts: nothing was written");
+        return RIM_EXIT_ERROR;
+    }
+    if (n > 0 && store(o->policy, text, policy, n) != 0) {
+        note("nothing was written");
+        return RIM_EXIT_ERROR;
+    }
+    (void)fwrite(rd.p, 1, rd.left, stdout);
+    if (!o->json)
+        note("%s: %s. " REVOCATION, o->policy, n > 0 ? "written" : "nothing to do");
+    return RIM_EXIT_OK;
 }
 
 /* ---- the program ---- */
@@ -631,29 +695,110 @@ static int check_operands(const char *command, const struct options *o)
     return CLOISTER_E_ARGUMENT;
 }
 
-static int run(const char *command, const struct options *o)
-{
-    const int64_t now = o->at != 0 ? o->at : clo_clock_now();
-    struct clo_cert *root = NULL;
-    int code = RIM_EXIT_ERROR;
-
-    if (check_operands(command, o) != 0)
-        return code;
-    if (clo_rim_init() != 0)
-        problem("libxmlsec can't be used: is it the one that this program was built with?");
-    else if (load_root(o->root, &root) == 0)
-        code = strcmp(command, "import") == 0 ? import(o, root, now) : show(o, root, now);
-    clo_cert_free(root);
-    clo_rim_end();
-    return code;
-}
-
 static int flush(int code)
 {
     if (code != RIM_EXIT_OK || (fflush(stdout) == 0 && ferror(stdout) == 0))
         return code;
     file_problem("standard output", "written", CLOISTER_E_IO);
     return RIM_EXIT_ERROR;
+}
+
+struct work {
+    const struct options *o;
+    bool import;
+};
+
+/* All that looks into files (platform/confine.h). */
+static int inside(void *ctx, struct clo_buf *out)
+{
+    const struct work *w = ctx;
+    const int64_t now = w->o->at != 0 ? w->o->at : clo_clock_now();
+    struct clo_cert *root = NULL;
+    int code = RIM_EXIT_ERROR;
+
+    if (load_root(w->o->root, &root) == 0)
+        code = w->import ? import(w->o, root, now, out) : show(w->o, root, now);
+    clo_cert_free(root);
+    return flush(code);
+}
+
+static int preload(const struct options *o)
+{
+    int err = o->root != NULL ? clo_file_preload(o->root, CLO_RIM_MAX) : 0;
+
+    if (err == 0 && o->policy != NULL)
+        err = clo_file_preload(o->policy, CLO_POLICY_MAX);
+    for (int i = 0; i < o->files && err == 0; i++)
+        err = clo_file_preload(o->file[i], CLO_RIM_MAX);
+    return err;
+}
+
+/* Of a child's end nothing counts but an exit code of this program's. */
+static int code_of(int status)
+{
+    const int code = WIFEXITED(status) ? WEXITSTATUS(status) : CLO_CONFINED_NEVER;
+
+    if (WIFSIGNALED(status))
+        problem(
+            "what read these files was ended by the system (signal %d): one of them may have been made "
+            "to do harm. Nothing of it counts",
+            WTERMSIG(status));
+    else if (code == CLO_CONFINED_NEVER)
+        problem("the process that was to read these files could not be confined");
+    return code == RIM_EXIT_OK || code == RIM_EXIT_REFUSED || code == RIM_EXIT_UNSUPPORTED ||
+                   code == RIM_EXIT_MALFORMED
+               ? code
+               : RIM_EXIT_ERROR;
+}
+
+static int confined(struct work *w)
+{
+    const struct clo_confined c = {.work = inside, .ctx = w};
+    struct clo_buf text = clo_buf_init(CLO_POLICY_MAX),
+                   given = clo_buf_init(CLO_POLICY_MAX + JSON_MAX);
+    int status = 0, code = RIM_EXIT_ERROR;
+
+    if (preload(w->o) != 0) {
+        problem("not enough memory");
+        goto out;
+    }
+    /* What the policy was when it was read; that it can't be is told inside. */
+    if (w->import && clo_file_read(w->o->policy, &text) != 0)
+        clo_buf_clear(&text);
+    if (clo_confine_run(&c, &given, &status) != 0) {
+        problem("no process could be had for reading these files");
+        goto out;
+    }
+    clo_file_preload_end();
+    if ((code = code_of(status)) == RIM_EXIT_OK && w->import)
+        code = finish(w->o, &text, &given);
+out:
+    clo_file_preload_end();
+    clo_buf_clear(&text);
+    clo_buf_clear(&given);
+    return code;
+}
+
+static int run(const char *command, const struct options *o)
+{
+    struct work w = {o, strcmp(command, "import") == 0};
+    int code = RIM_EXIT_ERROR;
+
+    if (check_operands(command, o) != 0)
+        return code;
+    if (!clo_confine_possible()) {
+        problem("this system has no seccomp: nothing that others made can be read in safety");
+        return code;
+    }
+    if (!clo_confine_is_whole())
+        problem(
+            "WARNING: this system has no Landlock: what reads files is confined by seccomp alone");
+    if (clo_rim_init() != 0)
+        problem("libxmlsec can't be used: is it the one that this program was built with?");
+    else
+        code = confined(&w);
+    clo_rim_end();
+    return code;
 }
 
 int main(int argc, char **argv)
@@ -667,6 +812,7 @@ int main(int argc, char **argv)
         return RIM_EXIT_ERROR;
     }
     umask(mask);
+    clo_json_use_wiping_heap(); /* no look at /dev/urandom, which a cell wouldn't survive */
     colors_init(false);
     if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 || strcmp(name, "help") == 0) {
         help();

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -568,6 +569,12 @@ static unsigned long setting(const char *name, unsigned long absent)
     return s != NULL ? strtoul(s, NULL, 10) : absent;
 }
 
+/* In a cell what is asked here of files and sockets isn't permitted. What fails there is its parent's to see. */
+static void child_has_none(void)
+{
+    (void)clo_fault_off();
+}
+
 __attribute__((constructor)) static void from_environment(void)
 {
     const unsigned kinds = (unsigned)setting("CLOISTER_FAULT_KINDS", 0);
@@ -579,6 +586,7 @@ __attribute__((constructor)) static void from_environment(void)
     *(void **)&init = dlsym(RTLD_DEFAULT, "OPENSSL_init_crypto");
     if (init != NULL)
         (void)init(OPENSSL_INIT_NO_LOAD_CONFIG, NULL);
+    (void)pthread_atfork(NULL, NULL, child_has_none);
 
     if (file != NULL)
         (void)snprintf(while_file, sizeof while_file, "%s", file);

@@ -32,7 +32,7 @@ enum {
 struct fetch {
     struct clo_flight *flight;
     struct clo_buf body;
-    struct cloister_evidence *e;
+    struct clo_case *c; /* NULL: the document hasn't come */
     struct cloister_nonce nonce;
     size_t blobs;
 };
@@ -68,7 +68,8 @@ struct clo_server {
 struct clo_pool {
     struct clo_pool_setup setup;
     struct cloister_policy *policy;
-    struct stat seen; /* the policy file when it was read */
+    struct clo_buf text; /* the policy's own */
+    struct stat seen;    /* the policy file when it was read */
     struct clo_server *server[CLO_POOL_SERVERS_MAX];
     size_t servers;
     bool pinned, settled;
@@ -190,7 +191,7 @@ static bool same_file(const struct stat *a, const struct stat *b)
 }
 
 /* Another policy: what was verified under the old one doesn't count, and what it reveals may be another machine. */
-static void take_policy(struct clo_pool *p, struct cloister_policy *policy)
+static void take_policy(struct clo_pool *p, struct cloister_policy *policy, struct clo_buf *text)
 {
     uint8_t old[32] = {0}, new[32] = {0};
 
@@ -201,7 +202,10 @@ static void take_policy(struct clo_pool *p, struct cloister_policy *policy)
         return;
     }
     cloister_policy_free(p->policy);
+    clo_buf_clear(&p->text);
     p->policy = policy;
+    p->text = *text;
+    *text = clo_buf_init(CLO_POLICY_MAX);
     p->pinned = false;
     clo_say_note("the policy has changed: every server is verified anew");
     for (size_t i = 0; i < p->servers; i++) {
@@ -217,6 +221,7 @@ static void take_policy(struct clo_pool *p, struct cloister_policy *policy)
 
 void clo_pool_reload(struct clo_pool *p)
 {
+    struct clo_buf text = clo_buf_init(CLO_POLICY_MAX);
     struct cloister_policy *policy = NULL;
     struct stat st = {0};
     int code = 0;
@@ -227,10 +232,11 @@ void clo_pool_reload(struct clo_pool *p)
     if (same_file(&st, &p->seen))
         return;
     p->seen = st;
-    if (clo_common_policy(p->setup.policy, &policy, &code) == 0)
-        take_policy(p, policy);
+    if (clo_common_policy_text(p->setup.policy, &text, &policy, &code) == 0)
+        take_policy(p, policy, &text);
     else
         clo_say_note("the policy that was read before stays in force");
+    clo_buf_clear(&text);
 }
 
 /* ---- getting evidence ---- */
@@ -238,7 +244,7 @@ void clo_pool_reload(struct clo_pool *p)
 static void fetch_end(struct clo_server *s)
 {
     clo_flight_abort(s->fetch.flight);
-    cloister_evidence_free(s->fetch.e);
+    clo_case_free(s->fetch.c);
     clo_buf_clear(&s->fetch.body);
     s->fetch = (struct fetch){.body = clo_buf_init(CLOISTER_EVIDENCE_MAX)};
     s->fetching = false;
@@ -367,8 +373,7 @@ static void judge(struct clo_server *s)
 
     fault.err = v == NULL || tie == NULL
                     ? CLOISTER_E_MEMORY
-                    : cloister_evidence_verify(s->fetch.e, &s->fetch.nonce, p->policy,
-                                               p->setup.roots, now, v);
+                    : clo_case_verify(s->fetch.c, &s->fetch.nonce, &p->text, now, v);
     if (fault.err == 0)
         fault.err = cloister_channel_open(v, now, &tie->chan);
     if (fault.err == 0 && !is_accepted(s->pool, v)) {
@@ -427,14 +432,9 @@ static int fetch_path(struct clo_server *s, const char *path, const char *accept
 }
 
 /* A server may leave sections out that it serves by digest. */
-static int fetch_blob(struct clo_server *s, const char *hex)
+static int fetch_blob(struct clo_server *s, const char *path)
 {
-    char path[128];
-
-    if (s->fetch.blobs++ == BLOBS_MAX)
-        return CLOISTER_E_PROTOCOL;
-    (void)snprintf(path, sizeof(path), "%s/blob/%s", cloister_evidence_gateway(s->fetch.e), hex);
-    return fetch_path(s, path, NULL);
+    return s->fetch.blobs++ == BLOBS_MAX ? CLOISTER_E_PROTOCOL : fetch_path(s, path, NULL);
 }
 
 static void on_fetched(void *ctx, int err, const struct clo_reply *reply)
@@ -442,18 +442,18 @@ static void on_fetched(void *ctx, int err, const struct clo_reply *reply)
     struct clo_server *s = ctx;
     struct fetch *f = &s->fetch;
     struct clo_fault fault = {.step = CLO_STEP_EVIDENCE, .reply = *reply};
-    char hex[65] = {0};
+    char wants[CLO_CASE_PATH_MAX] = "";
 
     f->flight = NULL;
-    if (err == 0 && f->e == NULL) {
+    if (err == 0 && f->c == NULL) {
         fault.step = CLO_STEP_VERDICT;
-        err = cloister_evidence_parse(f->body.p, f->body.len, &f->e);
+        err = clo_case_open(f->body.p, f->body.len, &f->c, wants);
     } else if (err == 0) {
-        err = cloister_evidence_add(f->e, f->body.p, f->body.len);
+        err = clo_case_add(f->c, f->body.p, f->body.len, wants);
     }
-    if (err == 0 && cloister_evidence_missing(f->e, 0, hex)) {
+    if (err == 0 && wants[0] != '\0') {
         fault.step = CLO_STEP_EVIDENCE;
-        if ((err = fetch_blob(s, hex)) == 0)
+        if ((err = fetch_blob(s, wants)) == 0)
             return;
     }
     fault.err = err;
@@ -639,10 +639,12 @@ int clo_pool_new(const struct clo_pool_setup *setup, struct clo_pool **ret, int 
         return err;
     TAILQ_INIT(&p->waiters);
     p->setup = *setup;
+    p->text = clo_buf_init(CLO_POLICY_MAX);
     p->tell = event_new(setup->base, -1, 0, on_tell, p);
     if (setup->policy != NULL)
         (void)!stat(setup->policy, &p->seen);
-    if (p->tell == NULL || (err = clo_common_policy(setup->policy, &p->policy, code)) != 0 ||
+    if (p->tell == NULL ||
+        (err = clo_common_policy_text(setup->policy, &p->text, &p->policy, code)) != 0 ||
         (err = add_servers(p)) != 0) {
         clo_pool_free(p);
         return err;
@@ -670,6 +672,7 @@ void clo_pool_free(struct clo_pool *p)
     if (p->tell != NULL)
         event_free(p->tell);
     cloister_policy_free(p->policy);
+    clo_buf_clear(&p->text);
     free(p);
 }
 

@@ -37,7 +37,6 @@ struct clo_pool_setup {
     const char *url
         [CLO_POOL_SERVERS_MAX]; /* none: those that the policy lists, else one at CLO_DEFAULT_SERVER */
     size_t urls;
-    const struct cloister_roots *roots;
     /* Something is verified for the first time, or (verified NULL) everything has failed once: called at most once. */
     void (*settled)(void *ctx, const struct clo_server *verified);
     void *ctx;

@@ -479,7 +479,6 @@ static int run(struct proxy *x)
         .base = x->base,
         .wire = x->callers.wire,
         .policy = x->o->policy,
-        .roots = cloister_roots_builtin(),
         .settled = on_settled,
         .ctx = x,
     };

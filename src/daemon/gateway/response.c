@@ -229,8 +229,8 @@ static int seal_plain(struct clo_response *r)
     int err = r->shaping != CLO_SHAPING_OFF ? pad_plain(r) : 0;
 
     if (err == 0)
-        err = clo_ohttp_plain_seal_response(r->form->opened, r->form->enc, r->form->rng,
-                                            r->plain.p, r->plain.len, &sealed);
+        err = clo_ohttp_plain_seal_response(r->form->opened, r->form->enc, r->form->rng, r->plain.p,
+                                            r->plain.len, &sealed);
     clo_buf_clear(&r->plain);
     if (err == 0)
         err = queue(r, sealed.p, sealed.len);
