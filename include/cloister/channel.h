@@ -39,14 +39,20 @@ struct cloister_request {
         id; /* 32 random bytes that name the request for a cancellation (cloister-request), or NULL */
     const void *body;
     size_t body_n;
-    void *reserved[4]; /* NULL */
+    /*
+     * Which sizes the answer's encrypted pieces have (docs/PROTOCOL.md section 4), which anybody can see: "chat", "wide" (logprobs, several
+     * choices, tools) or "bulk" (embeddings); NULL: "chat". Without meaning where the verdict's shape is CLOISTER_SHAPING_OFF.
+     */
+    const char *shape;
+    void *reserved[3]; /* NULL */
 };
 
 /* One request and its answer. */
 struct cloister_exchange;
 /*
- * Seal a request: fresh randomness from the system; CLOISTER_E_STALE when now >= valid_until. The same exchange can't be sent
- * twice: _body gives the bytes once.
+ * Seal a request: fresh randomness from the system; CLOISTER_E_STALE when now >= valid_until; CLOISTER_E_ARGUMENT for a shape that there
+ * isn't. The same exchange can't be sent twice: _body gives the bytes once. Where the verdict's shape isn't CLOISTER_SHAPING_OFF, their number
+ * is one of a few sizes.
  */
 CLOISTER_API CLOISTER_MUST_USE int cloister_exchange_new(struct cloister_channel *c,
                                                          const struct cloister_request *req,
@@ -69,11 +75,19 @@ struct cloister_answer_handler {
     int (*head)(void *ctx, unsigned status, const struct cloister_field *f, size_t n);
     int (*content)(void *ctx, const void *p,
                    size_t n); /* plaintext: valid during the call, wiped after it */
-    void *reserved[2];        /* NULL */
+    /*
+     * once, when the answer is complete: it can be handed on, while what is left of the stream is read to its end, which may take many
+     * seconds more and hides how long the answer was. Who ends it here shows that. NULL: isn't told
+     */
+    int (*complete)(void *ctx);
+    void *reserved[1]; /* NULL */
 };
 /*
  * Response bytes as they come. Any error is final: keys are wiped. A handler's non-zero return ends it with that value. A handler leaves
  * its exchange alone: what it calls on it is answered CLOISTER_E_STATE, and freeing it is for later.
+ *
+ * CLOISTER_E_SHAPE: a piece has another size than the machine has promised, or there are more or fewer of them. What such a machine does
+ * shows more than it should: send it nothing more under this verdict, even if the answer was complete.
  */
 CLOISTER_API CLOISTER_MUST_USE int cloister_exchange_feed(struct cloister_exchange *x,
                                                           const void *p, size_t n,
@@ -84,6 +98,7 @@ CLOISTER_API bool cloister_exchange_complete(const struct cloister_exchange *x);
 /*
  * The response body has ended. 0: the answer was complete and so was the padding; CLOISTER_E_CUT: the answer was cut.
  * CLOISTER_E_TRUNCATED: the answer was complete, what followed broke off (reported, doesn't retract the answer).
+ * CLOISTER_E_SHAPE: as _feed.
  */
 CLOISTER_API CLOISTER_MUST_USE int cloister_exchange_end(struct cloister_exchange *x,
                                                          const struct cloister_answer_handler *h,

@@ -52,6 +52,7 @@ enum cloister_error {
     CLOISTER_E_BUSY = -30,    /* a device or service is in use or throttles; try again later */
     CLOISTER_E_DEVICE = -31,  /* a device is lost, was reset, or needs a reset */
     CLOISTER_E_EXPIRED = -32, /* outside its dates */
+    CLOISTER_E_SHAPE = -33,   /* an answer breaks the traffic shape that the machine promised */
 };
 
 /* One sentence for people, static, without a final stop. Unknown values get a sentence as well. */

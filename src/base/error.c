@@ -41,6 +41,8 @@ static const struct {
     [-CLOISTER_E_BUSY] = {"busy", "it is in use or throttled; try again later"},
     [-CLOISTER_E_DEVICE] = {"device", "a device is lost, or was reset"},
     [-CLOISTER_E_EXPIRED] = {"expired", "it is outside its dates"},
+    [-CLOISTER_E_SHAPE] = {"shape",
+                           "the answer breaks the traffic shape that the machine promised"},
 };
 
 static bool known(int err)

@@ -87,6 +87,11 @@ size_t clo_shape_request_room(size_t head, size_t t)
     return left / CHUNK_WIRE * CLO_SHAPE_REQUEST_CHUNK + left % CHUNK_WIRE;
 }
 
+size_t clo_shape_request_chunks(size_t head, size_t t)
+{
+    return (t - head - FINAL_WIRE) / CHUNK_WIRE;
+}
+
 size_t clo_shape_request(size_t head, size_t n)
 {
     size_t t = clo_shape_round(head + FINAL_WIRE + n);

@@ -46,6 +46,8 @@ CLO_MUST_USE bool clo_shape_read(const char *name, enum clo_shape *ret);
 size_t clo_shape_request(size_t head, size_t n);
 /* Plaintext bytes of each chunk of it that isn't the final one. */
 #define CLO_SHAPE_REQUEST_CHUNK 16367
+/* How many of those a chunked request of t bytes has. */
+size_t clo_shape_request_chunks(size_t head, size_t t);
 /* Plaintext bytes that a chunked request of t bytes holds. */
 size_t clo_shape_request_room(size_t head, size_t t);
 /* The smallest of T's sizes that is n or more: the size of a body that is one piece. */

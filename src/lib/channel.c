@@ -6,8 +6,8 @@
  * exchange seals one request and opens its answer. What is passed on has been authenticated chunk by chunk; the answer
  * is complete when Binary HTTP's explicit end has come inside such chunks, and the first failure wipes all keys.
  *
- * How the plaintext is cut into chunks is decided in seal_request() alone; after the answer's end only zero bytes may follow
- * (the decoder refuses others). The traffic shape needs no more than these two places.
+ * The traffic shape (docs/PROTOCOL.md section 4) is kept in two places: seal_request() alone decides how the plaintext is padded and cut into
+ * chunks, check_frame() alone holds the answer's chunks against what the manifest promised, before anybody sees what is in them.
  */
 #include "lib/channel.h"
 
@@ -19,12 +19,13 @@
 #include "base/secret.h"
 #include "codec/bhttp.h"
 #include "codec/ohttp.h"
+#include "codec/shape.h"
 
 enum {
     KEYCONFS_MAX = 16,           /* as many as a list may hold */
     REQUEST_BODY_MAX = 32 << 20, /* of the inner request */
     REQUEST_MAX = REQUEST_BODY_MAX + 65536,
-    SEALED_MAX = REQUEST_MAX + REQUEST_MAX / 512, /* each 16 KiB chunk grows by 20 bytes at most */
+    SEALED_MAX = REQUEST_MAX + REQUEST_MAX / 16, /* sizes of that magnitude are no further apart */
     CONTENT_TYPE_MAX = 256,
 };
 
@@ -32,6 +33,7 @@ struct cloister_channel {
     struct clo_ohttp_keyconf conf;
     uint16_t aead;
     size_t request_max;
+    enum clo_shaping shaping;
     _Atomic int64_t valid_until; /* 0: spent */
     char gateway[sizeof(((struct cloister_verdict *)0)->gateway)];
 };
@@ -90,6 +92,8 @@ int cloister_channel_open(const struct cloister_verdict *v, int64_t now,
     if (v->gateway[0] != '/' || memchr(v->gateway, '\0', sizeof(v->gateway)) == NULL ||
         v->ohttp_keys_n > sizeof(v->ohttp_keys))
         return CLOISTER_E_ARGUMENT;
+    if (v->shape > CLO_SHAPING_FULL) /* a promise of a newer version, which couldn't be checked */
+        return CLOISTER_E_UNSUPPORTED;
 
     k = calloc(KEYCONFS_MAX, sizeof(*k));
     c = calloc(1, sizeof(*c));
@@ -107,6 +111,7 @@ int cloister_channel_open(const struct cloister_verdict *v, int64_t now,
     atomic_init(&c->valid_until, v->valid_until);
     c->request_max = v->request_max > 0 && v->request_max < REQUEST_BODY_MAX ? v->request_max
                                                                              : REQUEST_BODY_MAX;
+    c->shaping = (enum clo_shaping)v->shape;
     memcpy(c->gateway, v->gateway, sizeof(c->gateway));
     *ret = c;
     c = NULL;
@@ -172,6 +177,9 @@ struct cloister_exchange {
     struct clo_bhttp_dec *dec;
     unsigned status;
     bool complete;
+    bool shaped;
+    struct clo_shape_class shape; /* what every chunk of the answer has to keep to */
+    uint32_t frames;              /* so many have come */
     /* set during a call of _feed or _end */
     const struct cloister_answer_handler *h;
     void *ctx;
@@ -194,11 +202,11 @@ static void exchange_over(struct cloister_exchange *x)
 }
 
 /* The request in Binary HTTP's known-length form. */
-static int write_request(const struct cloister_request *req, struct clo_buf *out)
+static int write_request(const struct cloister_request *req, const char *shape, struct clo_buf *out)
 {
     struct clo_buf bearer = clo_buf_init(4096);
     char id[CLO_B64_LEN(32) + 1] = {0};
-    struct clo_bhttp_field f[4] = {0};
+    struct clo_bhttp_field f[5] = {0};
     size_t n = 0;
     int err = 0;
 
@@ -212,6 +220,8 @@ static int write_request(const struct cloister_request *req, struct clo_buf *out
         f[n++] = (struct clo_bhttp_field){"content-type", req->content_type};
     if (req->accept != NULL)
         f[n++] = (struct clo_bhttp_field){"accept", req->accept};
+    if (shape != NULL)
+        f[n++] = (struct clo_bhttp_field){"cloister-shape", shape};
     if (req->id != NULL) {
         clo_b64(req->id, 32, id);
         f[n++] = (struct clo_bhttp_field){"cloister-request", id};
@@ -223,20 +233,56 @@ out:
     return err;
 }
 
-/* The one place that decides how a request is cut into chunks: full ones, and what is left in the final one. */
-static int seal_request(struct clo_ohttp_writer *w, const struct clo_buf *plain,
+/*
+ * n bytes of the message and the zeros behind it, from `at` on. Only where the one passes into the other they are put together: what is
+ * wholly the message, or wholly zeros, is sealed from where it is.
+ */
+static const uint8_t *padded(const struct clo_buf *plain, size_t at, size_t n,
+                             uint8_t scratch[CLO_OHTTP_CHUNK_MAX])
+{
+    static const uint8_t zeros[CLO_OHTTP_CHUNK_MAX];
+
+    if (at >= plain->len)
+        return zeros;
+    if (plain->len - at >= n)
+        return plain->p + at;
+    memcpy(scratch, plain->p + at, plain->len - at);
+    memset(scratch + (plain->len - at), 0, n - (plain->len - at));
+    return scratch;
+}
+
+/*
+ * The one place that decides how a request is padded and cut into chunks: full ones, and what is left in the final one. Under a shape out
+ * has the exact size of its class afterwards; how long the message is shows nowhere.
+ */
+static int seal_request(struct clo_ohttp_writer *w, bool shaped, const struct clo_buf *plain,
                         struct clo_buf *out)
 {
+    const size_t piece = shaped ? CLO_SHAPE_REQUEST_CHUNK : CLO_OHTTP_CHUNK_MAX;
+    const size_t t = shaped ? clo_shape_request(out->len, plain->len) : 0;
+    const size_t all = shaped ? clo_shape_request_room(out->len, t) : plain->len;
+    /* What is left for the final chunk may be a little more than another holds. */
+    size_t chunks = shaped    ? clo_shape_request_chunks(out->len, t)
+                    : all > 0 ? (all - 1) / piece
+                              : 0;
+    uint8_t *scratch = NULL, *room = NULL;
     size_t at = 0;
-    int err;
+    int err = CLOISTER_E_MEMORY;
 
-    while (plain->len - at > CLO_OHTTP_CHUNK_MAX) {
-        err = clo_ohttp_writer_chunk(w, plain->p + at, CLO_OHTTP_CHUNK_MAX, out);
+    if ((scratch = clo_wipe_malloc(CLO_OHTTP_CHUNK_MAX)) == NULL ||
+        (shaped && (err = clo_buf_reserve(out, t - out->len, &room)) != 0))
+        goto out;
+    for (; chunks > 0; chunks--, at += piece) {
+        err = clo_ohttp_writer_chunk(w, padded(plain, at, piece, scratch), piece, out);
         if (err != 0)
-            return err;
-        at += CLO_OHTTP_CHUNK_MAX;
+            goto out;
     }
-    return clo_ohttp_writer_final(w, plain->p + at, plain->len - at, out);
+    err = clo_ohttp_writer_final(w, padded(plain, at, all - at, scratch), all - at, out);
+    if (err == 0 && shaped && out->len != t)
+        err = CLOISTER_E_STATE; /* never: nothing of another size leaves, all the same */
+out:
+    clo_wipe_free(scratch);
+    return err;
 }
 
 int cloister_exchange_new(struct cloister_channel *c, const struct cloister_request *req,
@@ -245,10 +291,13 @@ int cloister_exchange_new(struct cloister_channel *c, const struct cloister_requ
     struct clo_buf plain = clo_buf_init(REQUEST_MAX);
     struct clo_ohttp_writer *w = NULL;
     struct cloister_exchange *x = NULL;
+    enum clo_shape shape = CLO_SHAPE_CHAT;
+    bool shaped;
     int err;
 
     if (c == NULL || req == NULL || ret == NULL || req->method == NULL || req->path == NULL ||
-        (req->body == NULL && req->body_n > 0) || now < 0) /* a clock that failed tells -1 */
+        (req->body == NULL && req->body_n > 0) || now < 0 || /* a clock that failed tells -1 */
+        (req->shape != NULL && !clo_shape_read(req->shape, &shape)))
         return CLOISTER_E_ARGUMENT;
     if ((err = clo_reserved_check(req->reserved, CLO_ARRAY_LEN(req->reserved))) != 0)
         return err;
@@ -260,17 +309,19 @@ int cloister_exchange_new(struct cloister_channel *c, const struct cloister_requ
     if (x == NULL)
         return CLOISTER_E_MEMORY;
     x->body = clo_buf_init(SEALED_MAX);
+    x->shaped = shaped = c->shaping != CLO_SHAPING_OFF;
+    x->shape = clo_shape_class(c->shaping, shape);
 
     _Static_assert(sizeof(*x->keys) <= CLO_GUARD_SLOT, "one slot holds it");
     if ((x->keys = clo_guard_grow()) == NULL) {
         err = CLOISTER_E_MEMORY;
         goto out;
     }
-    if ((err = write_request(req, &plain)) != 0 ||
+    if ((err = write_request(req, shaped ? x->shape.name : NULL, &plain)) != 0 ||
         (err = clo_ohttp_start_request(&c->conf, c->aead, true, clo_rng_system(), &x->body, x->enc,
                                        x->keys)) != 0 ||
         (err = clo_ohttp_writer_new(c->aead, x->keys->key, x->keys->base_nonce, &w)) != 0 ||
-        (err = seal_request(w, &plain, &x->body)) != 0)
+        (err = seal_request(w, shaped, &plain, &x->body)) != 0)
         goto out;
     /* What is left to be done needs the response's secret alone. */
     clo_wipe(x->keys->key, sizeof(x->keys->key));
@@ -294,6 +345,11 @@ int cloister_exchange_body(struct cloister_exchange *x, const uint8_t **ret, siz
     *ret = x->body.p;
     *ret_n = x->body.len;
     return 0;
+}
+
+void clo_exchange_body_drop(struct cloister_exchange *x)
+{
+    clo_buf_clear(&x->body);
 }
 
 /* ---- the answer: from Binary HTTP to the caller ---- */
@@ -349,7 +405,7 @@ static int on_trailers(void *ctx, const struct clo_bhttp_field *f, size_t n)
     (void)f;
     (void)n;
     x->complete = true;
-    return 0;
+    return x->h->complete != NULL ? x->h->complete(x->ctx) : 0;
 }
 
 static const struct clo_bhttp_handler answer_events = {
@@ -359,12 +415,30 @@ static const struct clo_bhttp_handler answer_events = {
     .trailers = on_trailers,
 };
 
+/*
+ * Each chunk has exactly the size of its frame, and the last one stands where an answer may end: a machine that lets either depend on what
+ * it says doesn't keep its promise. Times are not for here: what lies between may delay anything.
+ */
+static int check_frame(struct cloister_exchange *x, size_t n, bool final)
+{
+    const uint32_t i = x->frames;
+
+    if (!x->shaped)
+        return 0;
+    if (i >= x->shape.max || (!final && i == x->shape.max - 1) ||
+        (final && !clo_shape_may_end(&x->shape, i)) ||
+        n != clo_frame_plain(x->shape.frame, i == 0 ? x->nonce_n : 0, final))
+        return CLOISTER_E_SHAPE;
+    x->frames++;
+    return 0;
+}
+
 static int on_chunk(void *ctx, const uint8_t *p, size_t n, bool final)
 {
     struct cloister_exchange *x = ctx;
+    const int err = check_frame(x, n, final);
 
-    (void) final;
-    return clo_bhttp_dec_feed(x->dec, p, n);
+    return err != 0 ? err : clo_bhttp_dec_feed(x->dec, p, n);
 }
 
 /* The response's keys, from its nonce; those of the request have no use any more. */
