@@ -25,6 +25,10 @@ enum {
     MESSAGE_MAX = 8 << 20,
     REQUEST_MAX = 16 << 20,
     RETRY_S = 60, /* between attempts to refresh evidence at an idle prompt */
+    IDLE_S = 5,   /* ... which begins so long after it was shown */
+    IDLE_MS = 5000,
+    DRAIN_MS = 200,      /* while streams of earlier answers go on */
+    CHAT_TOKENS = 32768, /* beyond, one a frame, an answer may not fit the class `chat` */
 };
 
 struct chat {
@@ -144,16 +148,18 @@ static int ready(struct chat *c)
 }
 
 /* At an idle prompt evidence is renewed when its time is over, so that the next question doesn't give away by it when it comes. */
-static void on_idle(void *ctx)
+static int on_idle(void *ctx)
 {
     struct chat *c = ctx;
     const int64_t now = time(NULL);
 
-    if (clo_session_is_ready(c->setup->session) || now < c->next_refresh)
-        return;
-    c->next_refresh = now + RETRY_S;
-    if (c->setup->before == NULL || c->setup->before(c->setup->ctx) == 0)
-        (void)!clo_session_ready(c->setup->session); /* a failure is told when the user asks */
+    clo_transport_drain(c->setup->transport);
+    if (!clo_session_is_ready(c->setup->session) && now >= c->next_refresh) {
+        c->next_refresh = now + RETRY_S;
+        if (c->setup->before == NULL || c->setup->before(c->setup->ctx) == 0)
+            (void)!clo_session_ready(c->setup->session); /* a failure is told when the user asks */
+    }
+    return clo_transport_drains(c->setup->transport) > 0 ? DRAIN_MS : IDLE_MS;
 }
 
 /* ---- a question ---- */
@@ -202,6 +208,7 @@ static int send(struct chat *c, struct clo_answer *a)
         .path = "/v1/chat/completions",
         .content_type = "application/json",
         .accept = "text/event-stream",
+        .shape = o.max_tokens > CHAT_TOKENS ? "wide" : "chat",
     };
     struct clo_buf body = clo_buf_init(REQUEST_MAX);
     int err;
@@ -370,6 +377,8 @@ static int converse(struct chat *c)
     for (;;) {
         clo_stop_clear();
         clo_buf_clear(&line);
+        if (c->next_refresh < time(NULL) + IDLE_S)
+            c->next_refresh = time(NULL) + IDLE_S;
         err = clo_prompt_read(p, &line);
         if (clo_stop_signal() != 0 && clo_stop_signal() != SIGINT)
             break;

@@ -86,11 +86,14 @@ int clo_command_chat(const struct clo_options *o)
     struct clo_buf policy = clo_buf_init(CLO_POLICY_MAX);
     struct cloister_policy *parsed = NULL;
     int code = CLO_EXIT_ERROR, err;
+    bool cuts = false;
 
     if (o->operands > 1) {
         clo_say_problem("one question at a time: put it into quotes");
         return code;
     }
+    if (clo_options_cuts(o, &cuts) != 0)
+        return code;
     /* At once: everything else takes its time. */
     if ((o->operands == 1 && strcmp(o->operand[0], "-") != 0 &&
          take_argument(o->operand[0], &text) != 0) ||
@@ -109,6 +112,8 @@ int clo_command_chat(const struct clo_options *o)
         clo_say_problem("%s", cloister_strerror(err));
         goto out;
     }
+    if (cuts)
+        clo_session_cuts(setup.session);
     if (o->json && setup.question == NULL) {
         clo_say_problem(
             "--json prints one answer: give the question as an argument or on standard input");

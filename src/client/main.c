@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "client/commands.h"
+#include "client/drain.h"
 #include "client/judge.h"
 #include "client/say.h"
 #include "client/stop.h"
@@ -156,6 +157,7 @@ int main(int argc, char **argv)
         if (strcmp(name, commands[i].name) != 0)
             continue;
         code = flush(run((enum clo_command)i, argc - 1, argv + 1));
+        clo_drain_leave(argv);
         clo_stop_obey();
         return code;
     }

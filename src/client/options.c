@@ -98,6 +98,8 @@ static const struct opt {
      "let web pages of this origin use it, like http://localhost:3000"},
     {"token-file", C(PROXY), TEXT, AT(token_file), "FILE",
      "write the token there, for you alone, until the end"},
+    {"on-hangup", C(CHAT) | C(PROXY), TEXT, AT(on_hangup), "drain|close",
+     "streams that nobody waits for: read them to their end (the default), or close them, which shows"},
     {"ready-fd", C(PROXY), NUMBER, AT(ready_fd), "N",
      "write one line of JSON with port and token there when ready"},
     {"policy", RAW, TEXT, AT(policy), "FILE", "what you admit; for a bundle: what to put in"},
@@ -427,6 +429,15 @@ void clo_options_clear(struct clo_options *o)
 {
     while (o->owned_n > 0)
         free(o->owned[--o->owned_n]);
+}
+
+int clo_options_cuts(const struct clo_options *o, bool *ret)
+{
+    *ret = o->on_hangup != NULL && strcmp(o->on_hangup, "close") == 0;
+    if (*ret || o->on_hangup == NULL || strcmp(o->on_hangup, "drain") == 0)
+        return 0;
+    clo_say_problem("--on-hangup takes drain or close, not \"%s\"", o->on_hangup);
+    return CLOISTER_E_ARGUMENT;
 }
 
 void clo_options_help(enum clo_command c)

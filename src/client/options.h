@@ -45,6 +45,7 @@ struct clo_options {
     bool accept, replace, yes, pin_chip;
     const char *listen, *allow_origin, *token_file;
     bool allow_remote;
+    const char *on_hangup;                         /* "drain", "close"; NULL: the former */
     struct clo_option_item item[CLO_OPTION_ITEMS]; /* appraise, bundle: type's files */
     size_t items;
     const char *roots[CLO_OPTION_ROOTS]; /* "VENDOR=FILE" */
@@ -75,6 +76,8 @@ CLO_MUST_USE int clo_options_parse(enum clo_command c, int argc, char **argv,
 void clo_options_clear(struct clo_options *o);
 /* Read all files that the options name (clo_file_preload), and the operand of this number, -1 for none. CLOISTER_E_MEMORY. */
 CLO_MUST_USE int clo_options_preload(const struct clo_options *o, int operand);
+/* Does --on-hangup say close? CLOISTER_E_ARGUMENT, and a sentence, for what it doesn't take. */
+CLO_MUST_USE int clo_options_cuts(const struct clo_options *o, bool *ret);
 /* The options of a command, one a line. */
 void clo_options_help(enum clo_command c);
 

@@ -17,7 +17,6 @@
 
 enum {
     HISTORY = 200,
-    IDLE_MS = 5000,
     PASTE_MAX = 1 << 20, /* characters */
 };
 
@@ -31,8 +30,9 @@ struct clo_prompt {
     EditLine *el;
     History *history;
     const char *text;
-    void (*idle)(void *ctx);
+    int (*idle)(void *ctx);
     void *ctx;
+    int wait_ms;  /* until idle wants to be called again */
     bool smart;   /* the terminal knows more than plain lines */
     bool more;    /* inside a message */
     bool stopped; /* by a signal */
@@ -66,7 +66,7 @@ static int next_byte(struct clo_prompt *p, char *ret)
                             {.fd = clo_stop_fd(), .events = POLLIN}};
 
     for (;;) {
-        const int n = poll(fds, 2, IDLE_MS);
+        const int n = poll(fds, 2, p->wait_ms);
 
         if (clo_stop_resized())
             el_resize(p->el);
@@ -79,7 +79,7 @@ static int next_byte(struct clo_prompt *p, char *ret)
             return -1;
         }
         if (n == 0)
-            p->idle(p->ctx);
+            p->wait_ms = p->idle(p->ctx);
         if (n > 0 && fds[0].revents != 0) {
             const ssize_t got = read(STDIN_FILENO, ret, 1);
 
@@ -145,7 +145,7 @@ static unsigned char on_paste(EditLine *el, int ch)
     return done;
 }
 
-int clo_prompt_new(const char *text, void (*idle)(void *ctx), void *ctx, struct clo_prompt **ret)
+int clo_prompt_new(const char *text, int (*idle)(void *ctx), void *ctx, struct clo_prompt **ret)
 {
     struct clo_prompt *p = calloc(1, sizeof(*p));
     const char *term = getenv("TERM");
@@ -248,6 +248,7 @@ int clo_prompt_read(struct clo_prompt *p, struct clo_buf *out)
     int err = 0;
 
     p->more = false;
+    p->wait_ms = 0;
     do {
         if ((err = read_line(p, &line, &n)) != 0)
             goto out;

@@ -13,9 +13,10 @@
 
 struct clo_prompt;
 /*
- * text: the prompt, borrowed; style sequences in it stand between two \1. Every idle_s seconds without a key idle() is called.
+ * text: the prompt, borrowed; style sequences in it stand between two \1. While no key is pressed idle() is called; it says
+ * after how many milliseconds without one again.
  */
-CLO_MUST_USE int clo_prompt_new(const char *text, void (*idle)(void *ctx), void *ctx,
+CLO_MUST_USE int clo_prompt_new(const char *text, int (*idle)(void *ctx), void *ctx,
                                 struct clo_prompt **ret);
 void clo_prompt_free(struct clo_prompt *p);
 /*

@@ -8,8 +8,11 @@
 #include <time.h>
 
 #include "base/enc.h"
+#include "attest/sections.h"
 #include "base/secret.h"
 #include "codec/ohttp.h"
+#include "codec/shape.h"
+#include "lib/channel.h"
 
 #define CANCEL_PATH "/v1/cloister/cancel"
 
@@ -25,6 +28,7 @@ struct clo_session {
     struct cloister_verdict *verdict;
     struct cloister_channel *chan; /* NULL: evidence has to be fetched before anything is sent */
     int64_t awake_since;           /* boot clock minus wall clock when the verdict was made */
+    bool cuts;                     /* streams end with their answers, and that shows */
     struct clo_fault fault;
 };
 
@@ -119,9 +123,15 @@ void clo_session_free(struct clo_session *s)
 {
     if (s == NULL)
         return;
+    clo_transport_leave(s->t, s->cuts); /* what drains knows the session */
     close_channel(s);
     free(s->verdict);
     free(s);
+}
+
+void clo_session_cuts(struct clo_session *s)
+{
+    s->cuts = true;
 }
 
 void clo_session_policy(struct clo_session *s, const struct clo_buf *policy)
@@ -171,62 +181,154 @@ const struct clo_fault *clo_session_fault(const struct clo_session *s)
 
 /* ---- requests ---- */
 
+/*
+ * One request and its answer. On the heap, because the stream goes on when its answer is whole or nobody wants it any more: the transport has it
+ * then, until on_drained.
+ */
 struct asking {
     struct clo_session *s;
     struct cloister_exchange *x;
     const struct cloister_answer_handler *h;
     void *ctx;
+    int refused; /* by the handler */
+    bool
+        lasts; /* the stream is read to its end, whatever becomes of its answer: under a traffic shape */
+    bool stopped; /* what still comes isn't looked at */
+    bool let_go;
     uint8_t id[32];
 };
+
+static void asking_free(struct asking *a)
+{
+    if (a == NULL)
+        return;
+    cloister_exchange_free(a->x);
+    clo_wipe(a, sizeof(*a));
+    free(a);
+}
+
+static int on_head(void *ctx, unsigned status, const struct cloister_field *f, size_t n)
+{
+    struct asking *a = ctx;
+
+    return a->refused = a->h->head(a->ctx, status, f, n);
+}
+
+static int on_content(void *ctx, const void *p, size_t n)
+{
+    struct asking *a = ctx;
+
+    return a->refused = a->h->content(a->ctx, p, n);
+}
+
+static const struct cloister_answer_handler watched = {.head = on_head, .content = on_content};
 
 static int on_bytes(void *ctx, const void *p, size_t n)
 {
     struct asking *a = ctx;
     int err;
 
-    a->s->fault.step = CLO_STEP_ANSWER;
-    err = cloister_exchange_feed(a->x, p, n, a->h, a->ctx);
+    if (a->stopped)
+        return 0;
+    if (!a->let_go)
+        a->s->fault.step = CLO_STEP_ANSWER;
+    err = cloister_exchange_feed(a->x, p, n, &watched, a);
+    if (err != 0 && a->refused != 0) {
+        a->stopped = a->lasts; /* see has_enough */
+        return a->lasts ? 0 : err;
+    }
     /* What breaks behind the answer's end doesn't retract it; there is nothing more to read. */
-    return err != 0 && cloister_exchange_complete(a->x) ? CLOISTER_E_TRUNCATED : err;
+    return err == 0 || err == CLOISTER_E_SHAPE ? err
+           : cloister_exchange_complete(a->x)  ? CLOISTER_E_TRUNCATED
+                                               : err;
 }
 
-/*
- * Seal and send, once: questions and cancellations alike. Without `stopping` this is a cancellation, which nothing stops
- * but its own short limit.
- */
-static int post(struct asking *a, const struct cloister_request *req, void (*stopping)(void *ctx))
+/* The answer is whole, or can't be put where it belongs: a stop like any other. Nobody has to wait for the stream's end. */
+static bool has_enough(void *ctx)
+{
+    const struct asking *a = ctx;
+
+    return a->refused != 0 || cloister_exchange_complete(a->x);
+}
+
+static void on_drained(void *ctx, int err)
+{
+    struct asking *a = ctx;
+
+    if (err == 0 && !a->stopped)
+        err = cloister_exchange_end(a->x, &watched, a);
+    /* After any failure evidence comes before the next request; a machine that broke its promise is sent nothing more. */
+    if (err != 0 && err != CLOISTER_E_CANCELLED)
+        close_channel(a->s);
+    asking_free(a);
+}
+
+static void on_stopping(void *ctx);
+
+/* Seal and send, once: questions and cancellations alike. A cancellation isn't stopped by anything but its own short limit. */
+static int send(struct asking *a, const struct cloister_request *req, bool cancels)
 {
     struct clo_session *s = a->s;
+    struct clo_buf body = clo_buf_init(0);
+    char path[CLO_GATEWAY_PATH_LEN + 1] = {0}; /* the channel may end meanwhile */
     struct clo_post p = {
-        .path = cloister_channel_gateway(s->chan),
+        .path = path,
         .type = CLO_OHTTP_MEDIA_CHUNKED_REQ,
         .accept = CLO_OHTTP_MEDIA_CHUNKED_RES,
+        .own = &body,
         .sink = on_bytes,
-        .stopping = stopping,
+        .stopping = cancels ? NULL : on_stopping,
         .ctx = a,
-        .limit_s = stopping == NULL ? CANCEL_S : 0,
+        .wait_s = cancels ? CANCEL_S : 0,
     };
-    const uint8_t *body = NULL;
     int err;
 
+    (void)snprintf(path, sizeof(path), "%s", cloister_channel_gateway(s->chan));
+    if (a->lasts) {
+        p.enough = has_enough;
+        p.drained = on_drained;
+        p.limit_s = clo_shape_longest_s();
+    } else if (cancels) {
+        p.limit_s = CANCEL_S;
+    }
     s->fault = (struct clo_fault){.step = CLO_STEP_SEAL};
     if ((err = cloister_exchange_new(s->chan, req, session_now(s), &a->x)) != 0 ||
-        (err = cloister_exchange_body(a->x, &body, &p.body_n)) != 0)
-        goto out;
-    p.body = body;
+        (err = clo_exchange_body_take(a->x, &body)) != 0)
+        return err;
     s->fault.step = CLO_STEP_SEND;
     err = clo_transport_post(s->t, &p, &s->fault.reply);
-    if (err == 0) {
+    a->let_go = s->fault.reply.let_go;
+    if (a->refused != 0) {
+        if (a->lasts && !cancels) /* nobody has pressed a key, and yet it is a stop */
+            on_stopping(a);
+        s->fault.step = CLO_STEP_ANSWER;
+        return a->refused;
+    }
+    if (err == 0 && !a->let_go) {
         s->fault.step = CLO_STEP_ANSWER;
         err = cloister_exchange_end(a->x, a->h, a->ctx);
     }
-out:
+    return err;
+}
+
+/* The result of all of it. *a is gone afterwards, or the transport's. */
+static int post(struct asking *a, const struct cloister_request *req, bool cancels)
+{
+    struct clo_session *s = a->s;
+    int err = send(a, req, cancels);
+
     s->fault.err = err;
     /* The answer counts from its authenticated end on, whatever became of the connection afterwards. */
-    if (a->x != NULL && cloister_exchange_complete(a->x))
+    if (a->refused == 0 && a->x != NULL && cloister_exchange_complete(a->x))
         err = 0;
-    cloister_exchange_free(a->x);
-    a->x = NULL;
+    else
+        a->stopped = true;
+    if (!a->let_go) {
+        asking_free(a);
+    } else if (a->stopped) { /* the keys go: what still comes is ciphertext */
+        cloister_exchange_free(a->x);
+        a->x = NULL;
+    }
     return err;
 }
 
@@ -247,54 +349,76 @@ static int ignore_content(void *ctx, const void *p, size_t n)
     return 0;
 }
 
-/* The user stopped the answer: say so before the connection is closed, and don't mind whether it was heard. */
+static struct asking *asking_new(struct clo_session *s, const struct cloister_answer_handler *h,
+                                 void *ctx)
+{
+    struct asking *a = calloc(1, sizeof(*a));
+
+    if (a != NULL)
+        *a = (struct asking){
+            .s = s,
+            .h = h,
+            .ctx = ctx,
+            .lasts = s->verdict->shape != CLOISTER_SHAPING_OFF && !s->cuts,
+        };
+    return a;
+}
+
+/* The user stopped the answer: say so while its connection stands, and don't mind whether it was heard. */
 static void on_stopping(void *ctx)
 {
     static const struct cloister_answer_handler deaf = {.head = ignore_head,
                                                         .content = ignore_content};
-    const struct asking *a = ctx;
-    struct asking cancel = {.s = a->s, .h = &deaf};
+    struct asking *a = ctx;
+    struct clo_session *s = a->s;
+    struct asking *cancel = asking_new(s, &deaf, NULL);
     char id[CLO_B64_LEN(sizeof(a->id)) + 1] = {0}, body[sizeof(id) + 16];
     struct cloister_request req = {
         .method = "POST",
         .path = CANCEL_PATH,
-        .api_key = a->s->api_key,
+        .api_key = s->api_key,
         .content_type = "application/json",
     };
-    struct clo_fault fault = a->s->fault;
+    const struct clo_fault fault = s->fault;
 
     clo_b64(a->id, sizeof(a->id), id);
     (void)snprintf(body, sizeof(body), "{\"request\":\"%s\"}", id);
     req.body = body;
     req.body_n = strlen(body);
-    if (fault.reply.sent && !cloister_exchange_complete(a->x))
-        (void)!post(&cancel, &req, NULL);
-    a->s->fault = fault;
+    a->stopped = true;
+    if (cancel != NULL && s->chan != NULL && fault.reply.sent && !cloister_exchange_complete(a->x))
+        (void)!post(cancel, &req, true);
+    else
+        asking_free(cancel);
+    s->fault = fault;
 }
 
 int clo_session_ask(struct clo_session *s, const struct clo_ask *ask,
                     const struct cloister_answer_handler *h, void *ctx)
 {
-    struct asking a = {.s = s, .h = h, .ctx = ctx};
+    struct asking *a = NULL;
     struct cloister_request req = {
         .method = ask->method,
         .path = ask->path,
         .api_key = s->api_key,
         .content_type = ask->content_type,
         .accept = ask->accept,
-        .id = a.id,
         .body = ask->body,
         .body_n = ask->body_n,
+        .shape = ask->shape,
     };
-    int err;
+    int err = CLOISTER_E_MEMORY;
 
-    if (!clo_session_is_ready(s)) {
-        s->fault = (struct clo_fault){.step = CLO_STEP_SEAL, .err = CLOISTER_E_STALE};
-        return CLOISTER_E_STALE;
+    s->fault = (struct clo_fault){.step = CLO_STEP_SEAL};
+    if (!clo_session_is_ready(s))
+        return s->fault.err = CLOISTER_E_STALE;
+    if ((a = asking_new(s, h, ctx)) == NULL ||
+        (err = clo_rng_fill(clo_rng_system(), a->id, sizeof(a->id))) != 0) {
+        asking_free(a);
+        return s->fault.err = err;
     }
-    err = clo_rng_fill(clo_rng_system(), a.id, sizeof(a.id));
-    if (err == 0)
-        err = post(&a, &req, on_stopping);
+    req.id = a->id;
+    err = post(a, &req, false);
     if (err != 0 || s->fault.err != 0)
         close_channel(s);
     return err;

@@ -48,6 +48,8 @@ struct clo_session;
 CLO_MUST_USE int clo_session_new(struct clo_transport *t, const struct clo_buf *policy,
                                  const char *api_key, struct clo_session **ret);
 void clo_session_free(struct clo_session *s);
+/* --on-hangup close: close connections when their answers are whole or stopped, although that shows. */
+void clo_session_cuts(struct clo_session *s);
 /* Another policy: what was verified under the old one is forgotten. */
 void clo_session_policy(struct clo_session *s, const struct clo_buf *policy);
 
@@ -67,11 +69,15 @@ struct clo_ask {
     const char *accept;
     const void *body;
     size_t body_n;
+    const char *shape; /* <cloister/channel.h>'s */
 };
 /*
  * Send one request, once, and hand over its answer as it comes. 0 only when the answer's authenticated end has come (a break in what
- * follows it doesn't retract the answer). When the transport's stop descriptor becomes readable the server is told to
- * cancel, and the result is CLOISTER_E_CANCELLED.
+ * follows it doesn't retract the answer). When the transport's stop descriptor becomes readable, or the handler refuses what comes, the server
+ * is told to cancel, and the result is CLOISTER_E_CANCELLED or what the handler said.
+ *
+ * Under a traffic shape the stream is not over then: the transport reads it to its end, which shows nothing, whenever it is called
+ * (clo_transport_drain), and leaves it to a process of its own when the session is freed.
  */
 CLO_MUST_USE int clo_session_ask(struct clo_session *s, const struct clo_ask *ask,
                                  const struct cloister_answer_handler *h, void *ctx);

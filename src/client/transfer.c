@@ -60,6 +60,8 @@ static size_t on_body(char *p, size_t size, size_t n, void *ctx)
     const size_t room = x->problem.max - x->problem.len;
 
     (void)size; /* always 1 */
+    if (x->muted)
+        return n;
     if (wanted(x)) {
         x->sink_err = x->sink(x->ctx, p, n);
         if (x->sink_err == CLO_TRANSFER_PAUSE) {
@@ -111,6 +113,26 @@ static enum clo_net judge_curl(CURLcode code)
     }
 }
 
+void clo_transfer_mute(struct clo_transfer *x)
+{
+    x->muted = true;
+}
+
+void clo_transfer_reap(CURLM *multi)
+{
+    struct clo_transfer *x = NULL;
+    CURLMsg *msg;
+    int left = 0;
+
+    while ((msg = curl_multi_info_read(multi, &left)) != NULL) {
+        if (msg->msg != CURLMSG_DONE ||
+            curl_easy_getinfo(msg->easy_handle, CURLINFO_PRIVATE, (char **)&x) != CURLE_OK)
+            continue;
+        x->done = true;
+        x->code = msg->data.result;
+    }
+}
+
 int clo_transfer_conclude(struct clo_transfer *x, CURLcode code, struct clo_reply *reply)
 {
     curl_off_t retry = 0;
@@ -150,7 +172,7 @@ static int on_connected(void *ctx, char *to, char *from, int to_port, int from_p
     (void)from;
     (void)to_port;
     (void)from_port;
-    if (!x->was_sent && x->sent != NULL)
+    if (!x->was_sent && x->sent != NULL && !x->muted)
         x->sent(x->ctx);
     x->was_sent = true;
     return CURL_PREREQFUNC_OK;
@@ -162,16 +184,20 @@ static bool set_common(CURL *easy, const struct clo_transport *t, const char *ur
 #define SET(option, value) (curl_easy_setopt(easy, (option), (value)) == CURLE_OK)
     return clo_curl_narrow(easy, url, &x->head) && SET(CURLOPT_TCP_KEEPALIVE, 1L) &&
            SET(CURLOPT_WRITEFUNCTION, on_body) && SET(CURLOPT_WRITEDATA, x) &&
-           SET(CURLOPT_PREREQFUNCTION, on_connected) && SET(CURLOPT_PREREQDATA, x) &&
+           SET(CURLOPT_PRIVATE, x) && SET(CURLOPT_PREREQFUNCTION, on_connected) &&
+           SET(CURLOPT_PREREQDATA, x) &&
            /* A proxy set for the outside world must not see what goes to this machine itself. */
            (!clo_transport_is_loopback(t) || SET(CURLOPT_PROXY, ""));
 }
 
-static bool set_post(CURL *easy, const struct clo_post *post)
+static bool set_post(CURL *easy, const struct clo_post *post, const struct clo_buf *own)
 {
-    return SET(CURLOPT_POST, 1L) && SET(CURLOPT_POSTFIELDS, post->body) &&
-           SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)post->body_n) &&
-           SET(CURLOPT_TIMEOUT, post->limit_s) && SET(CURLOPT_LOW_SPEED_LIMIT, 1L) &&
+    const void *body = own->len > 0 ? own->p : post->body;
+    const size_t n = own->len > 0 ? own->len : post->body_n;
+
+    return SET(CURLOPT_POST, 1L) && SET(CURLOPT_POSTFIELDS, body) &&
+           SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)n) && SET(CURLOPT_TIMEOUT, post->limit_s) &&
+           SET(CURLOPT_LOW_SPEED_LIMIT, 1L) &&
            SET(CURLOPT_LOW_SPEED_TIME, post->stall_s > 0 ? post->stall_s : (long)STALL_S);
 }
 
@@ -208,11 +234,11 @@ int clo_transfer_start(struct clo_transfer *x, const struct clo_transport *t, co
         !set_common(x->easy, t, url, x) ||
         !add_header(&x->headers, "Accept", x->accept != NULL ? x->accept : "*/*"))
         goto out;
-    if (post == NULL
-            ? !set_get(x->easy)
-            : !set_post(x->easy, post) || !add_header(&x->headers, "Content-Type", post->type) ||
-                  !add_header(&x->headers, "Incremental", "?1") ||
-                  !add_header(&x->headers, "Expect", NULL))
+    if (post == NULL ? !set_get(x->easy)
+                     : !set_post(x->easy, post, &x->body) ||
+                           !add_header(&x->headers, "Content-Type", post->type) ||
+                           !add_header(&x->headers, "Incremental", "?1") ||
+                           !add_header(&x->headers, "Expect", NULL))
         goto out;
     if (curl_easy_setopt(x->easy, CURLOPT_HTTPHEADER, x->headers) == CURLE_OK)
         err = 0;
@@ -226,6 +252,7 @@ void clo_transfer_clear(struct clo_transfer *x)
     curl_easy_cleanup(x->easy);
     curl_slist_free_all(x->headers);
     clo_buf_clear(&x->problem);
+    clo_buf_clear(&x->body);
     x->easy = NULL;
     x->headers = NULL;
 }

@@ -23,6 +23,10 @@ struct clo_transfer {
     bool was_sent;
     bool judged; /* status and media type were looked at */
     bool wanted; /* ... and are the right ones */
+    bool muted;  /* whatever comes is thrown away, and nobody is told */
+    bool done;   /* libcurl has ended it, with `code` */
+    CURLcode code;
+    struct clo_buf body; /* of a POST, where the transfer has it */
     int sink_err;
     size_t head;            /* curl_narrow.h's */
     struct clo_buf problem; /* the beginning of another answer */
@@ -30,11 +34,17 @@ struct clo_transfer {
 };
 
 /*
- * Make the handle. accept, sink, sent and ctx are the caller's to set before; x must not move afterwards. post is NULL for a GET,
- * and its body has to last as long as the transfer.
+ * Make the handle, which names x as its private pointer. accept, sink, sent, ctx and body are the caller's to set before; x must not move
+ * afterwards. post is NULL for a GET; its body is x's own if that has bytes, and otherwise has to last as long as the transfer.
  */
 CLO_MUST_USE int clo_transfer_start(struct clo_transfer *x, const struct clo_transport *t,
                                     const char *path, const struct clo_post *post);
+/* Nobody wants to know any more: it reads to its end, and throws away what comes. */
+void clo_transfer_mute(struct clo_transfer *x);
+/*
+ * What libcurl has ended is marked so, each in its transfer (`done`): a loop that waits for one of them comes upon others.
+ */
+void clo_transfer_reap(CURLM *multi);
 /* The transfer has ended: what it was, in our terms. The reply is filled in every case. */
 CLO_MUST_USE int clo_transfer_conclude(struct clo_transfer *x, CURLcode code,
                                        struct clo_reply *reply);

@@ -6,6 +6,10 @@
  * A POST goes out at most once: each has a connection of its own, because libcurl sends a request again by itself when a
  * reused connection turns out to be dead, and there are no redirects and no authentication, which would repeat it as well.
  *
+ * A POST may be let go: its caller has what it wanted, or gives up, while the answer is read to its end, because the moment at which a
+ * connection closes shows how long the answer was. That happens while other transfers run, in clo_transport_drain, and after the program's
+ * end in a process of its own (drain.h).
+ *
  * Limits: 10 s to connect, 30 s for a GET, 300 s without a byte during a POST.
  */
 #ifndef CLO_CLIENT_TRANSPORT_H
@@ -32,6 +36,7 @@ struct clo_reply {
     long retry_after;  /* seconds, 0: none given */
     bool sent;         /* a byte of the request may have left */
     bool keys_changed; /* RFC 9458's ohttp-key problem */
+    bool let_go;       /* it goes on without its caller */
 };
 
 struct clo_transport;
@@ -40,6 +45,7 @@ struct clo_transport;
  * are appended to it.
  */
 CLO_MUST_USE int clo_transport_new(const char *url, struct clo_transport **ret);
+/* Closes what is still there. NULL is fine. */
 void clo_transport_free(struct clo_transport *t);
 const char *clo_transport_url(const struct clo_transport *t);
 /* Is the server on this machine itself? */
@@ -60,17 +66,39 @@ struct clo_post {
     const char *accept; /* the only media type taken for an answer */
     const void *body;
     size_t body_n;
+    struct clo_buf *
+        own; /* instead of body: taken, whatever becomes of it, and kept as long as it is needed; or NULL */
     /* bytes of a 200 answer of that type; a non-zero return ends the transfer with it */
     int (*sink)(void *ctx, const void *p, size_t n);
     /* called once when the stop descriptor became readable, before the connection is closed; may be NULL */
     void (*stopping)(void *ctx);
+    /*
+     * A transfer that is let go rather than closed has `drained`: called once when it has ended, with what came of it, from within a later
+     * call of these functions; sink is called until then, and its answers end the transfer as before. It is let go when `enough` says so, which
+     * is asked after each piece; when the stop descriptor is readable or the time is over, if a byte has left. NULL: closed then
+     */
+    bool (*enough)(void *ctx);
+    void (*drained)(void *ctx, int err);
     void *ctx;
-    /* for all of it; 0: only the stall limit; with a limit the stop descriptor is not heeded */
-    long limit_s;
+    long limit_s; /* for all of it; 0: only the stall limit */
     long stall_s; /* without a byte; 0: 300 */
+    /* how long to wait for it, in seconds, without heeding the stop descriptor; 0: until its end, or that */
+    long wait_s;
 };
-/* As _get; CLOISTER_E_KEYS_CHANGED when the server says that it has no such key. */
+/*
+ * As _get; CLOISTER_E_KEYS_CHANGED when the server says that it has no such key. With reply->let_go set the result is 0 because there was enough,
+ * CLOISTER_E_CANCELLED or, when the time was over, CLOISTER_E_NETWORK.
+ */
 CLO_MUST_USE int clo_transport_post(struct clo_transport *t, const struct clo_post *post,
                                     struct clo_reply *reply);
+
+/* ---- what was let go ---- */
+
+/* Read what has come. */
+void clo_transport_drain(struct clo_transport *t);
+/* So many still flow. */
+size_t clo_transport_drains(const struct clo_transport *t);
+/* They are left to a process of their own, or (cut) closed: each is told to have ended now, with CLOISTER_E_CANCELLED. */
+void clo_transport_leave(struct clo_transport *t, bool cut);
 
 #endif

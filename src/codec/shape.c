@@ -131,3 +131,15 @@ int64_t clo_shape_due_us(const struct clo_shape_class *c, uint32_t index)
 {
     return ((int64_t)c->delay_ms + (int64_t)index * c->interval_ms) * 1000;
 }
+
+long clo_shape_longest_s(void)
+{
+    int64_t longest = 0;
+
+    for (unsigned i = 0; i < CLO_SHAPES; i++) {
+        const int64_t due = clo_shape_due_us(&classes[i], classes[i].max - 1);
+
+        longest = due > longest ? due : longest;
+    }
+    return (long)(longest / 1000000) + 60;
+}

@@ -62,5 +62,7 @@ size_t clo_frame_plain(uint32_t frame, size_t nonce, bool final);
 bool clo_shape_may_end(const struct clo_shape_class *c, uint32_t index);
 /* When frame `index` is due, in microseconds behind the final request chunk. */
 int64_t clo_shape_due_us(const struct clo_shape_class *c, uint32_t index);
+/* Seconds that no stream lives beyond, whatever its class: its last frame's time, and a minute for the way. */
+long clo_shape_longest_s(void);
 
 #endif

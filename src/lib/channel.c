@@ -347,9 +347,18 @@ int cloister_exchange_body(struct cloister_exchange *x, const uint8_t **ret, siz
     return 0;
 }
 
-void clo_exchange_body_drop(struct cloister_exchange *x)
+int clo_exchange_body_take(struct cloister_exchange *x, struct clo_buf *ret)
 {
-    clo_buf_clear(&x->body);
+    const uint8_t *p = NULL;
+    size_t n = 0;
+    const int err = cloister_exchange_body(x, &p, &n);
+
+    if (err != 0)
+        return err;
+    clo_buf_clear(ret);
+    *ret = x->body;
+    x->body = clo_buf_init(0);
+    return 0;
 }
 
 /* ---- the answer: from Binary HTTP to the caller ---- */

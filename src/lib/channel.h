@@ -5,16 +5,16 @@
 
 #include <cloister/channel.h>
 
-#include "base/base.h"
+#include "base/rw.h"
 
 /* Let it carry no further request, as if its time were over: evidence has to be fetched anew. Safe beside other threads' requests. */
 void clo_channel_spend(struct cloister_channel *c);
 
 /*
- * The request's bytes have all left, so nobody will read them again: an exchange that only drains needs no room for them. Whoever has an
- * authenticated piece of the answer knows that: none comes before the request's end was opened.
+ * As cloister_exchange_body, and the bytes are the caller's from then on, in place of what *ret held: they are sealed, and may be needed for
+ * longer than the keys.
  */
-void clo_exchange_body_drop(struct cloister_exchange *x);
+CLO_MUST_USE int clo_exchange_body_take(struct cloister_exchange *x, struct clo_buf *ret);
 
 /* 0; CLOISTER_E_ARGUMENT for one that lacks a function, CLOISTER_E_UNSUPPORTED for one of a newer header. */
 CLO_MUST_USE int clo_handler_check(const struct cloister_answer_handler *h);
