@@ -28,7 +28,7 @@ struct clo_session {
     struct cloister_verdict *verdict;
     struct cloister_channel *chan; /* NULL: evidence has to be fetched before anything is sent */
     int64_t awake_since;           /* boot clock minus wall clock when the verdict was made */
-    bool cuts;                     /* streams end with their answers, and that shows */
+    bool cuts;                     /* what was stopped is closed, and that shows */
     struct clo_fault fault;
 };
 
@@ -229,7 +229,7 @@ static int on_bytes(void *ctx, const void *p, size_t n)
     int err;
 
     if (a->stopped)
-        return 0;
+        return a->s->cuts ? CLOISTER_E_CANCELLED : 0;
     if (!a->let_go)
         a->s->fault.step = CLO_STEP_ANSWER;
     err = cloister_exchange_feed(a->x, p, n, &watched, a);
@@ -359,7 +359,7 @@ static struct asking *asking_new(struct clo_session *s, const struct cloister_an
             .s = s,
             .h = h,
             .ctx = ctx,
-            .lasts = s->verdict->shape != CLOISTER_SHAPING_OFF && !s->cuts,
+            .lasts = s->verdict->shape != CLOISTER_SHAPING_OFF,
         };
     return a;
 }

@@ -48,7 +48,7 @@ struct clo_session;
 CLO_MUST_USE int clo_session_new(struct clo_transport *t, const struct clo_buf *policy,
                                  const char *api_key, struct clo_session **ret);
 void clo_session_free(struct clo_session *s);
-/* --on-hangup close: close connections when their answers are whole or stopped, although that shows. */
+/* --on-hangup close: close connections whose answers are stopped, and in the end those that still drain, although that shows. */
 void clo_session_cuts(struct clo_session *s);
 /* Another policy: what was verified under the old one is forgotten. */
 void clo_session_policy(struct clo_session *s, const struct clo_buf *policy);

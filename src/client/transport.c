@@ -163,6 +163,8 @@ static bool end_early(struct clo_transport *t, struct job *j, const struct clo_p
 {
     *err = how == HAS_ENOUGH ? 0 : how == WAS_STOPPED ? CLOISTER_E_CANCELLED : CLOISTER_E_NETWORK;
     (void)!clo_transfer_conclude(&j->x, CURLE_ABORTED_BY_CALLBACK, reply); /* for `sent` */
+    if (how == HAS_ENOUGH) /* nothing comes before the request's end has arrived */
+        clo_buf_clear(&j->x.body);
     if (how == WAS_STOPPED && post != NULL && post->stopping != NULL)
         post->stopping(post->ctx);
     reply->let_go = how != HAS_FAILED && post != NULL && post->drained != NULL && j->x.was_sent;

@@ -136,6 +136,11 @@ int64_t cloister_channel_valid_until(const struct cloister_channel *c)
     return atomic_load(&c->valid_until);
 }
 
+bool clo_channel_is_shaped(const struct cloister_channel *c)
+{
+    return c->shaping != CLO_SHAPING_OFF;
+}
+
 void clo_channel_spend(struct cloister_channel *c)
 {
     atomic_store(&c->valid_until, 0);

@@ -7,6 +7,8 @@
 
 #include "base/rw.h"
 
+/* Has the manifest promised a traffic shape, so that every stream is to be read to its end? */
+bool clo_channel_is_shaped(const struct cloister_channel *c);
 /* Let it carry no further request, as if its time were over: evidence has to be fetched anew. Safe beside other threads' requests. */
 void clo_channel_spend(struct cloister_channel *c);
 

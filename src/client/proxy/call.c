@@ -9,17 +9,20 @@
 
 #include "base/enc.h"
 #include "base/secret.h"
+#include "client/proxy/filler.h"
+#include "client/proxy/fit.h"
 #include "client/proxy/tail.h"
 #include "client/transfer.h"
 #include "codec/ohttp.h"
+#include "codec/shape.h"
+#include "lib/channel.h"
 
-#define CANCEL_PATH "/v1/cloister/cancel"
-#define SSE_TYPE    "text/event-stream"
+#define SSE_TYPE "text/event-stream"
 
 enum {
     STREAM_HIGH = 256 << 10, /* held for a slow application before the server's side is paused */
+    SHAPED_HIGH = 4 << 20,   /* ... which shows */
     STALL_S = 660,           /* longer than the gateway waits for its engine */
-    CANCEL_S = 2,
     TYPE_MAX = 256,
 };
 
@@ -39,6 +42,8 @@ struct clo_call {
     struct clo_flight *flight;
     uint8_t id[32];
     bool sent, paused;
+    bool shaped; /* the stream is read to its end, whatever becomes of it */
+    struct clo_fit fit;
     bool vouched, simulated;
     uint8_t evidence[32];
     /* the answer */
@@ -49,7 +54,8 @@ struct clo_call {
     char type[TYPE_MAX + 1];
     long retry_after;
     bool stream, ended, whole;
-    struct clo_tail tail; /* of a stream */
+    struct clo_filler filler; /* of a stream */
+    struct clo_tail tail;
     struct clo_buf out;
 };
 
@@ -102,7 +108,7 @@ int clo_call_new(struct clo_callers *shared, const struct clo_call_plan *plan,
     c->ctx = plan->ctx;
     c->waiter.told = on_told;
     c->waiter.ctx = c;
-    c->body = clo_buf_init(CLO_CALL_BODY_MAX);
+    c->body = clo_buf_init(CLO_CALL_BODY_MAX + CLO_FIT_ROOM);
     c->out = clo_buf_init(CLO_CALL_BODY_MAX);
     copy(c->method, sizeof(c->method), plan->method);
     copy(c->path, sizeof(c->path), plan->path);
@@ -145,6 +151,13 @@ static int on_head(void *ctx, unsigned status, const struct cloister_field *f, s
     return 0;
 }
 
+static int put_tail(void *ctx, const void *p, size_t n)
+{
+    struct clo_call *c = ctx;
+
+    return clo_tail_put(&c->tail, p, n, &c->out);
+}
+
 static int on_content(void *ctx, const void *p, size_t n)
 {
     struct clo_call *c = ctx;
@@ -152,7 +165,7 @@ static int on_content(void *ctx, const void *p, size_t n)
     if (!c->stream)
         return clo_buf_append(&c->out, p, n);
     c->state = CLO_CALL_STREAM;
-    return clo_tail_put(&c->tail, p, n, &c->out);
+    return c->shaped ? clo_filler_feed(&c->filler, p, n, put_tail, c) : put_tail(c, p, n);
 }
 
 static const struct cloister_answer_handler handler = {.head = on_head, .content = on_content};
@@ -164,6 +177,9 @@ static void complete(struct clo_call *c)
         return;
     if (clo_tail_whole(&c->tail, &c->out) != 0)
         return; /* out of memory: the stream ends without it, and so not as a whole */
+    /* What fills the last frame: white space behind JSON, and no part of what the engine said. */
+    while (c->shaped && !c->stream && c->out.len > 0 && c->out.p[c->out.len - 1] == '\n')
+        c->out.len--;
     c->ended = c->whole = true;
     c->state = c->stream ? CLO_CALL_STREAM : CLO_CALL_WHOLE;
 }
@@ -206,12 +222,17 @@ static void fail(struct clo_call *c)
 
 /* ---- the flight ---- */
 
+static size_t high(const struct clo_call *c)
+{
+    return c->shaped ? SHAPED_HIGH : STREAM_HIGH;
+}
+
 static int on_bytes(void *ctx, const void *p, size_t n)
 {
     struct clo_call *c = ctx;
     int err;
 
-    if (c->stream && c->out.len >= STREAM_HIGH && !c->ended) {
+    if (c->stream && c->out.len >= high(c) && !c->ended) {
         c->paused = true;
         return CLO_TRANSFER_PAUSE;
     }
@@ -219,7 +240,7 @@ static int on_bytes(void *ctx, const void *p, size_t n)
     err = cloister_exchange_feed(c->x, p, n, &handler, c);
     if (cloister_exchange_complete(c->x)) {
         complete(c);
-        err = err != 0 ? CLOISTER_E_TRUNCATED : 0;
+        err = err == 0 || clo_rest_is_breach(err) ? err : CLOISTER_E_TRUNCATED;
     }
     if (c->state != CLO_CALL_BUSY)
         c->wake(c->ctx);
@@ -249,6 +270,9 @@ static void on_done(void *ctx, int err, const struct clo_reply *reply)
     if (cloister_exchange_complete(c->x)) {
         complete(c);
         drop_exchange(c);
+        if (clo_rest_is_breach(
+                err)) /* but such a machine is sent nothing more under this verdict */
+            clo_server_failed(c->server);
     } else if (!reply->sent) {
         drop_exchange(c);
         clo_server_failed(c->server);
@@ -265,17 +289,15 @@ static void on_done(void *ctx, int err, const struct clo_reply *reply)
 static int seal(struct clo_call *c, struct clo_post *post)
 {
     const struct cloister_verdict *v = clo_server_verdict(c->server);
-    const struct cloister_request req = {
+    struct cloister_request req = {
         .method = c->method,
         .path = c->path,
-        .api_key = c->shared->api_key,
+        .api_key = c->shared->rests.api_key,
         .content_type = c->content_type[0] != '\0' ? c->content_type : NULL,
         .accept = c->accept[0] != '\0' ? c->accept : NULL,
         .id = c->id,
-        .body = c->body.p,
-        .body_n = c->body.len,
+        .shape = c->fit.shape,
     };
-    const uint8_t *sealed = NULL;
     struct cloister_channel *chan;
     int err;
 
@@ -283,11 +305,19 @@ static int seal(struct clo_call *c, struct clo_post *post)
     if ((c->tie = clo_server_tie(c->server)) == NULL)
         return CLOISTER_E_STALE;
     chan = clo_tie_channel(c->tie);
+    c->shaped = clo_channel_is_shaped(chan);
+    if (c->shaped) {
+        if ((err = clo_fit_limit(&c->fit, &c->body)) != 0)
+            return err;
+        c->fit.limit = NULL;
+        post->limit_s = clo_shape_longest_s();
+    }
+    req.body = c->body.p;
+    req.body_n = c->body.len;
     if ((err = cloister_exchange_new(chan, &req, clo_server_now(c->server), &c->x)) != 0 ||
-        (err = cloister_exchange_body(c->x, &sealed, &post->body_n)) != 0)
+        (err = clo_exchange_body_take(c->x, post->own)) != 0)
         return err;
     post->path = cloister_channel_gateway(chan);
-    post->body = sealed;
     c->vouched = true;
     c->simulated = v->simulated;
     memcpy(c->evidence, v->evidence_digest, sizeof(c->evidence));
@@ -297,8 +327,10 @@ static int seal(struct clo_call *c, struct clo_post *post)
 /* Send it to a server that is ready; or wait for one; or say why there is none. */
 static void go(struct clo_call *c)
 {
+    struct clo_buf sealed = clo_buf_init(0);
     struct clo_post post = {
         .type = CLO_OHTTP_MEDIA_CHUNKED_REQ,
+        .own = &sealed,
         .stall_s = STALL_S,
     };
     struct clo_flight_plan plan = {
@@ -320,101 +352,21 @@ static void go(struct clo_call *c)
         if ((c->fault.err = seal(c, &post)) == 0) {
             plan.to = clo_server_transport(server);
             plan.path = post.path;
-            c->fault.err = clo_flight_start(c->shared->wire, &plan, &c->flight);
+            c->fault.err = clo_flight_start(c->shared->rests.wire, &plan, &c->flight);
         }
         if (c->fault.err == 0) {
             c->fault.step = CLO_STEP_SEND;
             return;
         }
     }
+    clo_buf_clear(&sealed);
     fail(c);
 }
 
 void clo_call_send(struct clo_call *c)
 {
+    clo_fit_judge(c->path, &c->body, &c->fit);
     go(c);
-}
-
-/* ---- a cancellation ---- */
-
-struct cancel {
-    struct clo_callers *shared;
-    struct cloister_exchange *x;
-    struct clo_flight *flight;
-};
-
-static int ignore_bytes(void *ctx, const void *p, size_t n)
-{
-    (void)ctx;
-    (void)p;
-    (void)n;
-    return 0;
-}
-
-static void cancel_free(struct cancel *k)
-{
-    cloister_exchange_free(k->x);
-    free(k);
-}
-
-static void on_cancelled(void *ctx, int err, const struct clo_reply *reply)
-{
-    struct cancel *k = ctx;
-    struct clo_callers *shared = k->shared;
-
-    (void)err; /* heard or not, there is nobody to tell */
-    (void)reply;
-    cancel_free(k);
-    if (--shared->cancels == 0 && shared->quiet != NULL)
-        shared->quiet(shared->ctx);
-}
-
-/* Tell the server that nobody waits for the answer: whatever stands between may hold the connection open. */
-static void cancel(struct clo_call *c)
-{
-    struct cancel *k = calloc(1, sizeof(*k));
-    char id[CLO_B64_LEN(sizeof(c->id)) + 1] = {0}, body[sizeof(id) + 16];
-    struct cloister_request req = {
-        .method = "POST",
-        .path = CANCEL_PATH,
-        .api_key = c->shared->api_key,
-        .content_type = "application/json",
-        .body = body,
-    };
-    struct clo_post post = {.type = CLO_OHTTP_MEDIA_CHUNKED_REQ, .limit_s = CANCEL_S};
-    struct clo_flight_plan plan = {
-        .to = clo_server_transport(c->server),
-        .accept = CLO_OHTTP_MEDIA_CHUNKED_RES,
-        .post = &post,
-        .sink = ignore_bytes,
-        .done = on_cancelled,
-        .ctx = k,
-    };
-    struct cloister_channel *chan = clo_tie_channel(c->tie);
-    const uint8_t *sealed = NULL;
-
-    if (k == NULL)
-        return;
-    if (clo_server_now(c->server) >= cloister_channel_valid_until(chan))
-        chan = clo_server_channel(c->server);
-    if (chan == NULL)
-        goto out;
-    k->shared = c->shared;
-    clo_b64(c->id, sizeof(c->id), id);
-    (void)snprintf(body, sizeof(body), "{\"request\":\"%s\"}", id);
-    req.body_n = strlen(body);
-    if (cloister_exchange_new(chan, &req, clo_server_now(c->server), &k->x) != 0 ||
-        cloister_exchange_body(k->x, &sealed, &post.body_n) != 0)
-        goto out;
-    post.body = sealed;
-    plan.path = cloister_channel_gateway(chan);
-    if (clo_flight_start(c->shared->wire, &plan, &k->flight) != 0)
-        goto out;
-    c->shared->cancels++;
-    k = NULL;
-out:
-    if (k != NULL)
-        cancel_free(k);
 }
 
 /* ---- for the HTTP server ---- */
@@ -462,7 +414,7 @@ size_t clo_call_take(struct clo_call *c, void *dst, size_t cap)
     if (n > 0)
         memcpy(dst, c->out.p, n);
     clo_buf_consume(&c->out, n);
-    if (c->paused && c->out.len <= STREAM_HIGH / 2) {
+    if (c->paused && c->out.len <= high(c) / 2) {
         c->paused = false;
         if (c->flight != NULL)
             clo_flight_resume(c->flight);
@@ -476,13 +428,30 @@ bool clo_call_ended(const struct clo_call *c, bool *whole)
     return c->ended && c->out.len == 0;
 }
 
+/* The application has what it wanted, or has gone: the stream's end tells nobody which. */
+static void leave_rest(struct clo_call *c)
+{
+    if (c->paused)
+        clo_flight_resume(c->flight);
+    if (!c->whole) {
+        cloister_exchange_free(c->x);
+        c->x = NULL;
+    }
+    clo_rest_take(&c->shared->rests, c->server, c->flight, c->tie, c->x);
+    c->flight = NULL;
+    c->tie = NULL;
+    c->x = NULL;
+}
+
 void clo_call_free(struct clo_call *c)
 {
     if (c == NULL)
         return;
     clo_pool_leave(c->shared->pool, &c->waiter);
     if (c->flight != NULL && c->sent && !c->whole)
-        cancel(c);
+        clo_rest_cancel(&c->shared->rests, c->server, c->tie, c->id);
+    if (c->flight != NULL && c->sent && c->shaped && (c->whole || !c->shared->cuts))
+        leave_rest(c);
     /* An overloaded server, or one whose keys take no more: newer evidence may tell of newer keys. */
     if (c->whole && c->status == 503)
         clo_server_renew(c->server);

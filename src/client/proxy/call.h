@@ -7,7 +7,8 @@
  * authenticated end, so that it comes whole or as an error.
  *
  * Only a connection that could not be made, where nothing has left, moves a request to another server, sealed anew.
- * A call that is freed while its request runs cancels it.
+ * A call that is freed while its request runs cancels it. Under a traffic shape its stream goes on all the same, and so does that of one
+ * that is freed because its answer is whole (rest.h).
  *
  * Of the application's header fields nothing is passed on but content-type and accept.
  *
@@ -16,19 +17,16 @@
 #ifndef CLO_PROXY_CALL_H
 #define CLO_PROXY_CALL_H
 
-#include "client/proxy/pool.h"
+#include "client/proxy/rest.h"
 
 #define CLO_CALL_BODY_MAX ((size_t)32 << 20)
 
 /* What all calls share. */
 struct clo_callers {
-    struct clo_wire *wire;
     struct clo_pool *pool;
-    const char *api_key;      /* NULL for none */
-    size_t used, max;         /* bytes of bodies, which are held once in clear, then once sealed */
-    unsigned cancels;         /* cancellations on their way */
-    void (*quiet)(void *ctx); /* the last of them is over */
-    void *ctx;
+    size_t used, max; /* bytes of bodies, which are held once in clear, then once sealed */
+    struct clo_rests rests;
+    bool cuts; /* --on-hangup close: a stream that its application leaves is closed, which shows */
 };
 
 struct clo_call;

@@ -297,7 +297,7 @@ static void end(struct proxy *x, int code)
     x->ending = true;
     x->code = code;
     clo_proxy_http_end(x->http);
-    if (x->callers.cancels == 0 || evtimer_add(x->end, &tv) != 0)
+    if (x->callers.rests.cancels == 0 || evtimer_add(x->end, &tv) != 0)
         break_loop(x);
 }
 
@@ -428,7 +428,7 @@ static int find_key(struct proxy *x)
     else if (err != 0)
         clo_say_file(path, "read", err);
     else
-        x->callers.api_key = (const char *)x->key.p;
+        x->callers.rests.api_key = (const char *)x->key.p;
     return err;
 }
 
@@ -477,7 +477,7 @@ static int run(struct proxy *x)
 {
     struct clo_pool_setup setup = {
         .base = x->base,
-        .wire = x->callers.wire,
+        .wire = x->callers.rests.wire,
         .policy = x->o->policy,
         .settled = on_settled,
         .ctx = x,
@@ -496,12 +496,27 @@ static int run(struct proxy *x)
     return x->failed ? clo_pool_say_fault(x->callers.pool) : x->code;
 }
 
+static void say_rests(const struct proxy *x)
+{
+    const unsigned n = x->callers.rests.streams;
+
+    if (n > 0 && x->callers.cuts)
+        clo_say_note("%u stream%s cut, which shows when the answer was whole", n,
+                     n == 1 ? " is" : "s are");
+    else if (n > 0)
+        clo_say_note("%u stream%s read to the end in the background", n, n == 1 ? " is" : "s are");
+}
+
 static void clear(struct proxy *x)
 {
     clo_proxy_http_end(x->http);
     clo_proxy_http_free(x->http);
     clo_pool_free(x->callers.pool);
-    clo_wire_free(x->callers.wire);
+    say_rests(x);
+    if (x->callers.cuts)
+        clo_wire_free(x->callers.rests.wire);
+    else
+        clo_wire_leave(x->callers.rests.wire);
     remove_token(x);
     for (size_t i = 0; i < SIGNALS; i++) {
         if (x->signal[i] != NULL)
@@ -524,16 +539,17 @@ int clo_command_proxy(const struct clo_options *o)
         .listener = -1,
         .terminal = isatty(STDERR_FILENO) == 1,
         .key = clo_buf_init(KEY_MAX),
-        .callers = {.max = BODIES_MAX, .quiet = on_quiet, .ctx = &x},
+        .callers = {.max = BODIES_MAX, .rests = {.quiet = on_quiet, .ctx = &x}},
     };
     int code = CLO_EXIT_ERROR;
 
     event_set_mem_functions(clo_wipe_malloc, clo_wipe_realloc, clo_wipe_free);
-    if (check(o) != 0 || clo_common_guard() != 0 || find_key(&x) != 0 || open_listener(&x) != 0)
+    if (clo_options_cuts(o, &x.callers.cuts) != 0 || check(o) != 0 || clo_common_guard() != 0 ||
+        find_key(&x) != 0 || open_listener(&x) != 0)
         goto out;
     x.base = event_base_new();
     if (x.base == NULL || draw_token(&x) != 0 || catch_signals(&x) != 0 ||
-        clo_wire_new(x.base, &x.callers.wire) != 0) {
+        clo_wire_new(x.base, &x.callers.rests.wire) != 0) {
         clo_say_problem("not enough memory or descriptors");
         goto out;
     }

@@ -14,6 +14,7 @@
 enum {
     CONNECTIONS = 512,
     CALLS = 128,
+    STREAMS = 384, /* with those that go on without an application; each takes a descriptor */
     IDLE_S = 120,
     GONE_S = 1,
     CONN_MEMORY = 64 << 10,
@@ -327,7 +328,7 @@ static int new_call(struct ask *a, const struct fields *f)
     };
     int err;
 
-    if (h->calls >= CALLS) {
+    if (h->calls >= CALLS || h->calls + h->setup.callers->rests.streams >= STREAMS) {
         clo_proxy_error_limit(CLO_LIMIT_PARALLEL, &a->error);
         return CLOISTER_E_FULL;
     }

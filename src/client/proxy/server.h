@@ -7,7 +7,7 @@
  * libmicrohttpd's own buffers hold text. They are larger than the 32 KiB up to which it would take them from the heap, so that each
  * connection's is a mapping of its own, which the kernel clears when it is given back.
  *
- * Limits: CONNECTIONS at a time, CALLS of them with a request that runs, 64 KiB a connection, 120 s without a movement.
+ * Limits: CONNECTIONS at a time, CALLS of them with a request that runs, STREAMS with those that go on behind answers, 64 KiB a connection, 120 s without a movement.
  */
 #ifndef CLO_PROXY_SERVER_H
 #define CLO_PROXY_SERVER_H

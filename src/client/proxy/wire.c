@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <sys/queue.h>
 
+#include "client/drain.h"
 #include "client/transfer.h"
 
 struct clo_flight {
@@ -14,6 +15,7 @@ struct clo_flight {
     struct clo_transfer x;
     void (*done)(void *ctx, int err, const struct clo_reply *reply);
     bool resume;
+    bool handed_over;
     bool starved; /* no memory to wait for its socket */
 };
 
@@ -202,12 +204,60 @@ void clo_wire_free(struct clo_wire *w)
     free(w);
 }
 
+/* Told like any other end, but it goes on, in another process: its memory is that one's. */
+static void release(struct clo_flight *f)
+{
+    struct clo_reply reply = {.let_go = true, .sent = true};
+    void *ctx = f->x.ctx;
+
+    LIST_REMOVE(f, link);
+    clo_transfer_mute(&f->x);
+    if (f->resume) /* from the loop, which is over */
+        (void)curl_easy_pause(f->x.easy, CURLPAUSE_CONT);
+    f->done(ctx, CLOISTER_E_CANCELLED, &reply);
+}
+
+void clo_wire_leave(struct clo_wire *w)
+{
+    struct clo_flight *f, *next;
+    bool any = false;
+
+    if (w == NULL)
+        return;
+    for (f = LIST_FIRST(&w->flights); f != NULL; f = next) {
+        next = LIST_NEXT(f, link);
+        any = any || f->handed_over;
+        if (!f->handed_over)
+            finish(f, CURLE_ABORTED_BY_CALLBACK, CLOISTER_E_CANCELLED);
+    }
+    if (!any) {
+        clo_wire_free(w);
+        return;
+    }
+    /* There is no loop any more that libcurl could ask: it looks after its sockets by itself from here on. */
+    (void)curl_multi_setopt(w->multi, CURLMOPT_SOCKETFUNCTION, NULL);
+    (void)curl_multi_setopt(w->multi, CURLMOPT_TIMERFUNCTION, NULL);
+    while ((f = LIST_FIRST(&w->flights)) != NULL)
+        release(f);
+    clo_drain_take(w->multi);
+    event_free(w->timer);
+    event_free(w->again);
+    free(w);
+}
+
 int clo_flight_start(struct clo_wire *w, const struct clo_flight_plan *plan,
                      struct clo_flight **ret)
 {
     struct clo_flight *f = calloc(1, sizeof(*f));
     int err = CLOISTER_E_MEMORY;
 
+    if (plan->post != NULL && plan->post->own != NULL) {
+        if (f != NULL)
+            f->x.body = *plan->post->own;
+        else
+            clo_buf_clear(plan->post->own);
+        *plan->post->own = clo_buf_init(0);
+    }
     if (f == NULL)
         return err;
     f->w = w;
@@ -238,6 +288,20 @@ void clo_flight_resume(struct clo_flight *f)
 {
     f->resume = true;
     event_active(f->w->again, EV_TIMEOUT, 0);
+}
+
+void clo_flight_hand_over(struct clo_flight *f, bool answered,
+                          int (*sink)(void *ctx, const void *p, size_t n),
+                          void (*done)(void *ctx, int err, const struct clo_reply *reply),
+                          void *ctx)
+{
+    f->handed_over = true;
+    f->x.sink = sink;
+    f->x.sent = NULL;
+    f->x.ctx = ctx;
+    f->done = done;
+    if (answered)
+        clo_buf_clear(&f->x.body);
 }
 
 void clo_flight_abort(struct clo_flight *f)
