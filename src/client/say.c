@@ -313,6 +313,18 @@ static void clock_text(int64_t at, bool brief, char *dst, size_t cap)
         (void)snprintf(dst, cap, "%lld", (long long)at);
 }
 
+/* What the network sees of an answer although it can't read it; NULL where the machine promises all that there is. */
+static const char *shows(const struct cloister_verdict *v)
+{
+    switch (v->shape) {
+    case CLOISTER_SHAPING_FULL: return NULL;
+    case CLOISTER_SHAPING_SIZE: return "times show when which part of an answer is written";
+    default:
+        return "none: sizes and times show how long questions and answers are and when they are written, and hint at "
+               "what they are about";
+    }
+}
+
 void clo_say_verified(const struct cloister_verdict *v)
 {
     char tee[64], until[32], digest[13], safe[3 * sizeof(v->model) + 1];
@@ -327,6 +339,9 @@ void clo_say_verified(const struct cloister_verdict *v)
                   clo_style(stderr, CLO_PLAIN));
     if (v->simulated)
         (void)fprintf(stderr, "%s%s%s\n", clo_style(stderr, CLO_YELLOW), CLO_SIMULATED_WARNING,
+                      clo_style(stderr, CLO_PLAIN));
+    if (shows(v) != NULL)
+        (void)fprintf(stderr, "%straffic shape: %s%s\n", clo_style(stderr, CLO_YELLOW), shows(v),
                       clo_style(stderr, CLO_PLAIN));
 }
 

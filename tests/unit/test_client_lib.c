@@ -736,8 +736,8 @@ static void what_a_newer_header_may_ask_is_refused_and_not_sent(void **state)
     struct cloister_nonce nonce;
 
     (void)state;
-    newer_handler.reserved[1] = s;
-    newer_request.reserved[3] = s;
+    newer_handler.reserved[0] = s;
+    newer_request.reserved[2] = s;
     newer_transport.reserved[0] = s;
     assert_int_equal(cloister_ask(&t, c, &question, &newer_handler, s), CLOISTER_E_UNSUPPORTED);
     assert_int_equal(cloister_ask(&t, c, &newer_request, &handler, s), CLOISTER_E_UNSUPPORTED);
