@@ -62,7 +62,8 @@ CLOISTER_API CLOISTER_MUST_USE int cloister_connect(const struct cloister_transp
 
 /*
  * Seal one request, send it once, hand over its answer as it comes. 0 only when the answer's authenticated end has come; a break in what
- * follows it doesn't retract the answer. A non-zero return of the handler or the transport comes back as it is, but CLOISTER_E_STALE as
+ * follows it doesn't retract the answer. Under a traffic shape it returns when the stream has ended, long after the handler's `complete` was
+ * called: a non-zero return of that ends the stream there, which shows, and the result is 0 as well. Any other non-zero return of the handler or the transport comes back as it is, but CLOISTER_E_STALE as
  * CLOISTER_E_CANCELLED.
  *
  * CLOISTER_E_STALE: nothing was sent, connect anew. It is the answer after valid_until, and after any failure of a request that may have

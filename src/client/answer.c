@@ -139,10 +139,12 @@ static int on_event(void *ctx, const char *data, size_t n)
         json_decref(a->usage);
         a->usage = json_incref(json_object_get(v, "usage"));
     }
-    if (e != NULL)
+    if (e != NULL) {
         take_error(a, e);
-    else
+        err = CLOISTER_E_ENGINE; /* nothing more comes: who waits for it needn't */
+    } else {
         err = take_choice(a, json_array_get(json_object_get(v, "choices"), 0));
+    }
     json_decref(v);
     return err;
 }

@@ -299,7 +299,8 @@ static int send(struct asking *a, const struct cloister_request *req, bool cance
     err = clo_transport_post(s->t, &p, &s->fault.reply);
     a->let_go = s->fault.reply.let_go;
     if (a->refused != 0) {
-        if (a->lasts && !cancels) /* nobody has pressed a key, and yet it is a stop */
+        /* Nobody has pressed a key, and yet it is a stop; unless the answer says itself that there will be no more of it. */
+        if (a->lasts && !cancels && a->refused != CLOISTER_E_ENGINE)
             on_stopping(a);
         s->fault.step = CLO_STEP_ANSWER;
         return a->refused;

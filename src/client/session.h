@@ -74,7 +74,7 @@ struct clo_ask {
 /*
  * Send one request, once, and hand over its answer as it comes. 0 only when the answer's authenticated end has come (a break in what
  * follows it doesn't retract the answer). When the transport's stop descriptor becomes readable, or the handler refuses what comes, the server
- * is told to cancel, and the result is CLOISTER_E_CANCELLED or what the handler said.
+ * is told to cancel, and the result is CLOISTER_E_CANCELLED or what the handler said. (Not for CLOISTER_E_ENGINE: there the answer has told its own end.)
  *
  * Under a traffic shape the stream is not over then: the transport reads it to its end, which shows nothing, whenever it is called
  * (clo_transport_drain), and leaves it to a process of its own when the session is freed.
