@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * One private answer, as it comes: chat URL REQUEST-JSON < POLICY, with the API key in $API_KEY. It waits for the stream's end behind the answer's,
- * because ending with the answer would show the network how long that was.
- */
+/* One private answer, as it comes: chat URL REQUEST-JSON < POLICY, with the API key in $API_KEY. */
 #include <cloister/cloister.h>
 #include <stdlib.h>
 #include "curl_transport.h"

@@ -159,6 +159,10 @@ static void say_answer_fault(const struct clo_fault *f)
         clo_say_problem("the answer was altered on its way and what came of it is not to be "
                         "trusted to be whole; " NOT_AGAIN);
         break;
+    case CLOISTER_E_SHAPE:
+        clo_say_problem(
+            "the server broke the traffic shape that it promises, so that sizes show more than they should; " NOT_AGAIN);
+        break;
     case CLOISTER_E_CUT:
     case CLOISTER_E_NETWORK: clo_say_problem("the answer was cut off; " NOT_AGAIN); break;
     default:

@@ -29,6 +29,7 @@ struct clo_session {
     struct cloister_channel *chan; /* NULL: evidence has to be fetched before anything is sent */
     int64_t awake_since;           /* boot clock minus wall clock when the verdict was made */
     bool cuts;                     /* what was stopped is closed, and that shows */
+    bool unheard;                  /* the server goes on with an answer that was stopped here */
     struct clo_fault fault;
 };
 
@@ -299,9 +300,6 @@ static int send(struct asking *a, const struct cloister_request *req, bool cance
     err = clo_transport_post(s->t, &p, &s->fault.reply);
     a->let_go = s->fault.reply.let_go;
     if (a->refused != 0) {
-        /* Nobody has pressed a key, and yet it is a stop; unless the answer says itself that there will be no more of it. */
-        if (a->lasts && !cancels && a->refused != CLOISTER_E_ENGINE)
-            on_stopping(a);
         s->fault.step = CLO_STEP_ANSWER;
         return a->refused;
     }
@@ -319,6 +317,10 @@ static int post(struct asking *a, const struct cloister_request *req, bool cance
     int err = send(a, req, cancels);
 
     s->fault.err = err;
+    /* Nobody has pressed a key, and yet it was stopped; unless the answer said itself that there will be no more of it. */
+    if (!cancels)
+        s->unheard = a->let_go && a->refused != 0 && a->refused != CLOISTER_E_ENGINE &&
+                     !cloister_exchange_complete(a->x);
     /* The answer counts from its authenticated end on, whatever became of the connection afterwards. */
     if (a->refused == 0 && a->x != NULL && cloister_exchange_complete(a->x))
         err = 0;
@@ -365,15 +367,13 @@ static struct asking *asking_new(struct clo_session *s, const struct cloister_an
     return a;
 }
 
-/* The user stopped the answer: say so while its connection stands, and don't mind whether it was heard. */
-static void on_stopping(void *ctx)
+/* Tell the server that nobody waits for this answer any more, and don't mind whether it was heard. */
+static void cancel(struct clo_session *s, const uint8_t id[32])
 {
     static const struct cloister_answer_handler deaf = {.head = ignore_head,
                                                         .content = ignore_content};
-    struct asking *a = ctx;
-    struct clo_session *s = a->s;
-    struct asking *cancel = asking_new(s, &deaf, NULL);
-    char id[CLO_B64_LEN(sizeof(a->id)) + 1] = {0}, body[sizeof(id) + 16];
+    struct asking *a = asking_new(s, &deaf, NULL);
+    char text[CLO_B64_LEN(32) + 1] = {0}, body[sizeof(text) + 16];
     struct cloister_request req = {
         .method = "POST",
         .path = CANCEL_PATH,
@@ -382,16 +382,25 @@ static void on_stopping(void *ctx)
     };
     const struct clo_fault fault = s->fault;
 
-    clo_b64(a->id, sizeof(a->id), id);
-    (void)snprintf(body, sizeof(body), "{\"request\":\"%s\"}", id);
+    clo_b64(id, 32, text);
+    (void)snprintf(body, sizeof(body), "{\"request\":\"%s\"}", text);
     req.body = body;
     req.body_n = strlen(body);
-    a->stopped = true;
-    if (cancel != NULL && s->chan != NULL && fault.reply.sent && !cloister_exchange_complete(a->x))
-        (void)!post(cancel, &req, true);
+    if (a != NULL && s->chan != NULL)
+        (void)!post(a, &req, true);
     else
-        asking_free(cancel);
+        asking_free(a);
     s->fault = fault;
+}
+
+/* The user stopped the answer: say so while its connection stands. */
+static void on_stopping(void *ctx)
+{
+    struct asking *a = ctx;
+
+    a->stopped = true;
+    if (a->s->fault.reply.sent && !cloister_exchange_complete(a->x))
+        cancel(a->s, a->id);
 }
 
 int clo_session_ask(struct clo_session *s, const struct clo_ask *ask,
@@ -408,8 +417,10 @@ int clo_session_ask(struct clo_session *s, const struct clo_ask *ask,
         .body_n = ask->body_n,
         .shape = ask->shape,
     };
+    uint8_t id[32];
     int err = CLOISTER_E_MEMORY;
 
+    s->unheard = false;
     s->fault = (struct clo_fault){.step = CLO_STEP_SEAL};
     if (!clo_session_is_ready(s))
         return s->fault.err = CLOISTER_E_STALE;
@@ -418,8 +429,11 @@ int clo_session_ask(struct clo_session *s, const struct clo_ask *ask,
         asking_free(a);
         return s->fault.err = err;
     }
-    req.id = a->id;
+    memcpy(id, a->id, sizeof(id));
+    req.id = id;
     err = post(a, &req, false);
+    if (s->unheard)
+        cancel(s, id);
     if (err != 0 || s->fault.err != 0)
         close_channel(s);
     return err;

@@ -380,7 +380,7 @@ PLANTED = {
     "a member of another size": ("verify.h", "uint16_t aead[8]", "uint32_t aead[8]"),
     "an array of another length": ("verify.h", "char type[24];", "char type[23];"),
     "a member more": ("channel.h", "size_t body_n;", "size_t body_n; int more;"),
-    "a member out of the reserve": ("channel.h", "void *reserved[4];", "void *reserved[3]; void *shape;"),
+    "a member out of the reserve": ("channel.h", "void *reserved[3];", "void *reserved[2]; void *more;"),
     "a renamed member": ("verify.h", "char type[24];", "char kind[24];"),
     "another value": ("verify.h", "CLOISTER_REFUSED = 2", "CLOISTER_REFUSED = 5"),
     "a value more": ("verify.h", "CLOISTER_MALFORMED = 4,", "CLOISTER_MALFORMED = 4, CLOISTER_NEW = 5,"),

@@ -57,6 +57,7 @@ class Wire:
 
     def __init__(self, port):
         self.target, self.connections, self.changed = port, [], threading.Condition()
+        self.tamper = lambda connection, data: data  # with what comes down
         self.sock = socket.create_server(("127.0.0.1", 0), backlog=128)
         self.port = self.sock.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
@@ -95,6 +96,8 @@ class Wire:
                         b = b""
                     if not b:
                         return self._note(x, closed_by="client" if s is c else "server")
+                    if s is u:
+                        b = self.tamper(x, b)
                     self._note(x, **({"up": x.up + b} if s is c else {"down": x.down + b}))
                     with contextlib.suppress(OSError):
                         (u if s is c else c).sendall(b)
@@ -215,6 +218,7 @@ def memory(pid):
 def end_with_server(d, pids):
     """What drains ends with its server, and so does this test."""
     d.proc.kill()
+    d.proc.wait()
     for pid in pids:
         until(lambda: not alive(pid), f"the drainer's end ({pid})")
 
@@ -484,6 +488,31 @@ def an_application_that_hangs_up_cancels_and_its_stream_goes_on():
         assert x.stop() == 0
         assert engine_of(d).aborted.wait(WAIT)
         end_with_server(d, [one_drainer(d.wire.port, 4)])
+
+
+@tap
+def what_breaks_behind_an_answer_costs_new_evidence_and_nothing_else():
+    with setting() as d, Proxy(daemon=d, url=d.wire.url) as x:
+        def evidence():
+            return len([c for c in d.wire.connections if "/evidence?" in c.request()])
+
+        def flip(connection, data):
+            late = connection.is_post() and len(connection.down) > 10 * CHAT_FRAME
+            return data[:-3] + bytes([data[-3] ^ 1]) + data[-2:] if late and len(data) > 3 else data
+
+        before = evidence()
+        d.wire.tamper = flip
+        assert x.chat("hi")[0] == 200
+        d.wire.wait(lambda: evidence() > before, "new evidence")
+        d.wire.wait(lambda: d.wire.posts()[0].closed_by == "client", "the end of what can't be trusted")
+        d.wire.tamper = lambda connection, data: data
+        assert x.chat("hi again")[0] == 200
+        # a connection that merely breaks isn't even that
+        before = evidence()
+        d.proc.kill()
+        d.proc.wait()
+        d.wire.wait(lambda: d.wire.posts()[-1].closed_by == "server", "the server's end")
+        assert x.stop() == 0 and "problem" not in x.log()
 
 
 @tap

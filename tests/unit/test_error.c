@@ -54,7 +54,8 @@ static const struct {
     {-30, CLOISTER_E_BUSY, "busy", "it is in use or throttled; try again later"},
     {-31, CLOISTER_E_DEVICE, "device", "a device is lost, or was reset"},
     {-32, CLOISTER_E_EXPIRED, "expired", "it is outside its dates"},
-    {-33, CLOISTER_E_SHAPE, "shape", "the answer breaks the traffic shape that the machine promised"},
+    {-33, CLOISTER_E_SHAPE, "shape",
+     "the answer breaks the traffic shape that the machine promised"},
 };
 
 static void every_number_name_and_sentence_is_as_promised(void **state)

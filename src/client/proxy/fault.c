@@ -203,6 +203,8 @@ static void may_have_run(const struct clo_fault *f, const char *url, struct clo_
         e->code = "answer_cut";
         if (f->err == CLOISTER_E_AUTH)
             what = "The answer was altered on its way";
+        else if (f->err == CLOISTER_E_SHAPE)
+            what = "The server broke the traffic shape that it promises";
         else if (f->err == CLOISTER_E_LIMIT)
             what = "The answer is larger than 32 MiB, the most that is taken";
         else if (f->err == CLOISTER_E_CUT || f->err == CLOISTER_E_NETWORK)
