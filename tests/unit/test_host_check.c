@@ -366,6 +366,36 @@ static void folders_are_private_and_the_path_in_order(void **state)
     FAIL(CLO_HOST_DISK, "doesn't hold a path of this replica");
 }
 
+/* Nothing is fetched for a simulator: a user without a home then needs no cache. */
+static void folders_that_arent_needed_neednt_be_named(void **state)
+{
+    const uid_t uid = geteuid();
+    const char *variable[] = {"HOME", "XDG_CACHE_HOME"};
+    char *was[CLO_ARRAY_LEN(variable)] = {NULL};
+
+    (void)state;
+    for (size_t i = 0; i < CLO_ARRAY_LEN(variable); i++) {
+        if (getenv(variable[i]) != NULL)
+            assert_non_null(was[i] = strdup(getenv(variable[i])));
+        assert_int_equal(unsetenv(variable[i]), 0);
+    }
+    snprintf(cfg.runtime_dir, sizeof cfg.runtime_dir, "/run/cloister");
+    snprintf(cfg.state_dir, sizeof cfg.state_dir, "/var/lib/cloister");
+    if (uid == 0) { /* root has the system's folders */
+        assert_int_equal(chown(root, 65534, (gid_t)-1), 0);
+        assert_int_equal(seteuid(65534), 0);
+    }
+    FAIL(CLO_HOST_DISK, "no place for the runtime, state and cache folders");
+    cfg.tee = CLO_TEE_SIMULATED;
+    OK(CLO_HOST_DISK, "can be written to");
+    assert_int_equal(seteuid(uid), 0);
+    for (size_t i = 0; i < CLO_ARRAY_LEN(variable); i++) {
+        if (was[i] != NULL)
+            assert_int_equal(setenv(variable[i], was[i], 1), 0);
+        free(was[i]);
+    }
+}
+
 /* As the daemon does, from where it is started. */
 static void folders_may_be_named_from_here(void **state)
 {
@@ -470,6 +500,7 @@ int main(void)
         T(a_clock_that_cant_be_right_fails),
         T(folders_can_be_made_and_written_to),
         T(folders_are_private_and_the_path_in_order),
+        T(folders_that_arent_needed_neednt_be_named),
         T(folders_may_be_named_from_here),
         T(keys_hold_or_nobody_is_served),
         T(the_model_can_be_read),

@@ -563,7 +563,7 @@ static void check_disk(const struct clo_host *h, struct clo_finding *f)
 
     if (clo_runtime_dir(h->cfg->runtime_dir, runtime) != 0 ||
         clo_state_dir(h->cfg->state_dir, state) != 0 ||
-        clo_cache_dir(h->cfg->fetch.cache, cache) != 0)
+        (fetches && clo_cache_dir(h->cfg->fetch.cache, cache) != 0))
         found(f, CLO_FINDING_FAIL, "name them with --runtime-dir, --state-dir and --cache-dir",
               "there is no place for the runtime, state and cache folders");
     else if (clo_runtime_examine(under(h, runtime).text, at, &problem) != 0 ||
