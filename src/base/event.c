@@ -39,6 +39,8 @@ static const struct {
     [CLO_EV_SELF_REFUSED] = {CLO_ERROR, "self-refused", {"check"}},
     [CLO_EV_DEVICES_LOST] = {CLO_ERROR, "devices-lost", {"reason"}},
     [CLO_EV_WORKER_HUNG] = {CLO_ERROR, "worker-hung", {"question"}},
+    [CLO_EV_CELL_FAIL] = {CLO_ERROR, "cell-fail", {"child", "part", "errno"}},
+    [CLO_EV_CELL_BROKEN] = {CLO_ERROR, "cell-broken", {"child", "pid"}},
     [CLO_EV_LISTEN_FAIL] = {CLO_ERROR, "listen-fail", {"errno", "port"}},
     [CLO_EV_ENGINE_OTHER] = {CLO_ERROR, "engine-other", {NULL}},
 };

@@ -53,6 +53,8 @@ enum clo_event {
     CLO_EV_SELF_REFUSED,    /* our own evidence fails a check: its number */
     CLO_EV_DEVICES_LOST,    /* keys were retired because of the GPUs: enum clo_devices_fault */
     CLO_EV_WORKER_HUNG, /* the attester's worker was too slow, and is replaced: the message's type */
+    CLO_EV_CELL_FAIL,   /* a process can't shut itself in: role, enum clo_cell_part, errno */
+    CLO_EV_CELL_BROKEN, /* a process did what its cell forbids, and was killed for it: role, pid */
     CLO_EV_MAX
 };
 

@@ -45,6 +45,7 @@ struct demo {
     int events; /* ready lines come from here; -1 */
     struct clo_buf line;
     unsigned port;
+    bool cells_said;       /* what is missing of them, or that nothing is */
     struct clo_buf policy; /* its text */
     struct clo_session *session;
 };
@@ -162,7 +163,11 @@ static int take_line(struct demo *d, const char *p, size_t n)
     if (strcmp(clo_json_obj_str(&o, "event", 64), "ready") == 0) {
         const char *root = clo_json_obj_str(&o, "simulated_root", 64);
         const char *measurement = clo_json_obj_str(&o, "measurement", 96);
+        const char *missing = clo_json_obj_opt_str(&o, "missing_cells", 1024);
 
+        if (!d->cells_said && missing != NULL)
+            clo_say_note("processes aren't shut in as a server's would be: %s", missing);
+        d->cells_said = true;
         d->port = (unsigned)clo_json_obj_int(&o, "port", 1, 65535);
         err = o.err != 0 ? o.err : take_policy(d, root, measurement);
     }
@@ -261,7 +266,8 @@ static int spawn(struct demo *d)
     const char *argv[] = {"cloisterd",   "--tee",         "simulated", "--listen",
                           "127.0.0.1:0", "--model",       model,       "--llama-server",
                           engine,        "--runtime-dir", run,         "--state-dir",
-                          state,         "--ready-fd",    "3",         NULL};
+                          state,         "--ready-fd",    "3",         "--incomplete-cells",
+                          NULL};
     int pipe_fd[2] = {-1, -1}, log_fd = -1, stderr_fd = -1, err = CLOISTER_E_IO;
 
     path_in(d, "run", run, sizeof(run));

@@ -12,8 +12,8 @@
 
 const char *clo_role_name(enum clo_role r)
 {
-    static const char *const name[CLO_ROLE_COUNT] = {"parent",   "gateway", "keeper",
-                                                     "attester", "engine",  "fetcher"};
+    static const char *const name[CLO_ROLE_COUNT] = {"parent", "gateway", "keeper", "attester",
+                                                     "engine", "fetcher", "worker"};
 
     return r < CLO_ROLE_COUNT ? name[r] : "unknown";
 }
@@ -566,7 +566,7 @@ int clo_fetcher_start_read(const void *p, size_t n, struct clo_fetcher_start *re
         (err = read_url(&rd, CLO_URL_INSTANCE, v.azure)) != 0 ||
         (err = read_url(&rd, CLO_URL_PROXY, v.proxy)) != 0 || (err = clo_rd_end(&rd)) != 0)
         return err;
-    if (v.cache[0] != '\0' && v.cache[0] != '/')
+    if (v.cache[0] != '\0' && v.cache[0] != '/' && strcmp(v.cache, ".") != 0)
         return CLOISTER_E_MALFORMED;
     *ret = v;
     return 0;

@@ -7,7 +7,7 @@
  *   parent  -> all       PEER (a channel to another role), role-specific START, MANIFEST, ENGINE_STATE, RESET, DRAIN, PING, LOG_LEVEL
  *   all     -> parent    READY, DRAINED, PING
  *   keeper, attester, fetcher -> parent   PEER_BAD
- *   attester -> parent   FOUND, WAITING, DEVICES_LOST; SIMULATED
+ *   attester -> parent   FOUND, WAITING, DEVICES_LOST; SIMULATED; WORKER
  *   keeper  -> attester  KEYS (the keys section of the epoch that new evidence shows: the gateway can't choose it)
  *   keeper  -> gateway   KEYS (the same, for discovery)
  *   gateway -> attester  QUOTE -> QUOTED; attester -> gateway BLOB (pushed)
@@ -30,6 +30,7 @@ enum clo_role {
     CLO_ROLE_ATTESTER,
     CLO_ROLE_ENGINE,
     CLO_ROLE_FETCHER, /* with hardware only: the simulator is its own vendor */
+    CLO_ROLE_WORKER,  /* the attester's; it speaks to nobody else */
     CLO_ROLE_COUNT
 };
 const char *clo_role_name(enum clo_role r);
@@ -51,6 +52,8 @@ enum clo_msg {
      */
     CLO_MSG_PEER_BAD = 6,
     CLO_MSG_LOG_LEVEL = 7, /* parent -> any: enum clo_level u8, from now on */
+    /* attester -> parent: end its worker, if it has one, and start another, whose channel comes as PEER. Asked once until then. */
+    CLO_MSG_WORKER = 8,
     /* START, one a role */
     CLO_MSG_KEEPER_START = 10,   /* struct clo_keeper_start */
     CLO_MSG_ATTESTER_START = 11, /* struct clo_attester_start */
@@ -142,13 +145,14 @@ enum {
     CLO_GATEWAY_SLOTS_MORE = 2
 };
 
-/* How a child ends when starting it again would be of no use. argv[1] of every child is the log level (enum clo_level) in one digit. */
+/* How a child ends when starting it again would be of no use. argv[1] of every child is the log level (enum clo_level) in one digit, argv[2] what its cell has to know (clo_cell_words). */
 enum clo_child_exit {
     CLO_EXIT_UNSUPPORTED = 20, /* this machine has no such TEE */
     CLO_EXIT_LOCK = 21,        /* memory for keys can't be locked */
     CLO_EXIT_ENGINE = 22,      /* llama-server can't be started, or ended before it was ready */
     CLO_EXIT_PERMISSION = 23,  /* the report interface is there, and not for us */
     CLO_EXIT_DEVICES = 24,     /* after DEVICES_LOST: starting again is of use */
+    CLO_EXIT_CELL = 25,        /* its cell can't be built */
 };
 
 struct clo_keeper_start {
@@ -301,7 +305,7 @@ struct clo_credential_terms {
  */
 struct clo_fetcher_start {
     uint8_t online;          /* 0: files alone */
-    char cache[CLO_STR_MAX]; /* a folder; "": none */
+    char cache[CLO_STR_MAX]; /* a folder, or ".", where it works; "": none */
     char amd[CLO_STR_MAX], intel[CLO_STR_MAX], intel_certificates[CLO_STR_MAX],
         nvidia[CLO_STR_MAX]; /* base URLs; "": the vendor's own */
     char azure[CLO_STR_MAX]; /* of the instance service */

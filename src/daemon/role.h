@@ -3,11 +3,15 @@
 #ifndef CLO_DAEMON_ROLE_H
 #define CLO_DAEMON_ROLE_H
 
-#include "daemon/messages.h"
+#include "daemon/cells.h"
 #include "platform/process.h"
 
-/* Hardening, the log level of argv[1], the start event. An error means: end. */
-CLO_MUST_USE int clo_role_begin(enum clo_role role, int argc, char *const argv[]);
+/* Hardening, the log level of argv[1], what its cell has to know of argv[2], the start event. An error means: end. */
+CLO_MUST_USE int clo_role_begin(enum clo_role role, int argc, char *const argv[],
+                                struct clo_cell_site *ret);
+/* Into its cell, or nothing: an error means to end with CLO_EXIT_CELL. */
+CLO_MUST_USE int clo_role_enclose(enum clo_role role, enum clo_cell_kind k,
+                                  const struct clo_cell_site *site);
 /* LOG_LEVEL: one byte, as the permit tables see to. */
 CLO_MUST_USE int clo_role_log_level(const struct clo_ipc_msg *m);
 /*

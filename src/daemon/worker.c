@@ -2,10 +2,6 @@
 /* The asking side of the attester's worker: never blocks, believes no length. */
 #include "daemon/worker.h"
 
-#include <poll.h>
-#include <signal.h>
-#include <sys/pidfd.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "platform/process.h"
@@ -46,57 +42,39 @@ static enum question question_of(uint16_t asked)
 
 void clo_worker_init(struct clo_worker *w)
 {
-    *w = (struct clo_worker){.sock = -1, .ended = -1};
+    *w = (struct clo_worker){.sock = -1};
 }
 
-int clo_worker_start(struct clo_worker *w, const char *self)
+int clo_worker_start(const char *program, const struct clo_cell_site *site, int *ret_sock,
+                     pid_t *ret_pid)
 {
     static char name[] = "cloisterd-attester", level[] = "3", role[] = "worker";
-    char *const argv[] = {name, level, role, NULL};
-    int pair[2] = {-1, -1};
-    int err;
+    char words[CLO_CELL_WORDS];
+    char *const argv[] = {name, level, words, role, NULL};
+    int pair[2] = {-1, -1}, err;
 
-    if (w->pid != 0)
-        return CLOISTER_E_STATE;
+    clo_cell_words(site, words);
     if ((err = clo_ipc_pair(pair)) != 0)
         return err;
     /* Mute: libraries of drivers and TPMs say what they like on standard error. */
-    err = clo_process_spawn_mute(self, argv, NULL, pair[1], &w->pid);
+    err = clo_process_start(
+        &(struct clo_process_start){
+            .path = program, .argv = argv, .control = pair[1], .mute = true, .folder = "/"},
+        ret_pid);
     close(pair[1]);
-    if (err == 0 && (w->ended = pidfd_open(w->pid, 0)) < 0) {
-        (void)kill(w->pid, SIGKILL);
-        (void)waitpid(w->pid, NULL, 0);
-        err = CLOISTER_E_IO;
-    }
     if (err != 0) {
         close(pair[0]);
-        w->pid = 0;
         return err;
     }
-    w->sock = pair[0];
-    w->asked = 0;
+    *ret_sock = pair[0];
     return 0;
 }
 
-void clo_worker_kill(struct clo_worker *w)
+void clo_worker_drop(struct clo_worker *w)
 {
     if (w->sock >= 0)
         close(w->sock);
     w->sock = -1;
-    w->asked = 0;
-    if (w->pid != 0)
-        (void)kill(w->pid, SIGKILL);
-}
-
-void clo_worker_reap(struct clo_worker *w)
-{
-    if (w->pid == 0 || waitpid(w->pid, NULL, WNOHANG) == 0)
-        return;
-    if (w->sock >= 0)
-        close(w->sock);
-    close(w->ended);
-    w->pid = 0;
-    w->sock = w->ended = -1;
     w->asked = 0;
 }
 

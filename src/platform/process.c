@@ -23,9 +23,8 @@ enum {
 
 static enum clo_level least_level = CLO_INFO;
 
-/* Between fork and exec: async-signal-safe calls only. */
-_Noreturn static void become(const char *path, char *const argv[], char *const env[], int control,
-                             bool mute, pid_t parent, int report)
+/* Between fork and exec. (A cell is built with memory from the heap: no process here that starts others has threads.) */
+_Noreturn static void become(const struct clo_process_start *s, pid_t parent, int report)
 {
     /*
      * Libraries are bound at once: a lazy binding saves all vector registers on the stack first, and what AES-GCM left in them is users'
@@ -35,6 +34,7 @@ _Noreturn static void become(const char *path, char *const argv[], char *const e
     static char *const bare[] = {bind, NULL};
     ssize_t wrote;
     sigset_t none;
+    int control = s->control;
     int null;
     int problem;
 
@@ -42,14 +42,14 @@ _Noreturn static void become(const char *path, char *const argv[], char *const e
     setsid();
     if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || getppid() != parent)
         goto fail;
-    for (int s = 1; s < NSIG; s++)
-        (void)signal(s, SIG_DFL); /* refused for SIGKILL, SIGSTOP and libc's own */
+    for (int i = 1; i < NSIG; i++)
+        (void)signal(i, SIG_DFL); /* refused for SIGKILL, SIGSTOP and libc's own */
     sigemptyset(&none);
     if (sigprocmask(SIG_SETMASK, &none, NULL) != 0 ||
         (report = fcntl(report, F_DUPFD_CLOEXEC, FD_FREE)) < 0 ||
         (control >= 0 && (control = fcntl(control, F_DUPFD, FD_FREE)) < 0) ||
         (null = open("/dev/null", O_RDWR)) < 0 || dup2(null, STDIN_FILENO) < 0 ||
-        dup2(null, STDOUT_FILENO) < 0 || (mute && dup2(null, STDERR_FILENO) < 0))
+        dup2(null, STDOUT_FILENO) < 0 || (s->mute && dup2(null, STDERR_FILENO) < 0))
         goto fail;
     if (control < 0)
         close(CLO_CONTROL_FD);
@@ -58,9 +58,13 @@ _Noreturn static void become(const char *path, char *const argv[], char *const e
     if (dup3(report, FD_REPORT, O_CLOEXEC) < 0)
         goto fail;
     report = FD_REPORT;
-    if (close_range(FD_FREE, ~0U, 0) != 0)
+    if (close_range(FD_FREE, ~0U, 0) != 0 || (s->folder != NULL && chdir(s->folder) != 0))
         goto fail;
-    execve(path, argv, env != NULL ? env : bare);
+    if (s->enclose != NULL && s->enclose(s->ctx) != 0) {
+        errno = EPERM;
+        goto fail;
+    }
+    execve(s->path, s->argv, s->env != NULL ? s->env : bare);
 fail:
     problem = errno;
     wrote = write(report, &problem, sizeof problem);
@@ -68,8 +72,7 @@ fail:
     _exit(1);
 }
 
-static int spawn(const char *path, char *const argv[], char *const env[], int control, bool mute,
-                 pid_t *ret)
+int clo_process_start(const struct clo_process_start *s, pid_t *ret)
 {
     int report[2] = {-1, -1};
     int problem = 0;
@@ -82,7 +85,7 @@ static int spawn(const char *path, char *const argv[], char *const env[], int co
         return CLOISTER_E_IO;
     pid = fork();
     if (pid == 0)
-        become(path, argv, env, control, mute, parent, report[1]);
+        become(s, parent, report[1]);
     close(report[1]);
     if (pid < 0) {
         close(report[0]);
@@ -103,13 +106,9 @@ static int spawn(const char *path, char *const argv[], char *const env[], int co
 int clo_process_spawn(const char *path, char *const argv[], char *const env[], int control,
                       pid_t *ret)
 {
-    return spawn(path, argv, env, control, false, ret);
-}
+    const struct clo_process_start s = {.path = path, .argv = argv, .env = env, .control = control};
 
-int clo_process_spawn_mute(const char *path, char *const argv[], char *const env[], int control,
-                           pid_t *ret)
-{
-    return spawn(path, argv, env, control, true, ret);
+    return clo_process_start(&s, ret);
 }
 
 /*

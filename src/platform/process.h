@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Processes: starting a role with nothing but its control channel, and what each process does to itself first (no core
- * dumps, not dumpable, dies with its parent, signals in a known state). Sandboxing joins here.
+ * dumps, not dumpable, dies with its parent, signals in a known state). What it may do from then on: cell.h.
  */
 #ifndef CLO_PLATFORM_PROCESS_H
 #define CLO_PLATFORM_PROCESS_H
@@ -20,9 +20,19 @@
  */
 CLO_MUST_USE int clo_process_spawn(const char *path, char *const argv[], char *const env[],
                                    int control, pid_t *ret);
-/* The same for a program that isn't ours: its standard error, where it might say anything, goes to /dev/null. */
-CLO_MUST_USE int clo_process_spawn_mute(const char *path, char *const argv[], char *const env[],
-                                        int control, pid_t *ret);
+/* The same with more to say of it. */
+struct clo_process_start {
+    const char *path;
+    char *const *argv, *const *env; /* env: as above */
+    int control;                    /* -1: none */
+    bool
+        mute; /* a program that isn't ours: its standard error, where it might say anything, goes to /dev/null */
+    const char *folder; /* it works in; NULL: ours */
+    /* Called in the child, as the last before exec: 0, or it isn't started. NULL: none. The control channel has its number by then. */
+    int (*enclose)(void *ctx);
+    void *ctx;
+};
+CLO_MUST_USE int clo_process_start(const struct clo_process_start *s, pid_t *ret);
 /*
  * First call of every process: standard input, output and error are taken, if only by /dev/null; libcrypto without configuration files
  * (clo_crypto_init); no core dump, thrice (RLIMIT_CORE 1, which stops a core_pattern program too; not dumpable; no mapping in

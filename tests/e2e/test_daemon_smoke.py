@@ -326,8 +326,8 @@ def processes_killed_together_come_back_and_leave_no_descriptor():
                 return {r: len(os.listdir(f"/proc/{pids.get(r)}/fd")) for r in ("parent", "keeper", "attester", "engine")}
 
         # the standard streams, control channels, channels to one another; the parent's lock, listener, signals and ready line; the attester's
-        # channel to its worker, and what tells that it ended
-        want = {"parent": 11, "keeper": 6, "attester": 8, "engine": 4}
+        # channel to its worker
+        want = {"parent": 11, "keeper": 6, "attester": 7, "engine": 4}
         until(lambda: descriptors() == want, f"{want}, not {descriptors()}")
         for roles in (ROLES, ("gateway", "keeper"), ("keeper", "attester"), ("attester", "engine"), ("gateway", "keeper", "engine")):
             old = until(lambda: (lambda c: c if set(c) >= set(ROLES) else None)(d.children()), "all processes")
@@ -347,7 +347,7 @@ def room_for_every_connection_is_there_or_asked_for():
     resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
     try:
         with Upstream("--max-connections", "300") as d:
-            for role, pid in d.children().items():
+            for role, pid in (("parent", d.proc.pid), ("gateway", d.children()["gateway"])):
                 with open(f"/proc/{pid}/limits") as f:
                     files = [x.split() for x in f if x.startswith("Max open files")][0]
                 assert int(files[3]) >= 2 * 300 + 64, (role, files)
@@ -426,7 +426,8 @@ def what_a_crash_left_is_no_obstacle():
         gateway = d.info["gateway"]
         d.proc.kill()
         d.proc.wait()
-        open(os.path.join(d.dir, "run", "engine-9.sock"), "w").close()
+        os.mkdir(os.path.join(d.dir, "run", "engine"))
+        open(os.path.join(d.dir, "run", "engine", "engine-9.sock"), "w").close()
         again = subprocess.Popen([CLOISTERD, "--tee", "simulated", "--listen", "127.0.0.1:0", "--upstream", "unix:" + u.socket,
                                   "--runtime-dir", os.path.join(d.dir, "run"), "--state-dir", os.path.join(d.dir, "state"),
                                   "--ready-fd", "1"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
@@ -481,14 +482,12 @@ def no_process_can_be_dumped_or_gains_descriptors():
 
 
 FAKE = r'''#!%s
-"""Stands in for llama-server: keeps its arguments, answers what cloisterd asks."""
+"""Stands in for llama-server: answers what cloisterd asks, and what the test asks about itself."""
 import http.server, json, os, socketserver, sys
-record = %r
 args = sys.argv[1:]
 with open(args[args.index("--model") + 1], "rb") as f:
     model = f.read()
-with open(record, "a") as f:
-    f.write(json.dumps({"args": args, "env": dict(os.environ), "model": model.decode(), "pid": os.getpid()}) + "\n")
+record = {"args": args, "env": dict(os.environ), "model": model.decode(), "pid": os.getpid()}
 print("the secret of a user", flush=True)
 print("the secret of a user", file=sys.stderr, flush=True)
 if model == b"bad":
@@ -496,7 +495,8 @@ if model == b"bad":
 class H(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     def do_GET(self):
-        b = json.dumps({"/health": {"status": "ok"}, "/props": {"build_info": "b42-fake", "default_generation_settings": {"n_ctx": 777}}}
+        b = json.dumps({"/health": {"status": "ok"}, "/props": {"build_info": "b42-fake", "default_generation_settings": {"n_ctx": 777}},
+                        "/record": record}
                        .get(self.path, {})).encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(b)))
@@ -511,24 +511,36 @@ S(args[args.index("--host") + 1], H).serve_forever()
 
 
 def fake_server(folder):
-    path, record = os.path.join(folder, "llama-server"), os.path.join(folder, "record")
+    path = os.path.join(folder, "llama-server")
     with open(path, "w") as f:
-        f.write(FAKE % (sys.executable, record))
-    os.chmod(path, 0o755)
-    return path, lambda: [json.loads(x) for x in open(record)] if os.path.exists(record) else []
+        f.write(FAKE % harness.PYTHON)
+    harness.let_users_in(path)
+    return path
+
+
+def record(d):
+    """What the stand-in that runs now says of itself, over its socket."""
+    folder = os.path.join(d.dir, "run", "engine")
+    name, = os.listdir(folder)
+    c = http.client.HTTPConnection("engine")
+    c.sock = socket.socket(socket.AF_UNIX)
+    with contextlib.closing(c):
+        c.sock.connect(os.path.join(folder, name))
+        c.request("GET", "/record")
+        return json.loads(c.getresponse().read())
 
 
 @tap
 def a_managed_engine_is_started_with_hygiene_and_stands_in_the_manifest():
     folder = tempfile.mkdtemp(prefix="cloister-smoke-")
-    server, record = fake_server(folder)
+    server = fake_server(folder)
     model = os.path.join(folder, "tiny model.gguf")
     with open(model, "w") as f:
         f.write("weights")
     try:
         with Daemon("--model", model, "--llama-server", server, "--slots", "3", "--context", "100") as d:
             d.wait_ready()
-            (run1,) = record()
+            run1 = record(d)
             a = run1["args"]
             for words in (["--no-slots"], ["--slot-prompt-similarity", "0"], ["--cache-ram", "0"], ["--poll", "0"],
                           ["--no-context-shift"], ["--log-disable"], ["--parallel", "3"], ["--ctx-size", "300"],
@@ -537,7 +549,9 @@ def a_managed_engine_is_started_with_hygiene_and_stands_in_the_manifest():
             assert run1["model"] == "weights"
             assert all(k.startswith("LLAMA_ARG_") or k in ("LC_CTYPE", "PWD") for k in run1["env"]), run1["env"]
             sock = a[a.index("--host") + 1]
-            assert stat.S_IMODE(os.stat(sock).st_mode) & 0o077 == 0
+            run = os.path.join(d.dir, "run")
+            assert os.path.basename(sock) == sock and os.listdir(run + "/engine") == [sock]
+            assert stat.S_IMODE(os.stat(run).st_mode) == 0o700 and os.stat(run + "/engine").st_uid == os.geteuid()
 
             text = json.dumps(sections(d)["manifest"])
             assert hashlib.sha256(b"weights").hexdigest() in text and "b42-fake" in text and "tiny-model" in text
@@ -550,15 +564,15 @@ def a_managed_engine_is_started_with_hygiene_and_stands_in_the_manifest():
             before = d.ready_count()
             os.kill(run1["pid"], signal.SIGKILL)
             d.wait_ready(before + 1)
-            run2 = record()[1]
-            assert run2["args"][a.index("--host") + 1] != sock and not os.path.exists(sock)
+            run2 = record(d)
+            assert run2["args"][a.index("--host") + 1] != sock and not os.path.exists(os.path.join(run, "engine", sock))
             assert sections(d)["keys"]["ohttp_keys"] != keys
 
             before = d.ready_count()
             d.kill("engine")
             until(lambda: not harness.alive(run2["pid"]), "the end of an engine without its keeper")
             d.wait_ready(before + 1)
-            pid = record()[2]["pid"]
+            pid = record(d)["pid"]
             assert d.stop() == 0
             assert not harness.alive(pid)
             assert "secret" not in d.log()
@@ -569,13 +583,13 @@ def a_managed_engine_is_started_with_hygiene_and_stands_in_the_manifest():
 @tap
 def an_engine_that_doesnt_start_is_told_once_and_tried_again():
     folder = tempfile.mkdtemp(prefix="cloister-smoke-")
-    server, record = fake_server(folder)
+    server = fake_server(folder)
     model = os.path.join(folder, "bad.gguf")
     with open(model, "w") as f:
         f.write("bad")
     try:
         with Daemon("--model", model, "--llama-server", server) as d:
-            until(lambda: len(record()) >= 3, "three attempts")
+            until(lambda: d.log().count(" engine-lost ") >= 3, "three attempts")
             said = [x for x in d.log().splitlines() if x.startswith("cloisterd: ")]
             assert len(said) == 1 and "llama-server ended before it was ready" in said[0] and model in said[0], said
             assert d.ready_count() == 0

@@ -108,11 +108,13 @@ class Machine:
         shutil.copy(os.path.join(SUPPORT, "fake_attester"), os.path.join(self.programs, "cloisterd-attester"))
         self.gpus, self.vendors = gpus, None
         self.engine = Engine(os.path.join(self.folder, "engine.sock"))
+        harness.let_users_in(self.programs)
         if made:
             self.make()
 
     def make(self):
         subprocess.run([os.path.join(SUPPORT, "machine_maker"), self.made, str(self.gpus)], check=True, capture_output=True)
+        subprocess.run(["chmod", "-R", "a+rX", self.made], check=True)  # the attester, another user, reads its roots
         self.write("fake_tee", os.path.join(self.made, "tee") + "\n")
         os.symlink(os.path.join(self.made, "roots"), os.path.join(self.programs, "roots"))
         self.vendors = Vendors(self.made)
@@ -666,10 +668,10 @@ def keys_of_gpus_are_retired_when_nobody_looks_at_them():
     with Machine(gpus=2) as m, m.start() as d:
         d.wait_ready()
         old = ohttp.keys_section(d)
-        engine = d.children()["engine"]
+        engine, attester = d.children()["engine"], d.children()["attester"]
         # whoever started it over would find it waiting for something, while keys hold
         m.gpus_state("devtools on")
-        os.kill(d.children()["attester"], 9)
+        os.kill(attester, 9)  # before it looks again
         wait_said(d, "keys retired, and the engine started again: ")
         until(lambda: d.log().count(" keeper epoch-new ") == 2, "the end of the old keys")
         wait_said(d, "no evidence as things are: a GPU is in developer tools mode")

@@ -73,6 +73,7 @@ class Kind(Machine):
             self.start_tpm()
         if self.kind != "sev-snp":
             subprocess.run([os.path.join(SUPPORT, "kind_maker"), self.kind, self.made], check=True)
+        subprocess.run(["chmod", "-R", "a+rX", self.made], check=True)  # the attester, another user, reads its roots
         self.vendors = MoreVendors(self.made)
 
     def start_tpm(self):

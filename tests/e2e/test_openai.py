@@ -24,7 +24,7 @@ from harness import Daemon, Engine, Proxy, Relay, Skip, Tap, until
 
 tap = Tap()
 HERE = os.path.dirname(os.path.abspath(__file__))
-ENGINE = os.environ.get("CLOISTER_LLAMA_SERVER", "")
+ENGINE = harness.reachable_server(os.environ.get("CLOISTER_LLAMA_SERVER", ""))
 MODEL = os.environ.get("CLOISTER_MODEL", "")
 CLIENTS = ("python", "asyncio", "javascript")
 PARALLEL = 16

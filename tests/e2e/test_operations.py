@@ -510,7 +510,7 @@ def the_host_is_examined_and_each_finding_has_its_mend():
         assert found["engine"]["status"] == "fail" and str(port) in found["engine"]["text"]
         assert found["tee"]["status"] == "warn" and "simulated" in found["tee"]["text"]
         assert set(found) == {"tee", "tee-debug", "kernel-debug", "ptrace", "command-line", "swap", "dumps", "locked-memory", "open-files",
-                              "engine", "clock", "disk", "api-keys", "model", "programs"}
+                              "engine", "clock", "disk", "api-keys", "model", "programs", "cells"}
         for x in found.values():
             assert x["status"] in ("ok", "warn", "fail") and x["text"] and ("mend" in x) == (x["status"] != "ok"), x
         r = cloisterd("check", *sim, "--model", at + "/absent.gguf", status=1)

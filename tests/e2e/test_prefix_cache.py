@@ -13,7 +13,7 @@ import harness
 from harness import Daemon, Engine, Proxy, Skip, Tap, cloister, until
 
 tap = Tap()
-SERVER = os.environ.get("CLOISTER_LLAMA_SERVER", "")
+SERVER = harness.reachable_server(os.environ.get("CLOISTER_LLAMA_SERVER", ""))
 MODEL = os.environ.get("CLOISTER_MODEL", "")
 ALICE, BOB = "alice-key-0123456789", "bob-key-0123456789ab"
 PROMPT = "The patient reports the following. " + "He slept badly and his left knee hurts in the morning. " * 90

@@ -17,7 +17,7 @@ from harness import Daemon, Relay, Skip, Tap, ask
 from test_session import Terminal
 
 tap = Tap()
-ENGINE = os.environ.get("CLOISTER_LLAMA_SERVER", "")
+ENGINE = harness.reachable_server(os.environ.get("CLOISTER_LLAMA_SERVER", ""))
 MODEL = os.environ.get("CLOISTER_MODEL", "")
 
 
@@ -40,7 +40,7 @@ class UnixConnection(http.client.HTTPConnection):
 
 def ask_engine_directly(d, question, **members):
     """The same question to llama-server itself, past the daemon: what the answer has to be."""
-    run = os.path.join(d.dir, "run")
+    run = os.path.join(d.dir, "run", "engine")
     sock = [os.path.join(run, f) for f in os.listdir(run) if f.endswith(".sock")]
     c = UnixConnection(sock[0])
     c.request("POST", "/v1/chat/completions", json.dumps({"messages": [{"role": "user", "content": question}], "temperature": 0,

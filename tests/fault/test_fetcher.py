@@ -165,7 +165,8 @@ class Fetcher:
     def __init__(self, cache="", services="", online=1, proxy="", program=PROGRAM, start=True):
         self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.log_file = tempfile.TemporaryFile()
-        self.proc = subprocess.Popen([program, "0"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=self.log_file, env={},
+        # As its parent starts it: in its cache. In the cell that anybody can build.
+        self.proc = subprocess.Popen([program, "0", "0:1:0"], cwd=cache if os.path.isdir(cache) else "/", stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=self.log_file, env={},
                                      close_fds=True, pass_fds=[3], preexec_fn=lambda: os.dup2(theirs.fileno(), 3),
                                      restore_signals=False)  # a file that becomes too long is an error, no signal
         theirs.close()
@@ -173,7 +174,7 @@ class Fetcher:
         self.next_id = 1
         if start:
             urls = [services] * 5 if isinstance(services, str) else services
-            self.command(START, 0, bytes([online]) + b"".join(text(s) for s in [cache, *urls, proxy]))
+            self.command(START, 0, bytes([online]) + b"".join(text(s) for s in ["." if os.path.isdir(cache) else cache, *urls, proxy]))
             assert self.told()[0] == READY
             self.connect()
 
@@ -744,14 +745,6 @@ def without_a_folder_that_can_be_written_to_everything_else_goes_on():
                 f.kept()
                 assert f.log().count("cache-fail") == (1 if cache else 0), f.log()
         assert os.listdir(d) == ["file"]
-
-
-@test
-def a_folder_is_made_where_its_parent_is():
-    with folder() as d, Service(ok(b"fresh")) as s, Fetcher(os.path.join(d, "cloister"), s.url) as f:
-        f.keep(f.ask(ROOT_CRL).id)
-        assert f.ask(ROOT_CRL).from_file == 1
-        assert os.stat(os.path.join(d, "cloister")).st_mode & 0o7777 == 0o755
 
 
 @test

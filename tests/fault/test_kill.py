@@ -5,9 +5,12 @@
 The client must see an explicit error in under two seconds, or the complete answer where the process was no longer needed. Afterwards the
 service is back by itself, the next question works after fresh evidence, and the old question was seen by the engine exactly once.
 """
+import contextlib
 import os
+import select
 import shutil
 import signal
+import socket
 import sys
 import tempfile
 import threading
@@ -136,14 +139,19 @@ for _role, _needed in NEEDED.items():
         tap(_case)
 
 
-# A stand-in for llama-server, which cloisterd starts itself: passes everything on to the scripted engine.
+# A stand-in for llama-server, which cloisterd starts itself: passes everything on to the scripted engine. In its cell it can connect to
+# nothing: the test comes to its back door, once for each connection.
 STAND_IN = r"""#!%s
-import os, select, socket, sys, threading
+import contextlib, os, select, socket, sys, threading
 path = sys.argv[sys.argv.index("--host") + 1]
+back = socket.socket(socket.AF_UNIX)
+with contextlib.suppress(FileNotFoundError):
+    os.unlink("engine-back.sock")
+back.bind("engine-back.sock")
+back.listen(64)
 
 def serve(c):
-    with c, socket.socket(socket.AF_UNIX) as u:
-        u.connect(%r)
+    with c, back.accept()[0] as u:
         peers = {c: u, u: c}
         while True:
             for s in select.select(list(peers), [], [])[0]:
@@ -160,6 +168,38 @@ while True:
 """
 
 
+class BackDoor:
+    """Holds a connection to the stand-in's back door, and one more as soon as that is used; leads each to the engine."""
+
+    def __init__(self, door, engine):
+        self.door, self.engine, self.ends = door, engine, False
+        threading.Thread(target=self._keep, daemon=True).start()
+
+    def _keep(self):
+        while not self.ends:
+            s = socket.socket(socket.AF_UNIX)
+            try:
+                s.connect(self.door)
+                if (first := s.recv(65536)):
+                    threading.Thread(target=self._lead, args=(s, first), daemon=True).start()
+                    continue
+            except OSError:
+                pass
+            s.close()
+            time.sleep(0.005)  # until there is a stand-in
+
+    def _lead(self, s, first):
+        with s, socket.socket(socket.AF_UNIX) as u, contextlib.suppress(OSError):
+            u.connect(self.engine)
+            u.sendall(first)
+            peers = {s: u, u: s}
+            while True:
+                for x in select.select(list(peers), [], [])[0]:
+                    if not (b := x.recv(65536)):
+                        return
+                    peers[x].sendall(b)
+
+
 def kill_managed(role, stage):
     """The same where the engine is cloisterd's own child: killing it, or the process that watches it, ends the answer with an error."""
     folder = tempfile.mkdtemp(prefix="cloister-kill-")
@@ -167,12 +207,13 @@ def kill_managed(role, stage):
     engine = Engine(os.path.join(folder, "engine.sock"), script)
     server, model = os.path.join(folder, "llama-server"), os.path.join(folder, "tiny.gguf")
     with open(server, "w") as f:
-        f.write(STAND_IN % (sys.executable, engine.path))
-    os.chmod(server, 0o755)
+        f.write(STAND_IN % harness.PYTHON)
+    harness.let_users_in(server)
     with open(model, "wb") as f:
         f.write(b"weights")
     try:
         with Daemon("--model", model, "--llama-server", server) as d:
+            door = BackDoor(os.path.join(d.dir, "run", "engine", "engine-back.sock"), engine.path)
             d.wait_ready()
             readies, keys = d.ready_count(), d.get("/.well-known/cloister/evidence?nonce=" + "A" * 43)[2]
             c = start_cloister("chat", "--server", d.url, "--policy", d.policy, "--key-file", d.key_file, "count")
@@ -195,6 +236,7 @@ def kill_managed(role, stage):
             again = ask(d, "hello")
             assert again.stdout.decode().strip() == "echo: hello", again.stderr
             assert [r[1]["messages"][-1]["content"] for r in engine.requests] == ["count", "hello"]
+            door.ends = True
     finally:
         script.release()
         engine.close()

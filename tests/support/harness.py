@@ -3,6 +3,7 @@
 
 Only the standard library. Tests wait for events, never for time; every wait has a bound so that a fault ends the test.
 """
+import atexit
 import contextlib
 import hashlib
 import http.client
@@ -14,6 +15,7 @@ import shutil
 import signal
 import socket
 import socketserver
+import stat
 import subprocess
 import sys
 import tempfile
@@ -179,6 +181,7 @@ class Engine:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(path)
         self.server = Server(path, Handler)
+        let_users_in(path)
         threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
 
     def wait_requests(self, n):
@@ -198,6 +201,38 @@ def write_private(path, text):
     with open(os.open(path + ".new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as f:
         f.write(text)
     os.rename(path + ".new", path)
+
+
+def let_users_in(path):
+    """The daemon's processes are users of their own: they may pass through a test's folder, and connect to a socket in it."""
+    os.chmod(path, 0o777 if stat.S_ISSOCK(os.stat(path).st_mode) else 0o755)
+    while path != tempfile.gettempdir() and os.path.dirname(path) != "/":
+        path = os.path.dirname(path)
+        if path.startswith(tempfile.gettempdir() + "/"):
+            os.chmod(path, os.stat(path).st_mode | 0o111)
+
+
+def all_may_reach(path):
+    at = os.path.dirname(os.path.realpath(path))
+    while os.stat(at).st_mode & 0o001 and at != "/":
+        at = os.path.dirname(at)
+    return at == "/"
+
+
+# For a stand-in that runs as a user of its own: this one, unless it is in somebody's closed home.
+PYTHON = sys.executable if os.geteuid() != 0 or all_may_reach(sys.executable) else "/usr/bin/python3"
+
+
+def reachable_server(path):
+    """llama-server where its user can reach it: a copy, with its libraries, where the folder that it is in is closed to others."""
+    if not path or os.geteuid() != 0 or all_may_reach(path):
+        return path
+    folder = tempfile.mkdtemp(prefix="cloister-engine-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    copy = os.path.join(folder, "llama")
+    shutil.copytree(os.path.dirname(os.path.realpath(path)), copy)
+    let_users_in(copy)
+    return os.path.join(copy, os.path.basename(path))
 
 
 class Daemon:
@@ -225,6 +260,8 @@ class Daemon:
             self.key_store = os.path.join(self.dir, "keys.json")  # the daemon's
             self.write_keys(keys or api_key.split("\n"))
             cmd += ["--api-keys", self.key_store]
+        if os.geteuid() != 0:
+            cmd += ["--incomplete-cells"]
         r, w = os.pipe()
         cmd += ["--ready-fd", str(w), *args]
         with open(self.log_path, "ab") as log_file:
@@ -299,10 +336,12 @@ class Daemon:
                 with open(f"/proc/{pid}/stat") as f:
                     parent = int(f.read().rsplit(")", 1)[1].split()[1])
                 exe = os.path.basename(os.readlink(f"/proc/{pid}/exe"))
+                with open(f"/proc/{pid}/cmdline", "rb") as f:
+                    worker = f.read().endswith(b"\0worker\0")
             except OSError:
                 continue
             if parent == self.proc.pid and exe.startswith("cloisterd-"):
-                found[exe[len("cloisterd-"):]] = int(pid)
+                found["worker" if worker else exe[len("cloisterd-"):]] = int(pid)
             found.setdefault(("child-of", parent), int(pid))
         if "engine" in found and ("child-of", found["engine"]) in found:
             found["llama"] = found[("child-of", found["engine"])]

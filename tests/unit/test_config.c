@@ -103,6 +103,7 @@ static void the_least_is_enough_and_the_rest_is_as_documented(void **state)
     assert_int_equal(config.key_lifetime, 1800);
     assert_int_equal(config.shape, CLO_SHAPING_FULL);
     assert_int_equal(config.drain_timeout, 30);
+    assert_true(config.cell_uid == 65520 && !config.incomplete_cells);
     assert_int_equal(config.ready_fd, -1);
     assert_int_equal(config.log_level, CLO_INFO);
 }
@@ -287,6 +288,7 @@ static void unknown_repeated_and_incomplete_options_are_refused(void **state)
     REFUSED("twice", GOOD, "--slots", "2", "--slots", "2");
     REFUSED("--slots wants", GOOD, "--slots");
     REFUSED("takes no value", GOOD, "--allow-x25519=yes");
+    REFUSED("wants a number from 1 to", GOOD, "--cell-uid", "0"); /* root is nobody's cell */
     REFUSED("empty", GOOD, "--state-dir=");
     REFUSED("from 1 to 1024", GOOD, "--slots", "0");
     REFUSED("from 1 to 1024", GOOD, "--slots", "-1");
@@ -314,12 +316,12 @@ static void a_file_fills_what_the_command_line_left_open(void **state)
     (void)state;
     assert_int_equal(
         read_config(
-            "# a comment\n\n  Tee simulated  \nModel\t/models/with space.gguf\nSlots 7\nAllowX25519 yes\n",
+            "# a comment\n\n  Tee simulated  \nModel\t/models/with space.gguf\nSlots 7\nAllowX25519 yes\nIncompleteCells yes\n",
             "--slots", "9"),
         0);
     assert_string_equal(config.model, "/models/with space.gguf");
     assert_int_equal(config.slots, 9);
-    assert_true(config.x25519);
+    assert_true(config.x25519 && config.incomplete_cells);
 }
 
 static void faults_in_a_file_are_told_with_their_line(void **state)
@@ -566,7 +568,8 @@ static void a_runtime_folder_serves_one_daemon_and_leaves_nothing(void **state)
     assert_int_equal(st.st_mode & 0777, 0700);
     assert_int_equal(clo_runtime_open(run, &b, &problem), CLOISTER_E_CONFIG);
     assert_non_null(strstr(problem.text, "another cloisterd"));
-    make_file("run/engine-7.sock", "", 0600);
+    assert_int_equal(mkdir(in_dir("run/engine"), 0700), 0);
+    make_file("run/engine/engine-7.sock", "", 0600);
     clo_runtime_close(&a);
     assert_int_equal(stat(run, &st), -1);
     clo_runtime_close(&a);

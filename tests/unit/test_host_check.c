@@ -47,6 +47,18 @@ static int probe(const struct clo_config *c, struct clo_found *ret, struct clo_c
                                  : 0;
 }
 
+static struct clo_cells_found cells;
+
+static int find_cells(const struct clo_config *c, const char *server, const char *model,
+                      struct clo_cells_found *ret)
+{
+    (void)server;
+    (void)model;
+    assert_ptr_equal(c, &cfg);
+    *ret = cells;
+    return 0;
+}
+
 static int setup(void **state)
 {
     (void)state;
@@ -60,7 +72,8 @@ static int setup(void **state)
                              .clock_synchronised = true,
                              .locked = {1 << 20, 1 << 20},
                              .files = {1024, 4096},
-                             .probe = probe};
+                             .probe = probe,
+                             .cells = find_cells};
     there = (struct clo_found){.tee = CLO_TEE_SEV_SNP,
                                .source = CLO_SOURCE_TSM,
                                .tried = {0, 1, 1, 1},
@@ -108,6 +121,26 @@ static void put(const char *file, const char *text)
 #define OK(item, part)   FOUND(item, CLO_FINDING_OK, part)
 #define WARN(item, part) FOUND(item, CLO_FINDING_WARN, part)
 #define FAIL(item, part) FOUND(item, CLO_FINDING_FAIL, part)
+
+static void processes_fit_into_their_cells_or_nothing_starts(void **state)
+{
+    (void)state;
+    cfg.managed = false;
+    cells = (struct clo_cells_found){0};
+    OK(CLO_HOST_CELLS, "every process");
+    snprintf(cells.missing, sizeof cells.missing,
+             "no users of their own for gateway (that takes root)");
+    snprintf(cells.mend, sizeof cells.mend, "start cloisterd as root");
+    FAIL(CLO_HOST_CELLS, "no users of their own for gateway (that takes root)");
+    assert_string_equal(f.mend, "start cloisterd as root");
+    cfg.incomplete_cells = true;
+    WARN(CLO_HOST_CELLS, "no users of their own for gateway (that takes root)");
+    host.cells = clo_cells_find; /* this machine's: whatever it says, it says something */
+    cfg.tee = CLO_TEE_SIMULATED;
+    cfg.cell_uid = 65520;
+    clo_host_check(&host, CLO_HOST_CELLS, &f);
+    assert_true(f.status == CLO_FINDING_OK || f.mend[0] != 0);
+}
 
 static void hardware_is_there_or_nothing_can_be_served(void **state)
 {
@@ -502,6 +535,7 @@ int main(void)
         T(folders_are_private_and_the_path_in_order),
         T(folders_that_arent_needed_neednt_be_named),
         T(folders_may_be_named_from_here),
+        T(processes_fit_into_their_cells_or_nothing_starts),
         T(keys_hold_or_nobody_is_served),
         T(the_model_can_be_read),
         T(programs_are_in_place),

@@ -94,6 +94,7 @@ struct clo_attester {
     int end; /* exit status, once it is not -1 */
 
     struct clo_worker worker;
+    bool worker_wanted; /* the parent was asked for one */
     enum clo_purpose purpose;
     int64_t worker_again_us;
     uint64_t answer_id; /* CLO_FOR_SUPPLY */
@@ -144,6 +145,8 @@ CLO_MUST_USE int clo_attester_turn(struct clo_attester *a);
 int64_t clo_attester_wake_us(const struct clo_attester *a);
 /* Answers about collateral came, or won't. */
 void clo_attester_supplied(struct clo_attester *a);
+/* PEER(worker): its channel is taken out of the message. */
+CLO_MUST_USE int clo_attester_take_worker(struct clo_attester *a, struct clo_ipc_msg *m);
 CLO_MUST_USE int clo_attester_take_keys(struct clo_attester *a, const struct clo_ipc_msg *m);
 void clo_attester_forget_keys(struct clo_attester *a);
 

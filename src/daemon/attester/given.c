@@ -9,6 +9,12 @@ const struct clo_attester_limits clo_attester_limits = {
     .again_ms = 5000,
 };
 
+const struct clo_cell_more *clo_attester_more(bool worker)
+{
+    (void)worker;
+    return NULL;
+}
+
 const struct cloister_roots *clo_attester_roots(void)
 {
     return cloister_roots_builtin();

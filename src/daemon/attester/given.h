@@ -8,6 +8,8 @@
 
 #include <cloister/verify.h>
 
+#include "daemon/cells.h"
+
 struct clo_attester_limits {
     uint32_t
         report_s; /* for a report, and for opening its interface: a host may throttle its guests for seconds */
@@ -17,6 +19,8 @@ struct clo_attester_limits {
     uint32_t again_ms;  /* before a failed step is tried again */
 };
 extern const struct clo_attester_limits clo_attester_limits;
+/* What stands in for hardware needs, beside what the cells of attester and worker have: nothing, in earnest (NULL). */
+const struct clo_cell_more *clo_attester_more(bool worker);
 /* Whom evidence of hardware is judged by: the built-in roots. */
 const struct cloister_roots *clo_attester_roots(void);
 

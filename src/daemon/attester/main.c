@@ -61,6 +61,8 @@ static int take_peer(struct clo_attester *a, struct clo_ipc_msg *m)
                  : m->payload[0] == CLO_ROLE_FETCHER ? &a->fetcher
                                                      : NULL;
 
+    if (m->payload[0] == CLO_ROLE_WORKER)
+        return clo_attester_take_worker(a, m);
     if (place == NULL)
         return CLOISTER_E_PROTOCOL;
     clo_channel_drop(place);
@@ -318,9 +320,7 @@ static void wait_for_something(struct clo_attester *a)
                          {.fd = a->gateway},
                          {.fd = a->keeper, .events = POLLIN},
                          {.fd = a->fetcher, .events = POLLIN},
-                         {.fd = a->worker.sock, .events = POLLIN},
-                         /* A worker that lives is waited for by its channel. */
-                         {.fd = a->worker.sock < 0 ? a->worker.ended : -1, .events = POLLIN}};
+                         {.fd = a->worker.sock, .events = POLLIN}};
 
     p[1].events = clo_quotes_full(a->quotes) ? 0 : POLLIN;
     if (a->blobs_due != 0 || (a->made && clo_quotes_busy(a->quotes)))
@@ -360,7 +360,7 @@ static int run(struct clo_attester *a)
 
 static void clear(struct clo_attester *a)
 {
-    clo_worker_kill(&a->worker);
+    clo_worker_drop(&a->worker);
     clo_attester_forget_keys(a);
     clo_supply_free(a->supply);
     clo_quotes_free(a->quotes);
@@ -378,11 +378,16 @@ static void clear(struct clo_attester *a)
 int main(int argc, char *argv[])
 {
     static struct clo_attester a = {.gateway = -1, .keeper = -1, .fetcher = -1, .end = -1};
-    const bool is_worker = argc == 3 && strcmp(argv[2], "worker") == 0;
+    const bool is_worker = argc == 4 && strcmp(argv[3], "worker") == 0;
+    const enum clo_role role = is_worker ? CLO_ROLE_WORKER : CLO_ROLE_ATTESTER;
+    struct clo_cell_site site = {0};
     int err;
 
-    if (clo_role_begin(CLO_ROLE_ATTESTER, is_worker ? 2 : argc, argv) != 0)
+    if (clo_role_begin(role, is_worker ? 3 : argc, argv, &site) != 0)
         return 1;
+    clo_cells_add(clo_attester_more(is_worker));
+    if (clo_role_enclose(role, is_worker ? CLO_CELL_WORKER : CLO_CELL_ATTESTER, &site) != 0)
+        return CLO_EXIT_CELL;
     if (is_worker)
         return clo_worker_main();
     clo_worker_init(&a.worker);

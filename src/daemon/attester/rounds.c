@@ -98,7 +98,7 @@ static void failed(struct clo_attester *a, enum clo_purpose purpose, int err)
     switch (purpose) {
     case CLO_FOR_OPENING:
         clo_round_say(a, CLO_WAIT_REPORT, err, 0);
-        clo_worker_kill(&a->worker);
+        clo_worker_drop(&a->worker);
         break;
     case CLO_FOR_START:
         if (a->stage >= CLO_STAGE_LOOK) {
@@ -162,7 +162,7 @@ static int worker_gone(struct clo_attester *a, int err)
 {
     enum clo_purpose purpose = a->purpose;
 
-    clo_worker_kill(&a->worker);
+    clo_worker_drop(&a->worker);
     a->worker_again_us = clo_round_in_ms(clo_attester_limits.again_ms);
     a->purpose = CLO_FOR_NOTHING;
     failed(a, purpose, err);
@@ -209,17 +209,29 @@ static int hear_worker(struct clo_attester *a)
     return 0;
 }
 
-static int open_worker(struct clo_attester *a)
+/* The parent starts it, because it may touch the hardware; the last one, if it still hangs there, ends first. */
+static int want_worker(struct clo_attester *a)
+{
+    a->worker_wanted = true;
+    a->worker_again_us = clo_round_in_ms(clo_attester_limits.again_ms);
+    return clo_ipc_send(CLO_CONTROL_FD, CLO_MSG_WORKER, 0, NULL, 0, -1);
+}
+
+int clo_attester_take_worker(struct clo_attester *a, struct clo_ipc_msg *m)
 {
     uint8_t out[16];
     struct clo_wr wr = clo_wr_init(out, sizeof out);
     int err;
 
-    a->worker_again_us = clo_round_in_ms(clo_attester_limits.again_ms);
-    if (clo_worker_start(&a->worker, "/proc/self/exe") != 0)
-        return 0; /* later */
+    if (!a->worker_wanted)
+        return CLOISTER_E_PROTOCOL;
+    a->worker_wanted = false;
+    if (a->state == CLO_ATTESTER_LOST)
+        return 0;
     if ((err = clo_attester_start_write(&a->start, &wr)) != 0)
         return err;
+    a->worker.sock = m->fd;
+    m->fd = -1;
     a->purpose = CLO_FOR_OPENING;
     if (clo_worker_ask(&a->worker, CLO_MSG_WORK_OPEN, out, wr.len, clo_attester_limits.report_s) !=
         0)
@@ -282,17 +294,19 @@ static int without_worker(struct clo_attester *a)
     return err;
 }
 
+static bool wants_worker(const struct clo_attester *a)
+{
+    return a->worker.sock < 0 && !a->worker_wanted && a->state != CLO_ATTESTER_LOST;
+}
+
 int clo_attester_turn(struct clo_attester *a)
 {
     int err = 0;
 
     if (a->state == CLO_ATTESTER_NEW || a->end >= 0)
         return 0;
-    if (a->worker.pid != 0 && a->worker.sock < 0)
-        clo_worker_reap(&a->worker);
-    if (a->worker.pid == 0 && a->state != CLO_ATTESTER_LOST &&
-        clo_clock_mono_us() >= a->worker_again_us)
-        err = open_worker(a);
+    if (wants_worker(a) && clo_clock_mono_us() >= a->worker_again_us)
+        err = want_worker(a);
     if (err == 0 && a->worker.sock >= 0)
         err = hear_worker(a);
     if (err == 0 && a->end < 0)
@@ -327,7 +341,7 @@ int64_t clo_attester_wake_us(const struct clo_attester *a)
         return first;
     if (a->worker.asked != 0)
         sooner(&first, a->worker.until_us);
-    if (a->worker.pid == 0 && a->state != CLO_ATTESTER_LOST)
+    if (wants_worker(a))
         sooner(&first, a->worker_again_us);
     if (a->state == CLO_ATTESTER_PREPARING &&
         (idle || a->stage == CLO_STAGE_CPU || a->stage == CLO_STAGE_GPUS))

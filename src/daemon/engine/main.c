@@ -6,7 +6,8 @@
  * starts the next one with another socket. The model is opened once: what was hashed is what llama-server loads, because it is handed
  * the open file as /proc/self/fd/3 (it opens that path like any other; a model split into several files can't be given so, and is refused by
  * it). That holds against another file under the name, not against other bytes in it: a disk that the host can change under the machine
- * needs dm-verity or the like. Its output goes to /dev/null, its environment holds three switches, and both die with their parents.
+ * needs dm-verity or the like. Its output goes to /dev/null, its environment holds three switches, and both die with their parents. Its
+ * socket lies in this process's working folder. It has a cell of its own (CLO_CELL_LLAMA), built between fork and exec.
  *
  * An engine that isn't managed is asked once a second. When another process listens on its Unix socket, or it names another
  * model, that counts as a restart.
@@ -53,6 +54,7 @@ struct engine {
     enum state state;
     struct clo_engine_start cfg;
     char address[CLO_STR_MAX + 8];
+    struct clo_cell_site site;
     struct clo_engine_up up;
     bool is_up;
     int64_t since; /* microseconds; of the start */
@@ -236,6 +238,20 @@ static void make_args(const struct clo_engine_start *cfg, struct args *a)
     arg(a, "--log-disable");
 }
 
+/* In the child that becomes llama-server. */
+static int enclose(void *ctx)
+{
+    const struct engine *e = ctx;
+    struct clo_cell_site site = e->site;
+    enum clo_cell_part part = CLO_CELL_REST;
+
+    site.model = CLO_CONTROL_FD;
+    /* The gateway, another user, has to connect: who may enter the folder decides who else. There is nothing but this socket that it could make. */
+    (void)umask(0);
+    site.user = 0; /* it has this process's */
+    return clo_cells_enter(CLO_CELL_LLAMA, &site, &part);
+}
+
 static int launch(struct engine *e)
 {
     /* Switches that older versions don't know: as variables they are ignored there, as arguments they would be errors. */
@@ -250,7 +266,14 @@ static int launch(struct engine *e)
         return err;
     if (unlink(e->cfg.socket) != 0 && errno != ENOENT)
         return CLOISTER_E_IO;
-    if ((err = clo_process_spawn_mute(e->cfg.server, a.argv, env, e->model, &e->pid)) != 0)
+    if ((err = clo_process_start(&(struct clo_process_start){.path = e->cfg.server,
+                                                             .argv = a.argv,
+                                                             .env = env,
+                                                             .control = e->model,
+                                                             .mute = true,
+                                                             .enclose = enclose,
+                                                             .ctx = e},
+                                 &e->pid)) != 0)
         return err;
     e->pidfd = pidfd_open(e->pid, 0);
     return e->pidfd >= 0 ? 0 : CLOISTER_E_IO;
@@ -311,12 +334,16 @@ static int ask_managed(struct engine *e)
 static int mourn(struct engine *e)
 {
     int status = 0;
+    pid_t pid;
 
     if (waitpid(e->pid, &status, WNOHANG) != e->pid)
         return 0;
+    pid = e->pid;
     e->pid = 0;
     clo_log("engine", CLO_EV_ENGINE_LOST, WIFEXITED(status) ? (uint64_t)WEXITSTATUS(status) : 0,
             WIFSIGNALED(status) ? (uint64_t)WTERMSIG(status) : 0, 0, 0);
+    if (WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS)
+        clo_log("engine", CLO_EV_CELL_BROKEN, CLO_ROLE_ENGINE, (uint64_t)pid, 0, 0);
     e->status = e->is_up ? 1 : CLO_EXIT_ENGINE;
     e->ends = true;
     return e->is_up ? say_down(e) : 0;
@@ -411,6 +438,15 @@ static int start(struct engine *e, const struct clo_ipc_msg *m)
     e->state = RUNNING;
     if (e->cfg.managed && (err = open_model(e)) != 0)
         return err;
+    e->site.model = e->model;
+    e->site.server = e->cfg.server;
+    /* Before the first byte of the model, or of an upstream, is read. */
+    if (clo_role_enclose(CLO_ROLE_ENGINE, e->cfg.managed ? CLO_CELL_ENGINE : CLO_CELL_WATCH,
+                         &e->site) != 0) {
+        e->status = CLO_EXIT_CELL;
+        e->ends = true;
+        return 0;
+    }
     return clo_ipc_send(CLO_CONTROL_FD, CLO_MSG_READY, 0, NULL, 0, -1);
 }
 
@@ -471,7 +507,7 @@ int main(int argc, char *argv[])
     struct engine e = {.model = -1, .pidfd = -1};
     int err;
 
-    if (clo_role_begin(CLO_ROLE_ENGINE, argc, argv) != 0)
+    if (clo_role_begin(CLO_ROLE_ENGINE, argc, argv, &e.site) != 0)
         return 1;
     err = run(&e);
     if (err != 0) {

@@ -19,7 +19,6 @@
 #define CHAIN_SUFFIX ".chain.pem"
 /* No want's file begins like this. */
 #define UNFINISHED   ".new-"
-#define FOLDER_MODE  0755
 #define FILE_MODE    0644
 #define NAME_MAX_LEN (CLO_WANT_NAME_MAX + sizeof CHAIN_SUFFIX)
 
@@ -63,11 +62,8 @@ int clo_cache_new(const char *folder, struct clo_cache **ret)
         clo_cache_free(c);
         return CLOISTER_E_MEMORY;
     }
-    if (c->folder != NULL) {
-        if (mkdir(c->folder, FOLDER_MODE) == 0)
-            (void)!chmod(c->folder, FOLDER_MODE); /* our umask let nobody else in */
+    if (c->folder != NULL)
         sweep(c);
-    }
     *ret = c;
     return 0;
 }

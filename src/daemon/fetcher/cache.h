@@ -10,7 +10,7 @@
 #include "base/rw.h"
 
 struct clo_cache;
-/* folder: "" for none. Makes it if it isn't there, and removes what a killed process left unfinished in it. */
+/* folder: "" for none. Removes what a killed process left unfinished in it. */
 CLO_MUST_USE int clo_cache_new(const char *folder, struct clo_cache **ret);
 void clo_cache_free(struct clo_cache *c);
 

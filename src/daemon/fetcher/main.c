@@ -182,10 +182,13 @@ static int run(struct fetcher *f)
 int main(int argc, char *argv[])
 {
     struct fetcher f = {.attester = -1};
+    struct clo_cell_site site = {0};
     int err;
 
-    if (clo_role_begin(CLO_ROLE_FETCHER, argc, argv) != 0)
+    if (clo_role_begin(CLO_ROLE_FETCHER, argc, argv, &site) != 0)
         return 1;
+    if (clo_role_enclose(CLO_ROLE_FETCHER, CLO_CELL_FETCHER, &site) != 0)
+        return CLO_EXIT_CELL;
     err = run(&f);
     if (err != 0)
         clo_log("fetcher", CLO_EV_IPC_BAD, CLO_ROLE_PARENT, 0, f.state, (uint64_t) - (int64_t)err);

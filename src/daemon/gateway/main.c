@@ -479,9 +479,12 @@ static void log_nothing(int severity, const char *text)
 int main(int argc, char *argv[])
 {
     static struct clo_gw gw = {.exit_status = 1, .listener = -1};
+    struct clo_cell_site site = {0};
 
-    if (clo_role_begin(CLO_ROLE_GATEWAY, argc, argv) != 0)
+    if (clo_role_begin(CLO_ROLE_GATEWAY, argc, argv, &site) != 0)
         return 1;
+    if (clo_role_enclose(CLO_ROLE_GATEWAY, CLO_CELL_GATEWAY, &site) != 0)
+        return CLO_EXIT_CELL;
     clo_json_use_wiping_heap();
     event_set_log_callback(log_nothing);
     event_set_mem_functions(clo_wipe_malloc, clo_wipe_realloc, clo_wipe_free);

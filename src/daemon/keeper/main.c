@@ -264,10 +264,13 @@ static int run(struct keeper *k)
 int main(int argc, char *argv[])
 {
     struct keeper k = {.gateway = -1, .attester = -1};
+    struct clo_cell_site site = {0};
     int err;
 
-    if (clo_role_begin(CLO_ROLE_KEEPER, argc, argv) != 0)
+    if (clo_role_begin(CLO_ROLE_KEEPER, argc, argv, &site) != 0)
         return 1;
+    if (clo_role_enclose(CLO_ROLE_KEEPER, CLO_CELL_KEEPER, &site) != 0)
+        return CLO_EXIT_CELL;
     if (clo_guard_init(CLO_KEEPER_SLOTS) != 0)
         return CLO_EXIT_LOCK;
     err = run(&k);

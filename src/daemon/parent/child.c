@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "daemon/parent/parent.h"
+#include "daemon/worker.h"
 #include "platform/process.h"
 
 enum {
@@ -96,11 +97,14 @@ static int write_engine_start(struct clo_parent *p, struct clo_wr *wr)
                                  .context = c->context,
                                  .threads = c->threads,
                                  .embeddings = (uint8_t)c->embeddings};
+    char folder[CLO_STR_MAX];
 
     if (c->managed) {
-        snprintf(p->socket, sizeof p->socket, "%.80s/engine-%llu.sock", p->runtime.dir,
+        /* By a name in the folder where the engine and the gateway work: no path leads there from outside. */
+        clo_engine_folder(&p->runtime, folder);
+        snprintf(s.socket, sizeof s.socket, "engine-%llu.sock",
                  (unsigned long long)p->child[CLO_ROLE_ENGINE].life);
-        memcpy(s.socket, p->socket, sizeof s.socket);
+        snprintf(p->socket, sizeof p->socket, "%.120s/%.40s", folder, s.socket);
         memcpy(s.server, p->server, sizeof s.server);
         memcpy(s.model, p->model, sizeof s.model);
         memcpy(s.model_name, c->model_name, sizeof s.model_name);
@@ -132,6 +136,15 @@ static int write_gateway_start(const struct clo_parent *p, struct clo_wr *wr)
     return clo_gateway_start_write(&s, wr);
 }
 
+/* It works in its cache. */
+static int write_fetcher_start(const struct clo_parent *p, struct clo_wr *wr)
+{
+    struct clo_fetcher_start s = p->cfg.fetch;
+
+    snprintf(s.cache, sizeof s.cache, ".");
+    return clo_fetcher_start_write(&s, wr);
+}
+
 static int send_start(struct clo_parent *p, enum clo_role r)
 {
     static const uint16_t type[CLO_ROLE_COUNT] = {[CLO_ROLE_GATEWAY] = CLO_MSG_GATEWAY_START,
@@ -148,7 +161,7 @@ static int send_start(struct clo_parent *p, enum clo_role r)
     int err = r == CLO_ROLE_GATEWAY    ? write_gateway_start(p, &wr)
               : r == CLO_ROLE_KEEPER   ? write_keeper_start(p, &wr)
               : r == CLO_ROLE_ATTESTER ? clo_attester_start_write(&attester, &wr)
-              : r == CLO_ROLE_FETCHER  ? clo_fetcher_start_write(&p->cfg.fetch, &wr)
+              : r == CLO_ROLE_FETCHER  ? write_fetcher_start(p, &wr)
                                        : write_engine_start(p, &wr);
 
     if (err != 0)
@@ -174,18 +187,63 @@ void clo_child_schedule(struct clo_parent *p, enum clo_role r)
     clo_log("parent", CLO_EV_CHILD_BACKOFF, r, c->delay_ms, 0, 0);
 }
 
+/* The one folder that its cell may let it work in. */
+static void folder_of(const struct clo_parent *p, enum clo_role r, char ret[CLO_STR_MAX])
+{
+    if (p->cfg.managed && (r == CLO_ROLE_ENGINE || r == CLO_ROLE_GATEWAY))
+        clo_engine_folder(&p->runtime, ret);
+    else
+        snprintf(ret, CLO_STR_MAX, "%s", r == CLO_ROLE_FETCHER ? p->cfg.fetch.cache : "/");
+}
+
+/* The attester's end of the channel goes there, so that nothing of the worker's comes this way. */
+static int worker_start(struct clo_parent *p, const struct clo_cell_site *site)
+{
+    static const uint8_t name = CLO_ROLE_WORKER;
+    struct clo_child *c = clo_child_of(p, CLO_ROLE_WORKER);
+    int sock = -1, err;
+
+    if ((err = clo_worker_start(c->path, site, &sock, &c->pid)) != 0)
+        return err;
+    p->worker_wanted = false;
+    c->control = -1;
+    c->state = CLO_CHILD_RUNNING;
+    c->life++;
+    clo_log("parent", CLO_EV_CHILD_START, CLO_ROLE_WORKER, (uint64_t)c->pid, 0, 0);
+    (void)clo_child_send(p, CLO_ROLE_ATTESTER, CLO_MSG_PEER, 0, &name, 1, sock);
+    close(sock);
+    return 0;
+}
+
+int clo_parent_want_worker(struct clo_parent *p)
+{
+    if (p->worker_wanted)
+        return CLOISTER_E_PROTOCOL;
+    p->worker_wanted = true;
+    clo_child_kill(p, CLO_ROLE_WORKER);
+    return 0;
+}
+
 static int child_start(struct clo_parent *p, enum clo_role r)
 {
     struct clo_child *c = clo_child_of(p, r);
-    char level[2] = {(char)('0' + p->cfg.log_level), 0};
-    char *const argv[] = {c->path, level, NULL};
+    char level[2] = {(char)('0' + p->cfg.log_level), 0}, words[CLO_CELL_WORDS], folder[CLO_STR_MAX];
+    char *const argv[] = {c->path, level, words, NULL};
+    struct clo_process_start start = {.path = c->path, .argv = argv, .folder = folder};
+    struct clo_cell_site site;
     int pair[2] = {-1, -1};
     int err;
 
     c->since_us = clo_clock_mono_us();
+    clo_cell_site_of(&p->cfg, r, &p->cells, &site);
+    if (r == CLO_ROLE_WORKER)
+        return worker_start(p, &site);
+    clo_cell_words(&site, words);
+    folder_of(p, r, folder);
     if ((err = clo_ipc_pair(pair)) != 0)
         return err;
-    err = clo_process_spawn(c->path, argv, NULL, pair[1], &c->pid);
+    start.control = pair[1];
+    err = clo_process_start(&start, &c->pid);
     close(pair[1]);
     if (err != 0) {
         close(pair[0]);
@@ -223,6 +281,8 @@ void clo_children_ping(struct clo_parent *p)
     for (enum clo_role r = CLO_ROLE_GATEWAY; r < CLO_ROLE_COUNT; r++) {
         struct clo_child *c = clo_child_of(p, r);
 
+        if (r == CLO_ROLE_WORKER)
+            continue; /* hardware takes as long as it takes; the attester has an eye on it */
         if (c->state != CLO_CHILD_ABSENT && c->pings == PINGS_MAX) {
             clo_log("parent", CLO_EV_CHILD_HUNG, r, (uint64_t)c->pid, 0, 0);
             clo_child_kill(p, r);
@@ -235,7 +295,7 @@ void clo_children_ping(struct clo_parent *p)
 /* GPUs take no work before they were appraised, nor after one was lost: the engine waits for the attester. */
 bool clo_child_may_start(const struct clo_parent *p, enum clo_role r)
 {
-    return clo_role_wanted(&p->cfg, r) &&
+    return clo_role_wanted(&p->cfg, r) && (r != CLO_ROLE_WORKER || p->worker_wanted) &&
            (r != CLO_ROLE_ENGINE || clo_child_life(p, CLO_ROLE_ATTESTER) != 0);
 }
 

@@ -54,6 +54,8 @@ enum option {
     MAX_QUEUE,
     MAX_PEER,
     RELAY,
+    CELL_UID,
+    INCOMPLETE_CELLS,
     DRAIN_TIMEOUT,
     LOG_LEVEL,
     CONFIG,
@@ -147,6 +149,10 @@ static const struct {
                   "connections of one address (a quarter; on loopback 0: no limit)"},
     [RELAY] = {"relay", "Relay", TEXT, 0, 0, 0, "NETWORKS",
                "addresses of relays and balancers, which may have more"},
+    [CELL_UID] = {"cell-uid", "CellUid", NUMBER, 1, 2000000000, 65520, "N",
+                  "users of the processes are this number and those behind it"},
+    [INCOMPLETE_CELLS] = {"incomplete-cells", "IncompleteCells", YES_NO, 0, 0, 0, NULL,
+                          "go on where processes can't be shut in as they should be"},
     [DRAIN_TIMEOUT] = {"drain-timeout", "DrainTimeout", NUMBER, 0, 3600, 30, "SECONDS",
                        "for open requests after SIGTERM"},
     [LOG_LEVEL] = {"log-level", "LogLevel", TEXT, 0, 0, 0, "LEVEL",
@@ -764,6 +770,8 @@ static int interpret(const struct values *v, struct clo_config *c, struct clo_pr
         (err = number(v, THREADS, &c->threads, problem)) != 0 ||
         (err = number(v, KEY_LIFETIME, &c->key_lifetime, problem)) != 0 ||
         (err = yes_no(v, ALLOW_X25519, &c->x25519, problem)) != 0 ||
+        (err = number(v, CELL_UID, &c->cell_uid, problem)) != 0 ||
+        (err = yes_no(v, INCOMPLETE_CELLS, &c->incomplete_cells, problem)) != 0 ||
         (err = number(v, QUOTA, &c->quota, problem)) != 0 ||
         (err = number(v, EPOCH_REQUESTS, &c->epoch_requests, problem)) != 0 ||
         (err = number(v, MAX_REQUEST, &c->request_max, problem)) != 0 ||
@@ -864,6 +872,8 @@ int clo_config_merge(const struct clo_config *now, const struct clo_config *next
         FIELD(EPOCH_REQUESTS, epoch_requests),
         FIELD(MAX_REQUEST, request_max),
         FIELD(MAX_CONNECTIONS, connections_max),
+        FIELD(CELL_UID, cell_uid),
+        FIELD(INCOMPLETE_CELLS, incomplete_cells),
     };
     struct clo_config c = *now;
     const bool opens = (now->api_keys[0] == 0) != (next->api_keys[0] == 0);

@@ -48,6 +48,8 @@ struct clo_config {
     bool peer_given;   /* otherwise it follows from loopback and connections_max */
     uint32_t relays;
     struct clo_network relay[CLO_RELAYS_MAX];
+    uint32_t cell_uid;     /* clo_cell_user */
+    bool incomplete_cells; /* go on where they can't be built as they should be */
     uint32_t drain_timeout;
     int ready_fd; /* -1: none */
     enum clo_level log_level;

@@ -17,7 +17,7 @@
 
 #include "base/enc.h"
 
-/* A Unix socket's path has 107 bytes; "/engine-4294967295.sock" takes 23. */
+/* A Unix socket's path has 107 bytes; "/engine/engine-NUMBER.sock" comes behind it for whoever isn't in the folder. */
 enum {
     RUNTIME_DIR_MAX = 80
 };
@@ -132,32 +132,33 @@ static int cannot_make(const char *what, const char *dir, struct clo_problem *pr
                            dir, strerror(errno), what);
 }
 
-static int judge_dir(const char *what, const char *dir, struct clo_problem *problem)
+static int judge_dir(const char *what, const char *dir, uid_t other, struct clo_problem *problem)
 {
     struct stat st;
 
-    if (lstat(dir, &st) != 0 || !S_ISDIR(st.st_mode) || st.st_uid != geteuid() ||
-        (st.st_mode & 022) != 0)
+    if (lstat(dir, &st) != 0 || !S_ISDIR(st.st_mode) ||
+        (st.st_uid != geteuid() && st.st_uid != other) || (st.st_mode & 022) != 0)
         return clo_problem_set(
             problem,
             "the %s folder %s must be a folder that belongs to this user and that no one else can write to: mend that, or give "
             "another with --%s-dir",
             what, dir, what);
-    if (access(dir, W_OK | X_OK) != 0)
+    if (st.st_uid != other && access(dir, W_OK | X_OK) != 0)
         return clo_problem_set(
             problem, "the %s folder %s can't be written to (%s): give another with --%s-dir", what,
             dir, strerror(errno), what);
     return 0;
 }
 
-static int private_dir(const char *what, const char *dir, bool *made, struct clo_problem *problem)
+static int private_dir(const char *what, const char *dir, uid_t other, bool *made,
+                       struct clo_problem *problem)
 {
-    return make_dirs(dir, made) == 0 ? judge_dir(what, dir, problem)
+    return make_dirs(dir, made) == 0 ? judge_dir(what, dir, other, problem)
                                      : cannot_make(what, dir, problem);
 }
 
 /* private_dir, without making it: *ret is the folder, or what there is of its path. */
-static int examine_dir(const char *what, const char *dir, char ret[CLO_STR_MAX],
+static int examine_dir(const char *what, const char *dir, uid_t other, char ret[CLO_STR_MAX],
                        struct clo_problem *problem)
 {
     char at[CLO_STR_MAX];
@@ -174,7 +175,7 @@ static int examine_dir(const char *what, const char *dir, char ret[CLO_STR_MAX],
             slash[slash == at] = 0;
     }
     if (lstat(dir, &st) == 0)
-        err = judge_dir(what, dir, problem);
+        err = judge_dir(what, dir, other, problem);
     else if (access(at, W_OK | X_OK) != 0)
         err = cannot_make(what, dir, problem);
     if (err == 0)
@@ -209,7 +210,7 @@ int clo_runtime_examine(const char *dir, char ret[CLO_STR_MAX], struct clo_probl
     char at[CLO_STR_MAX], real[CLO_STR_MAX];
     int err;
 
-    if ((err = examine_dir("runtime", dir, at, problem)) != 0 ||
+    if ((err = examine_dir("runtime", dir, geteuid(), at, problem)) != 0 ||
         (err = fix_runtime_dir(dir, at, real, problem)) != 0)
         return err;
     memcpy(ret, at, sizeof at);
@@ -242,11 +243,12 @@ static void clear_sockets(const char *dir)
 {
     glob_t g;
 
-    if (glob(path("%s/engine-*.sock", dir).text, GLOB_NOSORT, NULL, &g) != 0)
-        return;
-    for (size_t i = 0; i < g.gl_pathc; i++)
-        (void)unlink(g.gl_pathv[i]);
-    globfree(&g);
+    if (glob(path("%s/engine/engine-*.sock", dir).text, GLOB_NOSORT, NULL, &g) == 0) {
+        for (size_t i = 0; i < g.gl_pathc; i++)
+            (void)unlink(g.gl_pathv[i]);
+        globfree(&g);
+    }
+    (void)rmdir(path("%s/engine", dir).text);
 }
 
 int clo_runtime_open(const char *dir, struct clo_runtime *ret, struct clo_problem *problem)
@@ -259,7 +261,7 @@ int clo_runtime_open(const char *dir, struct clo_runtime *ret, struct clo_proble
         return clo_problem_set(
             problem,
             "XDG_RUNTIME_DIR isn't set: say where sockets may lie with --runtime-dir FOLDER");
-    if ((err = private_dir("runtime", r.dir, &r.made, problem)) != 0)
+    if ((err = private_dir("runtime", r.dir, geteuid(), &r.made, problem)) != 0)
         return err;
     if ((err = fix_runtime_dir(r.dir, r.dir, real, problem)) != 0)
         return err;
@@ -276,6 +278,11 @@ int clo_runtime_open(const char *dir, struct clo_runtime *ret, struct clo_proble
     clear_sockets(r.dir);
     *ret = r;
     return 0;
+}
+
+void clo_engine_folder(const struct clo_runtime *r, char ret[CLO_STR_MAX])
+{
+    snprintf(ret, CLO_STR_MAX, "%.*s/engine", RUNTIME_DIR_MAX, r->dir);
 }
 
 void clo_runtime_close(struct clo_runtime *r)
@@ -354,7 +361,7 @@ int clo_state_examine(const char *dir, char ret[CLO_STR_MAX], struct clo_problem
     const struct path file = path("%s/gateway", dir);
     int err;
 
-    if ((err = examine_dir("state", dir, at, problem)) != 0)
+    if ((err = examine_dir("state", dir, geteuid(), at, problem)) != 0)
         return err;
     if ((err = read_path(file.text, gateway)) == CLOISTER_E_MALFORMED)
         return bad_path(file.text, problem);
@@ -376,7 +383,7 @@ int clo_gateway_path_load(const char *state_dir, const struct clo_rng *rng,
         return clo_problem_set(
             problem,
             "HOME isn't set: say where this replica's path may be kept with --state-dir FOLDER");
-    if ((err = private_dir("state", dir, &made, problem)) != 0)
+    if ((err = private_dir("state", dir, geteuid(), &made, problem)) != 0)
         return err;
     file = path("%s/gateway", dir);
     if ((err = read_path(file.text, ret)) == CLOISTER_E_NOT_FOUND &&
@@ -389,7 +396,8 @@ int clo_gateway_path_load(const char *state_dir, const struct clo_rng *rng,
 
 /* ---- the cache ---- */
 
-int clo_cache_open(const char *configured, char ret[CLO_STR_MAX], struct clo_problem *problem)
+int clo_cache_open(const char *configured, uid_t other, char ret[CLO_STR_MAX],
+                   struct clo_problem *problem)
 {
     char dir[CLO_STR_MAX];
     bool made = false;
@@ -399,7 +407,7 @@ int clo_cache_open(const char *configured, char ret[CLO_STR_MAX], struct clo_pro
         return clo_problem_set(
             problem,
             "HOME isn't set: say where vendors' certificates may be kept with --cache-dir FOLDER");
-    if ((err = private_dir("cache", dir, &made, problem)) != 0)
+    if ((err = private_dir("cache", dir, other, &made, problem)) != 0)
         return err;
     return take(dir, ret) == 0
                ? 0
@@ -407,9 +415,10 @@ int clo_cache_open(const char *configured, char ret[CLO_STR_MAX], struct clo_pro
                      problem, "the cache folder's name is too long: give another with --cache-dir");
 }
 
-int clo_cache_examine(const char *dir, char ret[CLO_STR_MAX], struct clo_problem *problem)
+int clo_cache_examine(const char *dir, uid_t other, char ret[CLO_STR_MAX],
+                      struct clo_problem *problem)
 {
-    return examine_dir("cache", dir, ret, problem);
+    return examine_dir("cache", dir, other, ret, problem);
 }
 
 /* ---- programs and the model ---- */
@@ -423,22 +432,23 @@ static bool is_program(const char *file)
 
 int clo_helper_find(enum clo_role role, char ret[CLO_STR_MAX], struct clo_problem *problem)
 {
+    const char *name = clo_role_name(role == CLO_ROLE_WORKER ? CLO_ROLE_ATTESTER : role);
     char self[CLO_STR_MAX] = {0};
-    struct path beside, installed = path("%s/cloisterd-%s", CLO_HELPER_DIR, clo_role_name(role));
+    struct path beside, installed = path("%s/cloisterd-%s", CLO_HELPER_DIR, name);
     ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
     char *slash = n > 0 ? strrchr(self, '/') : NULL;
 
     if (slash != NULL) {
         *slash = 0;
-        beside = path("%s/cloisterd-%s", self, clo_role_name(role));
+        beside = path("%s/cloisterd-%s", self, name);
         if (is_program(beside.text) && take(beside.text, ret) == 0)
             return 0;
     }
     if (is_program(installed.text) && take(installed.text, ret) == 0)
         return 0;
     return clo_problem_set(
-        problem, "cloisterd-%s is neither beside cloisterd nor in %s: install Cloister again",
-        clo_role_name(role), CLO_HELPER_DIR);
+        problem, "cloisterd-%s is neither beside cloisterd nor in %s: install Cloister again", name,
+        CLO_HELPER_DIR);
 }
 
 static bool find_on_path(char ret[CLO_STR_MAX])

@@ -17,13 +17,15 @@ struct clo_runtime {
 CLO_MUST_USE int clo_runtime_open(const char *dir, struct clo_runtime *ret,
                                   struct clo_problem *problem);
 void clo_runtime_close(struct clo_runtime *r);
+/* Where the engine's sockets lie: below the runtime folder, and nothing else is there. */
+void clo_engine_folder(const struct clo_runtime *r, char ret[CLO_STR_MAX]);
 
 /* The configured folder, or the default one of this user; CLOISTER_E_NOT_FOUND: there is none. */
 CLO_MUST_USE int clo_runtime_dir(const char *configured, char ret[CLO_STR_MAX]);
 CLO_MUST_USE int clo_state_dir(const char *configured, char ret[CLO_STR_MAX]);
 CLO_MUST_USE int clo_cache_dir(const char *configured, char ret[CLO_STR_MAX]);
-/* Make it, if need be, and see that nobody else can write to it. */
-CLO_MUST_USE int clo_cache_open(const char *configured, char ret[CLO_STR_MAX],
+/* Make it, if need be, and see that nobody can write to it but this user and `other`, the fetcher's. */
+CLO_MUST_USE int clo_cache_open(const char *configured, uid_t other, char ret[CLO_STR_MAX],
                                 struct clo_problem *problem);
 
 /*
@@ -34,7 +36,7 @@ CLO_MUST_USE int clo_runtime_examine(const char *dir, char ret[CLO_STR_MAX],
                                      struct clo_problem *problem);
 CLO_MUST_USE int clo_state_examine(const char *dir, char ret[CLO_STR_MAX],
                                    struct clo_problem *problem);
-CLO_MUST_USE int clo_cache_examine(const char *dir, char ret[CLO_STR_MAX],
+CLO_MUST_USE int clo_cache_examine(const char *dir, uid_t other, char ret[CLO_STR_MAX],
                                    struct clo_problem *problem);
 
 /*

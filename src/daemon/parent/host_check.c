@@ -18,7 +18,7 @@
 #include "attest/snp_report.h"
 #include "base/enc.h"
 #include "base/secret.h"
-#include "daemon/messages.h"
+#include "daemon/parent/cell_check.h"
 #include "daemon/parent/files.h"
 #include "daemon/parent/keys.h"
 #include "platform/process.h"
@@ -568,7 +568,9 @@ static void check_disk(const struct clo_host *h, struct clo_finding *f)
               "there is no place for the runtime, state and cache folders");
     else if (clo_runtime_examine(under(h, runtime).text, at, &problem) != 0 ||
              clo_state_examine(under(h, state).text, and_at, &problem) != 0 ||
-             (fetches && clo_cache_examine(under(h, cache).text, cache_at, &problem) != 0))
+             (fetches && clo_cache_examine(under(h, cache).text,
+                                           clo_cell_user(h->cfg->cell_uid, CLO_ROLE_FETCHER),
+                                           cache_at, &problem) != 0))
         found_problem(f, &problem);
     else if (has_space(at, f) && has_space(and_at, f))
         found(f, CLO_FINDING_OK, "", "%s and %s can be written to", runtime, state);
@@ -634,11 +636,36 @@ static void check_programs(const struct clo_host *h, struct clo_finding *f)
         found(f, CLO_FINDING_OK, "", "all programs are in place");
 }
 
+/* ---- the processes' cells ---- */
+
+/* Less than all is what somebody has allowed, or the daemon doesn't start. */
+static void check_cells(const struct clo_host *h, struct clo_finding *f)
+{
+    struct clo_problem problem = {0};
+    struct clo_cells_found cells = {0};
+    char server[CLO_STR_MAX], model[CLO_STR_MAX];
+    const bool runs = h->cfg->managed && clo_engine_find(h->cfg->server, server, &problem) == 0,
+               reads = h->cfg->managed && clo_model_check(h->cfg->model, model, &problem) == 0;
+
+    if (h->cells(h->cfg, runs ? server : NULL, reads ? model : NULL, &cells) != 0)
+        found(f, CLO_FINDING_FAIL, "see what the kernel's log says of it",
+              "the cells of the processes can't be tried out");
+    else if (cells.missing[0] != 0)
+        found(f, h->cfg->incomplete_cells ? CLO_FINDING_WARN : CLO_FINDING_FAIL, cells.mend,
+              "processes can't be shut into their cells: %s", cells.missing);
+    else
+        found(f, CLO_FINDING_OK, "", "every process can be shut into its cell");
+}
+
 /* ---- all of them ---- */
 
 void clo_host_init(struct clo_host *ret, const struct clo_config *cfg)
 {
-    struct clo_host h = {.root = "", .cfg = cfg, .now = clo_clock_now(), .probe = clo_host_probe};
+    struct clo_host h = {.root = "",
+                         .cfg = cfg,
+                         .now = clo_clock_now(),
+                         .probe = clo_host_probe,
+                         .cells = clo_cells_find};
     struct timex t = {0};
 
     h.clock_synchronised = adjtimex(&t) >= 0 && (t.status & STA_UNSYNC) == 0;
@@ -670,6 +697,7 @@ void clo_host_check(const struct clo_host *h, enum clo_host_item item, struct cl
         [CLO_HOST_API_KEYS] = {"api-keys", check_api_keys},
         [CLO_HOST_MODEL] = {"model", check_model},
         [CLO_HOST_PROGRAMS] = {"programs", check_programs},
+        [CLO_HOST_CELLS] = {"cells", check_cells},
     };
     struct clo_finding f = {.id = items[item].id};
 

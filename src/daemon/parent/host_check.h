@@ -12,7 +12,7 @@
 
 #include <sys/resource.h>
 
-#include "daemon/parent/config.h"
+#include "daemon/parent/cell_check.h"
 
 enum clo_finding_status {
     CLO_FINDING_FAIL, /* first: what nobody judged has failed */
@@ -37,6 +37,9 @@ struct clo_host {
     /* clo_host_probe. */
     int (*probe)(const struct clo_config *cfg, struct clo_found *found,
                  struct clo_cpu_section *ret);
+    /* clo_cells_find. */
+    int (*cells)(const struct clo_config *cfg, const char *server, const char *model,
+                 struct clo_cells_found *ret);
 };
 /*
  * What the attester would find, and one report over zeros. An error: the worker couldn't be asked, or there is no report; *found is filled
@@ -64,6 +67,7 @@ enum clo_host_item {
     CLO_HOST_API_KEYS,
     CLO_HOST_MODEL,
     CLO_HOST_PROGRAMS,
+    CLO_HOST_CELLS,
     CLO_HOST_ITEMS
 };
 void clo_host_check(const struct clo_host *h, enum clo_host_item item, struct clo_finding *ret);

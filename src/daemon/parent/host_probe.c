@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The examination's look at the hardware: by the attester's own worker, so that what is found is what the daemon would find. */
 #include <poll.h>
+#include <signal.h>
 
 #include "daemon/worker.h"
+#include "daemon/parent/cell_check.h"
 #include "daemon/parent/files.h"
 #include "daemon/parent/host_check.h"
 #include "platform/process.h"
@@ -70,16 +72,25 @@ int clo_host_probe(const struct clo_config *cfg, struct clo_found *found,
     static struct clo_ipc_msg m = {.fd = -1};
     struct clo_problem problem = {0};
     char path[CLO_STR_MAX];
+    struct clo_cell_site site = {0};
+    struct clo_cell_trial trial = {0};
     struct clo_worker w;
+    pid_t pid = 0;
     int err;
 
     clo_worker_init(&w);
+    /* In as much of its cell as can be built here: what is missing is another finding. */
+    clo_cell_site_of(cfg, CLO_ROLE_WORKER, NULL, &site);
+    if (clo_cells_try(CLO_CELL_WORKER, &site, &trial) != 0)
+        return CLOISTER_E_IO;
+    site.lacks = trial.parts & ~(unsigned)CLO_CELL_REST;
     *found = (struct clo_found){.error = CLOISTER_E_IO};
     if ((err = clo_helper_find(CLO_ROLE_ATTESTER, path, &problem)) != 0 ||
-        (err = clo_worker_start(&w, path)) != 0)
+        (err = clo_worker_start(path, &site, &w.sock, &pid)) != 0)
         return err;
     if ((err = open_tee(&w, cfg, found, &m)) == 0 && found->error == 0)
         err = take_report(&w, ret, &m);
-    clo_worker_kill(&w);
+    clo_worker_drop(&w);
+    (void)kill(pid, SIGKILL); /* it isn't waited for: it may hang, and this process ends soon */
     return err;
 }

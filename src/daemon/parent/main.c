@@ -53,6 +53,20 @@ static int raise_descriptors(uint32_t connections, struct clo_problem *problem)
         connections, (unsigned long long)need);
 }
 
+/* Root's processes could lock as much as they like; users of their own can lock what they inherit. What doesn't do is found when it is locked. */
+static void raise_locked_memory(uint32_t connections)
+{
+    const rlim_t need = (rlim_t)connections * 256 + (1 << 20);
+    struct rlimit limit = {0};
+
+    if (getrlimit(RLIMIT_MEMLOCK, &limit) != 0 || limit.rlim_cur >= need)
+        return;
+    limit.rlim_cur = need;
+    if (limit.rlim_max < need)
+        limit.rlim_max = need; /* root may */
+    (void)setrlimit(RLIMIT_MEMLOCK, &limit);
+}
+
 /* Everything that can be wrong before a process runs. */
 static int prepare(struct clo_parent *p, struct clo_problem *problem)
 {
@@ -61,6 +75,7 @@ static int prepare(struct clo_parent *p, struct clo_problem *problem)
 
     if ((err = raise_descriptors(c->connections_max, problem)) != 0)
         return err;
+    raise_locked_memory(c->connections_max);
     if (c->ready_fd >= 0 &&
         (fcntl(c->ready_fd, F_GETFD) < 0 || fcntl(c->ready_fd, F_SETFD, FD_CLOEXEC) != 0))
         return clo_problem_set(
@@ -83,13 +98,15 @@ static int prepare(struct clo_parent *p, struct clo_problem *problem)
         (err = clo_gateway_path_load(c->state_dir, clo_rng_system(), p->gateway_path, problem)) !=
             0 ||
         (c->tee != CLO_TEE_SIMULATED &&
-         (err = clo_cache_open(c->fetch.cache, p->cfg.fetch.cache, problem)) != 0) ||
+         (err = clo_cache_open(c->fetch.cache, clo_cell_user(c->cell_uid, CLO_ROLE_FETCHER),
+                               p->cfg.fetch.cache, problem)) != 0) ||
+        (err = clo_parent_prepare_cells(p, problem, &p->status)) != 0 ||
         (err = clo_listen_open(c, &p->listener, &p->port, problem)) != 0)
         return err;
     if ((p->signals = open_signals()) < 0 || prctl(PR_SET_CHILD_SUBREAPER, 1) != 0)
         return clo_problem_set(problem, "the operating system refused a signal descriptor (%s)",
                                strerror(errno));
-    return 0;
+    return clo_parent_enclose(p, problem);
 }
 
 int main(int argc, char *argv[])
@@ -125,7 +142,7 @@ int main(int argc, char *argv[])
     }
     if (prepare(&p, &problem) != 0) {
         clo_parent_say(problem.text);
-        p.status = 1;
+        p.status = p.status != 0 ? p.status : 1;
     } else {
         clo_log("parent", CLO_EV_START, (uint64_t)getpid(), 0, 0, 0);
         clo_parent_run(&p);

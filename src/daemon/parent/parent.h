@@ -6,6 +6,7 @@
  *   child.c      starting a process, sending it its orders, seeing that it isn't hung
  *   settle.c     who is connected with whom, and under which manifest: the argument why no key is seen with two
  *   evidence.c   what the attester says for people: what it found, what it waits for, that GPUs were lost
+ *   cell.c       what can't be built of the cells, the users' folders, and the parent's own cell
  *   supervise.c  what children say, what becomes of those that end, signals, the loop
  *   reload.c     SIGHUP
  *
@@ -14,6 +15,7 @@
 #ifndef CLO_DAEMON_PARENT_H
 #define CLO_DAEMON_PARENT_H
 
+#include "daemon/parent/cell_check.h"
 #include "daemon/parent/files.h"
 #include "daemon/parent/keys.h"
 #include "platform/notify.h"
@@ -47,6 +49,7 @@ struct clo_parent {
     struct clo_config cfg;
     struct clo_runtime runtime;
     struct clo_keys keys;
+    struct clo_cells_found cells;
     struct clo_notify notify;
     char model[CLO_STR_MAX], server[CLO_STR_MAX];
     char gateway_path[CLO_GATEWAY_PATH_LEN + 1];
@@ -60,7 +63,8 @@ struct clo_parent {
     int status;        /* to exit with */
     struct clo_child child[CLO_ROLE_COUNT];
     char socket[CLO_STR_MAX]; /* the managed engine's */
-    bool engine_advised;      /* the sentence about an engine that doesn't start was said */
+    bool worker_wanted;
+    bool engine_advised; /* the sentence about an engine that doesn't start was said */
     uint8_t simulated[32 + 48];
     bool has_simulated;
     struct clo_waiting waiting;  /* the last one that was said */
@@ -103,6 +107,16 @@ bool clo_child_may_start(const struct clo_parent *p, enum clo_role r);
 void clo_children_start(struct clo_parent *p);
 /* Replaces what hangs: a process that is stopped, or runs in circles, ends nothing and answers nothing. */
 void clo_children_ping(struct clo_parent *p);
+
+/* The attester asked for a worker. */
+CLO_MUST_USE int clo_parent_want_worker(struct clo_parent *p);
+
+/* cell.c */
+/* What there is and what may be missing, and what the users of the cells have to own. Status: of the process, where it is to end. */
+CLO_MUST_USE int clo_parent_prepare_cells(struct clo_parent *p, struct clo_problem *problem,
+                                          int *ret_status);
+/* The last before children run. */
+CLO_MUST_USE int clo_parent_enclose(struct clo_parent *p, struct clo_problem *problem);
 
 /* settle.c */
 /* Compare what is with what should be, and send what makes up the difference. */

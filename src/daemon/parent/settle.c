@@ -43,7 +43,7 @@ static void emit(const struct clo_parent *p, const char *line, size_t n)
 
 void clo_parent_set_ready(struct clo_parent *p, bool ready)
 {
-    char line[512], root[65], measurement[97];
+    char line[512 + sizeof p->cells.missing], root[65], measurement[97];
     int n;
 
     if (ready == p->ready)
@@ -69,6 +69,9 @@ void clo_parent_set_ready(struct clo_parent *p, bool ready)
             n += snprintf(line + n, sizeof line - (size_t)n,
                           ",\"simulated_root\":\"%s\",\"measurement\":\"%s\"", root, measurement);
         }
+        if (p->cells.missing[0] != 0) /* fit for a string of JSON as it is */
+            n += snprintf(line + n, sizeof line - (size_t)n, ",\"missing_cells\":\"%s\"",
+                          p->cells.missing);
         n += snprintf(line + n, sizeof line - (size_t)n, "}\n");
     }
     emit(p, line, (size_t)n);
@@ -246,7 +249,8 @@ int clo_parent_engine_up(struct clo_parent *p, const struct clo_ipc_msg *m)
     snprintf(p->engine.model_name, sizeof p->engine.model_name, "%s",
              name[0] != 0 ? name : up.model_name);
     if (p->cfg.managed)
-        snprintf(p->engine.address, sizeof p->engine.address, "unix:%.500s", p->socket);
+        snprintf(p->engine.address, sizeof p->engine.address, "unix:engine-%llu.sock",
+                 (unsigned long long)p->child[CLO_ROLE_ENGINE].life);
     else
         memcpy(p->engine.address, p->cfg.upstream, sizeof p->engine.address);
     if ((err = write_manifest(p, &up)) != 0)

@@ -28,6 +28,7 @@ static const struct clo_ipc_permit from_gateway[] = {
 };
 static const struct clo_ipc_permit from_attester[] = {
     {1U << CLO_CHILD_STARTING, CLO_MSG_SIMULATED, 80, 80, false},
+    {1U << CLO_CHILD_STARTING | 1U << CLO_CHILD_RUNNING, CLO_MSG_WORKER, 0, 0, false},
     {1U << CLO_CHILD_STARTING, CLO_MSG_FOUND, 1, 64, false},
     {1U << CLO_CHILD_STARTING | 1U << CLO_CHILD_RUNNING, CLO_MSG_WAITING, 1, 64 + CLO_WANT_NAME_MAX,
      false},
@@ -121,6 +122,7 @@ static int heard(struct clo_parent *p, enum clo_role r, const struct clo_ipc_msg
     case CLO_MSG_FOUND: return clo_parent_found(p, m);
     case CLO_MSG_WAITING: return clo_parent_waiting(p, m);
     case CLO_MSG_DEVICES_LOST: return clo_parent_devices_lost(p, m);
+    case CLO_MSG_WORKER: return clo_parent_want_worker(p);
     case CLO_MSG_ENGINE_UP: return clo_parent_engine_up(p, m);
     case CLO_MSG_ENGINE_DOWN:
         if (!p->up)
@@ -222,6 +224,13 @@ static void look_at_exit(struct clo_parent *p, enum clo_role r, int status)
             clo_role_name(r));
         give_up(p, sentence, 1);
         return;
+    case CLO_EXIT_CELL:
+        snprintf(
+            sentence, sizeof sentence,
+            "cloisterd-%s can't shut itself into its cell any more: `cloisterd check` says what is missing",
+            clo_role_name(r));
+        give_up(p, sentence, 1);
+        return;
     case CLO_EXIT_ENGINE:
         if (!p->engine_advised) {
             snprintf(
@@ -241,10 +250,13 @@ static void child_ended(struct clo_parent *p, enum clo_role r, int status)
     struct clo_child *c = clo_child_of(p, r);
     const enum clo_child_state before = c->state;
 
-    if (p->phase == CLO_PHASE_SERVING || status != 0)
+    /* A worker ends with its attester, and whenever that has had enough of it. */
+    if ((p->phase == CLO_PHASE_SERVING && r != CLO_ROLE_WORKER) || status != 0)
         clo_log("parent", CLO_EV_CHILD_EXIT, r, (uint64_t)c->pid,
                 WIFEXITED(status) ? (uint64_t)WEXITSTATUS(status) : 0,
                 WIFSIGNALED(status) ? (uint64_t)WTERMSIG(status) : 0);
+    if (WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS)
+        clo_log("parent", CLO_EV_CELL_BROKEN, r, (uint64_t)c->pid, 0, 0);
     if (c->control >= 0)
         close(c->control);
     c->control = -1;
@@ -254,6 +266,10 @@ static void child_ended(struct clo_parent *p, enum clo_role r, int status)
             (void)unlink(p->socket); /* it couldn't, if it was killed */
         engine_down(p);
     }
+    if (r == CLO_ROLE_ATTESTER) {
+        p->worker_wanted = false; /* its successor asks for itself */
+        clo_child_kill(p, CLO_ROLE_WORKER);
+    }
     look_at_exit(p, r, status);
     /* Nobody looks at the GPUs that it vouched for, and who knows for how long. (After DEVICES_LOST it is running no more.) */
     if (r == CLO_ROLE_ATTESTER && before == CLO_CHILD_RUNNING && p->gpus &&
@@ -261,7 +277,7 @@ static void child_ended(struct clo_parent *p, enum clo_role r, int status)
         clo_parent_retire_keys(p, 0);
     if (p->phase == CLO_PHASE_DRAINING && r == CLO_ROLE_GATEWAY)
         begin_ending(p);
-    else if (p->phase == CLO_PHASE_SERVING)
+    else if (p->phase == CLO_PHASE_SERVING && r != CLO_ROLE_WORKER)
         clo_child_schedule(p, r);
 }
 
