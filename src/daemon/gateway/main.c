@@ -448,13 +448,26 @@ static void on_second(evutil_socket_t fd, short what, void *arg)
     clo_requests_tick(gw);
 }
 
+/* Its usual clock moves in steps of milliseconds: frames would be late by as much, each by another time. */
+static struct event_base *precise_loop(void)
+{
+    struct event_config *c = event_config_new();
+    struct event_base *ret = NULL;
+
+    if (c != NULL && event_config_set_flag(c, EVENT_BASE_FLAG_PRECISE_TIMER) == 0)
+        ret = event_base_new_with_config(c);
+    if (c != NULL)
+        event_config_free(c);
+    return ret;
+}
+
 static int run(struct clo_gw *gw)
 {
     const struct timeval second = {.tv_sec = 1};
     struct event *tick = NULL;
     int err = CLOISTER_E_MEMORY;
 
-    gw->base = event_base_new();
+    gw->base = precise_loop();
     if (gw->base == NULL)
         return err;
     tick = event_new(gw->base, -1, EV_PERSIST, on_second, gw);
