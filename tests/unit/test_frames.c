@@ -196,6 +196,76 @@ static void when_it_was_made_makes_no_difference(void **state)
     end(&t);
 }
 
+/* As llama-server, and others, begin a chat's answer. */
+#define OPENING(content)                                                                                       \
+    "{\"choices\":[{\"finish_reason\":null,\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":" content \
+    "}}],\"created\":1" TAIL
+
+static void the_first_word_comes_with_its_author(void **state)
+{
+    static const char *const empty[] = {"null", "\"\""};
+    static const char *const word[] = {"a", "abc", ""};
+    struct t t;
+
+    (void)state;
+    for (size_t i = 0; i < CLO_ARRAY_LEN(empty) * CLO_ARRAY_LEN(word); i++) {
+        char first[512], next[512], want[1024];
+
+        snprintf(first, sizeof(first), OPENING("%s"), empty[i / CLO_ARRAY_LEN(word)]);
+        snprintf(next, sizeof(next), WORD("%s"), word[i % CLO_ARRAY_LEN(word)]);
+        start(&t, CLO_SHAPE_CHAT);
+        head(&t, true);
+        event(&t, first);
+        event(&t, next);
+        event(&t, WORD("more"));
+        assert_int_equal(clo_frames_end(t.f), 0);
+        take_all(&t);
+        snprintf(want, sizeof(want), "data: " OPENING("\"%s\"") "\ndata: " WORD("more") "\n",
+                 word[i % CLO_ARRAY_LEN(word)]);
+        assert_events(&t, want);
+        end(&t);
+    }
+}
+
+/* What isn't the first word of the same answer, or comes when the opening is on its way. */
+static void an_opening_stays_by_itself(void **state)
+{
+    static const char *const next[] = {
+        WORD_("a", ",\"logprobs\":{}", ""),
+        WORD_("a", "", ""),
+        "{\"choices\":[{\"finish_reason\":null,\"index\":1,\"delta\":{\"content\":\"a\"}}],\"created\":1" TAIL,
+        "{\"choices\":[{\"finish_reason\":null,\"index\":0,\"text\":\"a\"}],\"created\":1" TAIL,
+        OPENING("null"),
+        OPENING("\"a\""),
+        "[DONE]",
+    };
+    struct t t;
+
+    (void)state;
+    for (size_t i = 0; i < CLO_ARRAY_LEN(next); i++) {
+        char want[1024];
+
+        start(&t, CLO_SHAPE_CHAT);
+        head(&t, true);
+        event(&t, OPENING("null"));
+        event(&t, next[i]);
+        assert_int_equal(clo_frames_end(t.f), 0);
+        take_all(&t);
+        snprintf(want, sizeof(want), "data: %s\ndata: %s\n", OPENING("null"), next[i]);
+        assert_events(&t, want);
+        end(&t);
+    }
+    start(&t, CLO_SHAPE_CHAT);
+    head(&t, true);
+    event(&t, OPENING("null"));
+    take(&t, 1);
+    event(&t, WORD("a"));
+    assert_int_equal(clo_frames_end(t.f), 0);
+    take_all(&t);
+    assert_events(&t, "data: " OPENING("null") "\ndata: " WORD("a") "\n");
+    end(&t);
+}
+
 static void what_says_more_than_text_stays_by_itself(void **state)
 {
     static const char *const alone[] = {
@@ -358,6 +428,8 @@ int main(void)
         cmocka_unit_test(what_is_not_known_yet_is_an_informational_response),
         cmocka_unit_test(words_that_wait_together_are_one_event),
         cmocka_unit_test(when_it_was_made_makes_no_difference),
+        cmocka_unit_test(the_first_word_comes_with_its_author),
+        cmocka_unit_test(an_opening_stays_by_itself),
         cmocka_unit_test(what_says_more_than_text_stays_by_itself),
         cmocka_unit_test(other_choices_and_other_answers_stay_apart),
         cmocka_unit_test(an_answer_is_taken_back_until_a_frame_has_it),

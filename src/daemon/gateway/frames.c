@@ -18,12 +18,18 @@ enum {
     PADDING_HEAD = 13 /* all of an informational response but the value of its one field */
 };
 
+/* What a chat's first event says: whose text follows, and none of it. */
+#define ROLE    "{\"role\":\"assistant\",\"content\":"
+#define CONTENT "{\"content\":"
+static const char *const openings[] = {ROLE "null}", ROLE "\"\"}"};
+
 /* The last event, while its text can go on. */
 struct tail {
     bool live;
-    uint64_t event;      /* where its data begin, counted from the first content byte */
-    size_t n;            /* of the data */
-    struct clo_delta at; /* in the data */
+    struct clo_span opening; /* that, in the data; n 0: it says something else */
+    uint64_t event;          /* where its data begin, counted from the first content byte */
+    size_t n;                /* of the data */
+    struct clo_delta at;     /* in the data */
 };
 
 struct clo_frames {
@@ -92,7 +98,7 @@ int clo_frames_content(struct clo_frames *f, const void *p, size_t n)
 {
     if (!takes_content(f))
         return CLOISTER_E_STATE;
-    f->tail.live = false;
+    f->tail = (struct tail){0};
     return clo_buf_append(&f->text, p, n);
 }
 
@@ -108,15 +114,68 @@ static int insert(struct clo_buf *b, size_t at, const void *p, size_t n)
     return err;
 }
 
-/* Is the last event's text there, up to its end, and can this one's go on behind it? */
+/* Take old bytes out of the middle, and put n others there. */
+static int replace(struct clo_buf *b, size_t at, size_t old, const void *p, size_t n)
+{
+    int err = n > old ? insert(b, at, p, n - old) : 0;
+
+    if (err != 0)
+        return err;
+    if (n < old) {
+        memmove(b->p + at + n, b->p + at + old, b->len - at - old);
+        b->len -= old - n;
+    }
+    memcpy(b->p + at, p, n);
+    return 0;
+}
+
+static struct clo_span opening(const uint8_t *data, size_t n)
+{
+    for (size_t i = 0; i < CLO_ARRAY_LEN(openings); i++) {
+        const size_t length = strlen(openings[i]);
+        const uint8_t *at = memmem(data, n, openings[i], length);
+
+        if (at != NULL)
+            return (struct clo_span){(size_t)(at - data), length};
+    }
+    return (struct clo_span){0};
+}
+
+/* Is the last event still there, from its first byte? With that in a frame it can't be looked at any more, and is left alone. */
+static bool is_there(const struct clo_frames *f)
+{
+    return f->tail.event >= f->moved + f->taken;
+}
+
+static const uint8_t *last_event(const struct clo_frames *f)
+{
+    return f->text.p + (f->tail.event - f->moved);
+}
+
+/* Can this event's text go on behind the last one's? */
 static bool goes_on(const struct clo_frames *f, const uint8_t *data, size_t n,
                     const struct clo_delta *d)
 {
     const struct tail *t = &f->tail;
 
-    /* With its first byte in a frame the event can't be looked at any more, and is left alone. */
-    return t->live && t->event >= f->moved + f->taken &&
-           clo_delta_same(f->text.p + (t->event - f->moved), t->n, &t->at, data, n, d);
+    return t->live && is_there(f) && clo_delta_same(last_event(f), t->n, &t->at, data, n, d);
+}
+
+/*
+ * Does this event say the first of the text whose author the last one named, and nothing else? All around the two deltas has to be the
+ * same, so that the last one is as well formed as this one, which was looked at.
+ */
+static bool follows_opening(const struct clo_frames *f, const uint8_t *data, size_t n,
+                            const struct clo_delta *d)
+{
+    const struct clo_span o = f->tail.opening;
+    const size_t before = strlen(CONTENT) + 1, after = d->text.at + d->text.n + 2;
+
+    return o.n > 0 && is_there(f) && d->text.at == o.at + before &&
+           memcmp(data, last_event(f), o.at) == 0 &&
+           memcmp(data + o.at, CONTENT, before - 1) == 0 && after <= n && data[after - 1] == '}' &&
+           n - after == f->tail.n - o.at - o.n &&
+           memcmp(data + after, last_event(f) + o.at + o.n, n - after) == 0;
 }
 
 int clo_frames_event(struct clo_frames *f, const void *data, size_t n)
@@ -139,8 +198,19 @@ int clo_frames_event(struct clo_frames *f, const void *data, size_t n)
             t->at.created.at += d.text.n;
         return 0;
     }
-    f->tail = (struct tail){
-        .live = plain, .event = f->moved + f->text.len + strlen(EVENT), .n = n, .at = d};
+    if (plain && follows_opening(f, data, n, &d)) {
+        const size_t at = (size_t)(f->tail.event - f->moved) + f->tail.opening.at + strlen(ROLE);
+        const size_t old = f->tail.opening.n - strlen(ROLE) - 1;
+
+        /* One event, as a frame doesn't hold two: the first word would wait for the next frame. */
+        f->tail = (struct tail){0};
+        return replace(&f->text, at, old, (const uint8_t *)data + d.text.at - 1, d.text.n + 2);
+    }
+    f->tail = (struct tail){.live = plain,
+                            .opening = plain ? (struct clo_span){0} : opening(data, n),
+                            .event = f->moved + f->text.len + strlen(EVENT),
+                            .n = n,
+                            .at = d};
     return clo_sse_write(data, n, &f->text);
 }
 
@@ -164,7 +234,8 @@ bool clo_frames_take_back(struct clo_frames *f)
         return false;
     clo_buf_clear(&f->head);
     clo_buf_clear(&f->text);
-    f->begun = f->ended = f->tail.live = false;
+    f->begun = f->ended = false;
+    f->tail = (struct tail){0};
     f->moved = 0;
     return true;
 }
