@@ -89,12 +89,12 @@ class Client:
 
 
 class Bench:
-    """Scripted engine or model, cloisterd, a relay that can be told to misbehave, and the proxy."""
+    """Scripted engine or model, cloisterd in its usual shape, a relay that can be told to misbehave, and the proxy."""
 
     def __init__(self, *args, engine=True):
         self.dir = tempfile.mkdtemp(prefix="cloister-test-")
         self.engine = Engine(os.path.join(self.dir, "engine.sock")) if engine else None
-        self.daemon = Daemon(*args, engine=self.engine).wait_ready()
+        self.daemon = Daemon(*args, engine=self.engine, shape="full").wait_ready()
         self.relay = Relay(self.daemon.port)
         self.proxy = Proxy(daemon=self.daemon, url=self.relay.url)
         self.base = self.proxy.base_url
@@ -414,14 +414,19 @@ def what_the_engine_says_of_a_bad_request_is_passed_on(c, b):
 
 @with_script
 def an_engine_lost_in_the_middle_of_a_stream_is_an_error(c, b):
+    seen = threading.Event()
+
     def script(body, out):
         out.head()
         out.event("one")
+        assert seen.wait(harness.WAIT)  # before, the error takes the answer's place
         out.sock.close()
 
     b.engine.script = script
-    r = c.ask(b, "chat.completions.create", {"model": "m", "messages": HELLO, "stream": True})
-    assert error_of(r, "APIError", None)["code"] == "engine_lost", r
+    c.start(b, "chat.completions.create", {"model": "m", "messages": HELLO, "stream": True})
+    c.event()
+    seen.set()
+    assert error_of(c.results()[0], "APIError", None)["code"] == "engine_lost"
 
 
 # ---- cancelling, many at once, trying again ----
