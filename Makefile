@@ -1,5 +1,5 @@
 # The front door to Meson. `make` alone says what there is.
-.PHONY: help demo build check check-full abi install fuzz soak bench lint clean distclean
+.PHONY: help demo build check check-full abi install fuzz soak bench leak lint clean distclean
 .NOTPARALLEL:
 MAKEFLAGS += --no-print-directory
 
@@ -12,6 +12,7 @@ help:
 	@echo 'make fuzz        build the fuzzers and run each for FUZZ_SECONDS (default 60)'
 	@echo 'make soak        half an hour of load (SOAK_SECONDS): nothing may fail or grow'
 	@echo 'make bench       how long appraisal takes, beside its signatures alone and other verifiers'
+	@echo 'make leak        what sizes and times of encrypted answers give away, under each traffic shape (FULL=1: all anew)'
 	@echo 'make abi         record the library'\''s ABI, after a change that is meant'
 	@echo 'make install     install what `make build` built (DESTDIR)'
 	@echo 'make clean       remove build/'
@@ -40,6 +41,9 @@ soak:
 
 bench:
 	@exec scripts/bench
+
+leak:
+	@FULL='$(FULL)' scripts/leak
 
 abi: build
 	@exec scripts/abi update

@@ -27,7 +27,7 @@ struct events {
     bool full;
 };
 
-static void add(struct events *e, const void *p, size_t n)
+static void add_one(struct events *e, const void *p, size_t n)
 {
     struct clo_delta last = {0}, d = {0};
     struct clo_buf *b = e->count > 0 ? &e->at[e->count - 1] : NULL;
@@ -50,6 +50,40 @@ static void add(struct events *e, const void *p, size_t n)
     }
     e->at[e->count] = clo_buf_init(4 * WAIT_MAX);
     FUZZ_CHECK(clo_buf_append(&e->at[e->count++], p, n) == 0);
+}
+
+/* One that names the text's author is taken apart, however much of the text it brings: into one with none, and the text's. */
+static void add(struct events *e, const void *p, size_t n)
+{
+    static const char role[] = "{\"role\":\"assistant\",\"content\":", content[] = "{\"content\":";
+    struct clo_buf plain = clo_buf_init(4 * WAIT_MAX), author = clo_buf_init(4 * WAIT_MAX);
+    const uint8_t *const from = p, *at = memmem(p, n, role, strlen(role));
+    const size_t before = at != NULL ? (size_t)(at - from) : 0;
+    size_t used = before + strlen(role), after = 0;
+    struct clo_delta d = {0};
+
+    if (at != NULL) {
+        const bool null = n - used >= 5 && memcmp(from + used, "null}", 5) == 0;
+
+        used += null ? 4 : 0;
+        FUZZ_CHECK(clo_buf_append(&plain, from, before) == 0 &&
+                   clo_buf_append(&plain, content, strlen(content)) == 0 &&
+                   clo_buf_append(&plain, "\"\"", null ? 2 : 0) == 0 &&
+                   clo_buf_append(&plain, from + used, n - used) == 0);
+    }
+    after = at != NULL && clo_delta_find(plain.p, plain.len, &d) ? d.text.at + d.text.n + 1 : 0;
+    if (after > 0 && d.text.at == before + strlen(content) + 1) {
+        FUZZ_CHECK(clo_buf_append(&author, from, before) == 0 &&
+                   clo_buf_append(&author, role, strlen(role)) == 0 &&
+                   clo_buf_append(&author, "\"\"", 2) == 0 &&
+                   clo_buf_append(&author, plain.p + after, plain.len - after) == 0);
+        add_one(e, author.p, author.len);
+        add_one(e, plain.p, plain.len);
+    } else {
+        add_one(e, p, n);
+    }
+    clo_buf_clear(&plain);
+    clo_buf_clear(&author);
 }
 
 static void clear(struct events *e)

@@ -2,14 +2,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Records conversations with the default model through the loopback: sizes and times of what streams, no text.
 
-    record.py --out FILE [--limit N] [--streams 8]
+    record.py FILE [--limit N] [--streams N]
 
 One line of JSON a conversation: the prompt's place in its list, its label, the seed, and of each event its delay in microseconds behind
 the one before (the first: behind the request), its size in bytes, and how many of them are the answer's own text. It can be ended at any
 time and goes on where it stopped: a conversation is written when it is whole.
 
-The prompts are the published attack's own; of its negatives NEGATIVES are drawn once. The order mixes labels and seeds, so that
-whatever else changes during two hours does so for both labels alike.
+The prompts are the published attack's own (Whisper Leak, arXiv 2511.03675), in $CLOISTER_VECTORS/leak/prompts.json; of its negatives
+NEGATIVES are drawn once. The order mixes labels and seeds, so that whatever else changes meanwhile does so for both labels alike. The traffic isn't
+shaped: what is recorded is what there is to hide.
 """
 import argparse
 import http.client
@@ -25,7 +26,13 @@ sys.path.insert(0, os.path.join(HERE, "..", "..", "tests", "support"))
 from harness import Daemon, Proxy  # noqa: E402
 
 SEEDS, NEGATIVES, TOKENS = 5, 2000, 250
+STREAMS = 8
 TRIES = 3
+
+
+def prompts_path():
+    vectors = os.environ.get("CLOISTER_VECTORS", os.path.join(HERE, "..", "..", "..", "shared", "vectors"))
+    return os.path.join(vectors, "leak", "prompts.json")
 
 
 def plan(prompts):
@@ -73,65 +80,74 @@ def ask(proxy, model, prompt, seed):
     return delays, sizes, own
 
 
-def main():
-    p = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    p.add_argument("--out", required=True)
-    p.add_argument("--limit", type=int, default=None, help="stop after so many conversations")
-    p.add_argument("--streams", type=int, default=8)
-    p.add_argument("--daemon-args", default="", help="more options of cloisterd")
-    a = p.parse_args()
-    vectors = os.environ.get("CLOISTER_VECTORS", os.path.join(HERE, "..", "..", "..", "shared", "vectors"))
-    with open(os.path.join(vectors, "leak", "prompts.json")) as f:
+def lines(path):
+    """Those that are whole: a run that was killed may have left half a line."""
+    if not os.path.exists(path):
+        return []
+    with open(path) as f:
+        return [x for x in f if x.endswith("\n")]
+
+
+def record(path, limit=None, streams=STREAMS):
+    """The plan's first conversations, as far as the file hasn't got them; how many are missing in the end."""
+    with open(prompts_path()) as f:
         prompts = json.load(f)
-    todo = plan(prompts)[:a.limit]
-    done = set()
-    if os.path.exists(a.out):
-        with open(a.out) as f:
-            done = {(r["label"], r["place"], r["seed"]) for r in map(json.loads, f)}
-    todo = [t for t in todo if t not in done]
-    lock = threading.Lock()
-    with Daemon("--model", os.environ["CLOISTER_MODEL"], "--llama-server", os.environ["CLOISTER_LLAMA_SERVER"], "--slots", str(a.streams),
-                *a.daemon_args.split()) as d:
-        d.wait_ready()
-        with Proxy(daemon=d) as proxy, open(a.out, "a") as out:
-            model = json.loads(proxy.request("GET", "/v1/models")[2])["data"][0]["id"]
-            began, total, tokens = time.monotonic(), len(todo), [0]
-            queue = iter(todo)
+    plan_ = plan(prompts)[:limit]
+    kept = lines(path)
+    with open(path, "w") as f:
+        f.writelines(kept)
+    done = {(r["label"], r["place"], r["seed"]) for r in map(json.loads, kept)}
+    todo = [t for t in plan_ if t not in done]
+    queue, lock, events, began = iter(todo), threading.Lock(), [0], time.monotonic()
 
-            def work():
-                while True:
-                    with lock:
-                        t = next(queue, None)
-                    if t is None:
-                        return
-                    label, place, seed = t
-                    for attempt in range(TRIES):
-                        try:
-                            delays, sizes, own = ask(proxy, model, prompts[label][place], seed)
-                            break
-                        except (OSError, RuntimeError, http.client.HTTPException) as e:
-                            print(f"{label} {place} {seed}: {e}", file=sys.stderr, flush=True)
-                    else:
-                        continue  # the next run asks again
-                    with lock:
-                        tokens[0] += len(sizes)
-                        done.add(t)
-                        out.write(json.dumps({"label": label, "place": place, "seed": seed, "us": delays, "bytes": sizes, "own": own},
-                                             separators=(",", ":")) + "\n")
-                        out.flush()
-                        n = len(done)
-                        if n % 20 == 0:
-                            s = time.monotonic() - began
-                            print(f"{n} recorded, {tokens[0] / s:.0f} events/s, {s:.0f} s", file=sys.stderr, flush=True)
+    def work(proxy, model, out):
+        while True:
+            with lock:
+                t = next(queue, None)
+            if t is None:
+                return
+            label, place, seed = t
+            for _ in range(TRIES):
+                try:
+                    delays, sizes, own = ask(proxy, model, prompts[label][place], seed)
+                    break
+                except (OSError, RuntimeError, http.client.HTTPException) as e:
+                    print(f"{label} {place} {seed}: {e}", file=sys.stderr, flush=True)
+            else:
+                continue  # the next run asks again
+            with lock:
+                events[0] += len(sizes)
+                done.add(t)
+                out.write(json.dumps({"label": label, "place": place, "seed": seed, "us": delays, "bytes": sizes, "own": own},
+                                     separators=(",", ":")) + "\n")
+                out.flush()
+                if len(done) % 20 == 0:
+                    s = time.monotonic() - began
+                    print(f"{len(done)} of {len(plan_)} recorded, {events[0] / s:.0f} events/s, {s:.0f} s", file=sys.stderr, flush=True)
 
-            threads = [threading.Thread(target=work) for _ in range(a.streams)]
-            for t in threads:
-                t.start()
-            for t in threads:
-                t.join()
-            missing = total - sum(t in done for t in todo)
-            if missing:
-                sys.exit(f"{missing} conversations are missing: run it again")
+    if todo:
+        with Daemon("--model", os.environ["CLOISTER_MODEL"], "--llama-server", os.environ["CLOISTER_LLAMA_SERVER"], "--slots", str(streams),
+                    shape="off") as d:
+            d.wait_ready()
+            with Proxy(daemon=d) as proxy, open(path, "a") as out:
+                model = json.loads(proxy.request("GET", "/v1/models")[2])["data"][0]["id"]
+                threads = [threading.Thread(target=work, args=(proxy, model, out)) for _ in range(streams)]
+                for t in threads:
+                    t.start()
+                for t in threads:
+                    t.join()
+    return sum(t not in done for t in todo)
+
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
+    p.add_argument("file")
+    p.add_argument("--limit", type=int, help="stop after so many conversations")
+    p.add_argument("--streams", type=int, default=STREAMS)
+    a = p.parse_args()
+    missing = record(a.file, a.limit, a.streams)
+    if missing:
+        sys.exit(f"{missing} conversations are missing: run it again")
 
 
 if __name__ == "__main__":
