@@ -629,12 +629,12 @@ static int make(struct plan *p, enum clo_cell_kind k, const struct clo_cell_site
 int clo_cells_enter(enum clo_cell_kind k, const struct clo_cell_site *site,
                     enum clo_cell_part *ret_part)
 {
-    struct plan *p = malloc(sizeof *p);
+    /* Not the heap's: its free might ask for what the cell refuses. */
+    static struct plan plan;
+    struct plan *p = &plan;
     int err;
 
     *ret_part = CLO_CELL_REST;
-    if (p == NULL)
-        return CLOISTER_E_MEMORY;
     if ((err = make(p, k, site)) == 0) {
         p->cell.keeps = site->keeps;
         err = clo_cell_enter(&p->cell, ret_part);
@@ -642,7 +642,6 @@ int clo_cells_enter(enum clo_cell_kind k, const struct clo_cell_site *site,
         shut_in = true;
 #endif
     }
-    /* The plan stays: this heap's free might ask for what the cell refuses. */
     return err;
 }
 

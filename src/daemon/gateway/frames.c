@@ -206,11 +206,10 @@ int clo_frames_event(struct clo_frames *f, const void *data, size_t n)
         f->tail = (struct tail){0};
         return replace(&f->text, at, old, (const uint8_t *)data + d.text.at - 1, d.text.n + 2);
     }
-    f->tail = (struct tail){.live = plain,
-                            .opening = plain ? (struct clo_span){0} : opening(data, n),
-                            .event = f->moved + f->text.len + strlen(EVENT),
-                            .n = n,
-                            .at = d};
+    f->tail = (struct tail){
+        .live = plain, .event = f->moved + f->text.len + strlen(EVENT), .n = n, .at = d};
+    if (!plain)
+        f->tail.opening = opening(data, n);
     return clo_sse_write(data, n, &f->text);
 }
 
