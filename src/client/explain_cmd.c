@@ -367,6 +367,11 @@ static int explain_json(struct clo_explain *x, const json_t *doc, const struct c
     return 0;
 }
 
+static bool holds(const struct clo_buf *b, const char *text)
+{
+    return b->len > 0 && memmem(b->p, b->len, text, strlen(text)) != NULL;
+}
+
 /* What kind of file is it? */
 static int explain_file(struct clo_explain *x, struct clo_buf *b)
 {
@@ -382,8 +387,7 @@ static int explain_file(struct clo_explain *x, struct clo_buf *b)
     clo_unhex_text(b);
     if (report_like(b, &type))
         explain_report(x, type, 0, b);
-    else if (memmem(b->p, b->len, "-----BEGIN CERTIFICATE", 22) != NULL ||
-             memmem(b->p, b->len, "-----BEGIN X509 CRL", 19) != NULL ||
+    else if (holds(b, "-----BEGIN CERTIFICATE") || holds(b, "-----BEGIN X509 CRL") ||
              (b->len > 1 && b->p[0] == 0x30))
         explain_x509(x, b);
     else

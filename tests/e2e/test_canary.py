@@ -108,10 +108,14 @@ def ours(*roots):
     found = set(roots)
     for _ in range(4):
         found |= {p for p, parent in parents.items() if parent in found}
-    try:
-        names = {p: os.path.basename(os.readlink(f"/proc/{p}/exe")) for p in found}
-    except PermissionError:
-        raise Skip("looking into another process needs root")
+    names = {}
+    for p in found:
+        try:
+            names[p] = os.path.basename(os.readlink(f"/proc/{p}/exe"))
+        except PermissionError:
+            raise Skip("looking into another process needs root")
+        except OSError:
+            continue  # it has ended meanwhile
     return {p: name for p, name in names.items() if name.startswith("cloister")}
 
 
