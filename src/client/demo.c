@@ -262,11 +262,28 @@ static int before_question(void *ctx)
 static int spawn(struct demo *d)
 {
     char model[PATH_MAX_], engine[PATH_MAX_], run[PATH_MAX_], state[PATH_MAX_], log[PATH_MAX_];
-    /* Without API keys, so that none has to lie in a temporary folder: it serves this machine only. */
-    const char *argv[] = {"cloisterd",   "--tee",         "simulated", "--listen",
-                          "127.0.0.1:0", "--model",       model,       "--llama-server",
-                          engine,        "--runtime-dir", run,         "--state-dir",
-                          state,         "--ready-fd",    "3",         "--incomplete-cells",
+    /*
+     * Without API keys, so that none has to lie in a temporary folder: it serves this machine only. When it is to end all answers are here,
+     * and nobody waits for what fills their shape.
+     */
+    const char *argv[] = {"cloisterd",
+                          "--tee",
+                          "simulated",
+                          "--listen",
+                          "127.0.0.1:0",
+                          "--model",
+                          model,
+                          "--llama-server",
+                          engine,
+                          "--runtime-dir",
+                          run,
+                          "--state-dir",
+                          state,
+                          "--ready-fd",
+                          "3",
+                          "--incomplete-cells",
+                          "--drain-timeout",
+                          "0",
                           NULL};
     int pipe_fd[2] = {-1, -1}, log_fd = -1, stderr_fd = -1, err = CLOISTER_E_IO;
 
