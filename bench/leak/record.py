@@ -23,6 +23,7 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "..", "tests", "support"))
+import harness  # noqa: E402
 from harness import Daemon, Proxy  # noqa: E402
 
 SEEDS, NEGATIVES, TOKENS = 5, 2000, 250
@@ -126,7 +127,7 @@ def record(path, limit=None, streams=STREAMS):
                     print(f"{len(done)} of {len(plan_)} recorded, {events[0] / s:.0f} events/s, {s:.0f} s", file=sys.stderr, flush=True)
 
     if todo:
-        with Daemon("--model", os.environ["CLOISTER_MODEL"], "--llama-server", os.environ["CLOISTER_LLAMA_SERVER"], "--slots", str(streams),
+        with Daemon("--model", os.environ["CLOISTER_MODEL"], "--llama-server", harness.reachable_server(os.environ["CLOISTER_LLAMA_SERVER"]), "--slots", str(streams),
                     shape="off") as d:
             d.wait_ready()
             with Proxy(daemon=d) as proxy, open(path, "a") as out:

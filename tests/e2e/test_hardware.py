@@ -119,7 +119,7 @@ class Machine:
         os.symlink(os.path.join(self.made, "roots"), os.path.join(self.programs, "roots"))
         self.vendors = Vendors(self.made)
         if self.gpus:
-            os.symlink(os.path.join(SUPPORT, "fake_nvml.so"), os.path.join(self.programs, "libnvidia-ml.so.1"))
+            shutil.copy(os.path.join(SUPPORT, "fake_nvml.so"), os.path.join(self.programs, "libnvidia-ml.so.1"))
             self.write("fake_nvml.conf", os.path.join(self.made, "gpus") + "\n")
 
     def write(self, name, text):
