@@ -19,6 +19,12 @@ struct clo_flight {
     bool starved; /* no memory to wait for its socket */
 };
 
+/* A socket that the loop looks at. */
+struct watch {
+    LIST_ENTRY(watch) link;
+    struct event *event;
+};
+
 struct clo_wire {
     struct event_base *base;
     CURLM *multi;
@@ -26,6 +32,7 @@ struct clo_wire {
     struct event *
         again; /* paused flights go on from the loop, because libcurl may call their sinks at once */
     LIST_HEAD(, clo_flight) flights;
+    LIST_HEAD(, watch) watches;
 };
 
 /* ---- the end of flights ---- */
@@ -119,6 +126,33 @@ static void on_again(evutil_socket_t fd, short what, void *arg)
         finish(f, CURLE_OUT_OF_MEMORY, CLOISTER_E_MEMORY);
 }
 
+static void watch_end(struct watch *a)
+{
+    if (a == NULL)
+        return;
+    LIST_REMOVE(a, link);
+    event_free(a->event);
+    free(a);
+}
+
+/* NULL where there is no memory for it. */
+static struct watch *watch_begin(struct clo_wire *w, curl_socket_t fd, short wants)
+{
+    struct watch *a = calloc(1, sizeof(*a));
+
+    if (a == NULL)
+        return NULL;
+    a->event = event_new(w->base, fd, wants, on_ready, w);
+    if (a->event == NULL || event_add(a->event, NULL) != 0) {
+        if (a->event != NULL)
+            event_free(a->event);
+        free(a);
+        return NULL;
+    }
+    LIST_INSERT_HEAD(&w->watches, a, link);
+    return a;
+}
+
 /*
  * One event a socket, assigned to it in libcurl's own table. libcurl doesn't go on after a callback that failed, with none of its transfers:
  * where there is no memory for an event only this flight ends.
@@ -126,26 +160,20 @@ static void on_again(evutil_socket_t fd, short what, void *arg)
 static int on_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *assigned)
 {
     struct clo_wire *w = arg;
-    struct event *e = assigned;
+    struct watch *a = assigned;
     struct clo_flight *f = NULL;
     const short wants = (short)(EV_PERSIST | ((what & CURL_POLL_IN) != 0 ? EV_READ : 0) |
                                 ((what & CURL_POLL_OUT) != 0 ? EV_WRITE : 0));
 
-    if (e != NULL)
-        event_free(e);
-    e = NULL;
-    if (what != CURL_POLL_REMOVE && (wants & (EV_READ | EV_WRITE)) != 0) {
-        e = event_new(w->base, fd, wants, on_ready, w);
-        if (e == NULL || event_add(e, NULL) != 0) {
-            if (e != NULL)
-                event_free(e);
-            e = NULL;
-            if (curl_easy_getinfo(easy, CURLINFO_PRIVATE, (char **)&f) == CURLE_OK && f != NULL)
-                f->starved = true;
-            event_active(w->again, EV_TIMEOUT, 0);
-        }
+    watch_end(a);
+    a = NULL;
+    if (what != CURL_POLL_REMOVE && (wants & (EV_READ | EV_WRITE)) != 0 &&
+        (a = watch_begin(w, fd, wants)) == NULL) {
+        if (curl_easy_getinfo(easy, CURLINFO_PRIVATE, (char **)&f) == CURLE_OK && f != NULL)
+            f->starved = true;
+        event_active(w->again, EV_TIMEOUT, 0);
     }
-    (void)curl_multi_assign(w->multi, fd, e);
+    (void)curl_multi_assign(w->multi, fd, a);
     return 0;
 }
 
@@ -240,6 +268,8 @@ void clo_wire_leave(struct clo_wire *w)
     while ((f = LIST_FIRST(&w->flights)) != NULL)
         /* each leaves the list before it is freed. NOLINTNEXTLINE(clang-analyzer-unix.Malloc) */
         release(f);
+    while (!LIST_EMPTY(&w->watches))
+        watch_end(LIST_FIRST(&w->watches));
     clo_drain_take(w->multi);
     event_free(w->timer);
     event_free(w->again);
